@@ -1,0 +1,366 @@
+package labelling
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"pgregory.net/rapid"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/fact"
+	"maillage/services/fact/facttest"
+)
+
+// dump writes all that was ever believed.
+func dump(t testing.TB, s *State) string {
+	t.Helper()
+	all := facttest.Dump{}
+	facttest.Rows(t, all, "cycles", &s.Cycles)
+	facttest.Rows(t, all, "acts", &s.Acts)
+	facttest.Rows(t, all, "labels", &s.Labels)
+	facttest.Rows(t, all, "assertions", &s.Assertions)
+	return all.Text(t)
+}
+
+// samples has a rich event of every fact, in an order in which they fold. Encoded once
+// under testdata, an event must fold for ever: a sample is added, never changed.
+func samples() []*labellingv1.Event {
+	basis := &eventv1.Basis{
+		Source: "BO Santé 2023/24", Evidence: eventv1.Evidence_EVIDENCE_ACT_READ, SeenDate: "2026-11",
+		AsPrinted: []*eventv1.Printed{{Field: "type", Value: "Constitutif"}}, Note: "page 121",
+	}
+	line := &eventv1.Basis{ActId: "ACT0000001", ActLine: 12, Evidence: eventv1.Evidence_EVIDENCE_ACT_CITED}
+	site := &labellingv1.Holder{Holder: &labellingv1.Holder_Site{Site: &labellingv1.Site{SiteId: "S1TE000001", CentreId: centre1, NetworkId: net1}}}
+	head := &eventv1.PersonalValue{ValueId: "V000000001", Commitment: []byte(strings.Repeat("c", 32))}
+	events := []*labellingv1.Event{
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{
+			CycleId: "CYC1E00001", Code: "2017-2022", Aliases: []string{"PNMR3"}, Period: period("2017", "2022"),
+			Thresholds: []*labellingv1.Threshold{{Role: labellingv1.Role_ROLE_COMPETENCE, Unit: labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, Minimum: 25}},
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActRecorded{ActRecorded: &labellingv1.ActRecorded{
+			ActId: "ACT0000001", Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: "Arrêté d'exemple", Nor: "SSAH2213795D",
+			Authority: "Ministres de la santé et de la recherche", AnnouncedDate: "2017-05", SignedDate: "2017-08-08",
+			Publications:  []*labellingv1.Publication{{Bulletin: "BO Santé", Number: "2017/8", Pages: "139-142", Date: "2017-09-15"}},
+			EffectiveDate: "2017-08-09", CycleId: "CYC1E00001",
+			Scope:           []*labellingv1.ScopeCell{{FiliereId: fil1, Role: labellingv1.Role_ROLE_CONSTITUTIVE, Coverage: labellingv1.Coverage_COVERAGE_COMPLETE}},
+			AnnouncedTotals: []*labellingv1.AnnouncedTotal{{Unit: "sites", Count: 2130}}, LineCount: 1, FileSha256: []byte(strings.Repeat("f", 32)),
+		}}},
+		{Meta: &eventv1.Meta{Basis: line}, Fact: &labellingv1.Event_LabelGranted{LabelGranted: &labellingv1.LabelGranted{
+			LabelId: "LABE100001", Holder: site, Role: labellingv1.Role_ROLE_CONSTITUTIVE, RoleAsPrinted: "CRMR constitutif",
+			CycleId: "CYC1E00001", Period: period("2017-08-09", "2027-01-01"), Head: head,
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_LabelConfirmed{LabelConfirmed: &labellingv1.LabelConfirmed{LabelId: "LABE100001"}}},
+		{Meta: &eventv1.Meta{Basis: basis, Corrects: 3}, Fact: &labellingv1.Event_LabelCorrected{LabelCorrected: &labellingv1.LabelCorrected{
+			LabelId: "LABE100001", Role: labellingv1.Role_ROLE_COORDINATOR.Enum(), RoleAsPrinted: new("CRMR coordonnateur"),
+			CycleId: new(""), Period: period("2017-08", "2027"), Head: &eventv1.PersonalValue{ValueId: "V000000002"},
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_LabelRenewed{LabelRenewed: &labellingv1.LabelRenewed{
+			LabelId: "LABE100001", SuccessorId: "LABE100002", Holder: site, Role: labellingv1.Role_ROLE_COORDINATOR, RoleAsPrinted: "CRMR",
+			CycleId: "CYC1E00001", Period: period("2023-12-29", "2028-12-29"), Head: head,
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_LabelRepealed{LabelRepealed: &labellingv1.LabelRepealed{LabelId: "LABE100002", RepealedFrom: "2026-03-01"}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{
+			EntityId: "LABE100002", Field: "role", Value: "CCMR",
+		}}},
+	}
+	for i, e := range events {
+		e.Meta.Schema = 1
+		e.Meta.RecordTime = &timestamppb.Timestamp{Seconds: 1795000000 + int64(i)}
+		e.Meta.Actor = &eventv1.Actor{Account: "account1", Role: "officer", Assurance: eventv1.Assurance_ASSURANCE_DEVELOPMENT}
+		e.Meta.Approver = &eventv1.Actor{Account: "account2", Role: "approver", Assurance: eventv1.Assurance_ASSURANCE_OIDC}
+		e.Meta.RequestId, e.Meta.RequestDigest, e.Meta.CommitSize = fmt.Sprintf("request-%d", i), []byte("digest"), 1
+	}
+	return events
+}
+
+// Every fact the contract has must have a sample, and every sample ever written must
+// fold, to the same state.
+func TestSamplesFold(t *testing.T) {
+	s := new(State)
+	facttest.Fold(t, samples(), s.Evolve, Subject, func() string { return dump(t, s) })
+}
+
+// An event this binary cannot read whole is refused, and nothing changes.
+func TestEvolveRefuses(t *testing.T) {
+	extra := protowire.AppendVarint(protowire.AppendTag(nil, 4000, protowire.VarintType), 1)
+	granted := func() *labellingv1.Event { return samples()[2] }
+	for name, edit := range map[string]func(*labellingv1.Event){
+		"no meta":                 func(e *labellingv1.Event) { e.Meta = nil },
+		"higher schema":           func(e *labellingv1.Event) { e.Meta.Schema = 2 },
+		"no fact":                 func(e *labellingv1.Event) { e.Fact = nil },
+		"nil fact":                func(e *labellingv1.Event) { e.Fact = &labellingv1.Event_LabelGranted{} },
+		"unknown fact":            func(e *labellingv1.Event) { e.Fact = nil; e.ProtoReflect().SetUnknown(extra) },
+		"unknown field of meta":   func(e *labellingv1.Event) { e.Meta.ProtoReflect().SetUnknown(extra) },
+		"unknown field of fact":   func(e *labellingv1.Event) { e.GetLabelGranted().ProtoReflect().SetUnknown(extra) },
+		"unknown field of holder": func(e *labellingv1.Event) { e.GetLabelGranted().GetHolder().GetSite().ProtoReflect().SetUnknown(extra) },
+		"unknown role":            func(e *labellingv1.Event) { e.GetLabelGranted().Role = -77 },
+		"a date no calendar has":  func(e *labellingv1.Event) { e.GetLabelGranted().Period.Start = "2023-02-30" },
+		"no id":                   func(e *labellingv1.Event) { e.GetLabelGranted().LabelId = "" },
+		"an id that is there":     func(e *labellingv1.Event) { e.GetLabelGranted().LabelId = "LABE100001" },
+		"a label that is not":     func(e *labellingv1.Event) { e.Fact = confirm("X").GetFact() },
+		"a repeal from no day":    func(e *labellingv1.Event) { e.Fact = repeal("LABE100001", "2023").GetFact() },
+		"a renewal into itself": func(e *labellingv1.Event) {
+			e.Fact = renew("LABE100001", &labellingv1.LabelGranted{LabelId: "LABE100001"}).GetFact()
+		},
+		"an act that is there":  func(e *labellingv1.Event) { e.Fact = samples()[1].GetFact() },
+		"a cycle that is there": func(e *labellingv1.Event) { e.Fact = samples()[0].GetFact() },
+		"an assertion on nothing": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{}}
+		},
+		"a correction of no label": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelCorrected{LabelCorrected: &labellingv1.LabelCorrected{LabelId: "X"}}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := new(State)
+			for i, e := range samples()[:3] {
+				if err := s.Evolve(uint64(i+1), e); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := dump(t, s)
+			e := granted()
+			e.GetLabelGranted().LabelId = "LABE100009"
+			edit(e)
+			err := s.Evolve(4, e)
+			if err == nil {
+				t.Fatal("not refused")
+			}
+			if strings.HasPrefix(name, "unknown") && !errors.Is(err, fact.ErrUnreadable) {
+				t.Errorf("error is %v, want one that is ErrUnreadable", err)
+			}
+			if name == "higher schema" && !strings.Contains(err.Error(), "schema 2") {
+				t.Errorf("error %q does not say which schema wrote it", err)
+			}
+			if after := dump(t, s); after != before {
+				t.Error("the state changed")
+			}
+		})
+	}
+}
+
+// step takes one random decision and appends what it decides, if it is not refused.
+func step(rt *rapid.T, w *world) {
+	labels := slices.Collect(w.s.Labels.IDs())
+	dates := []string{"", "2007", "2017", "2017-05-09", "2020-06", "2022", "2022-12-31", "2023-12-29", "2028"}
+	date := rapid.SampledFrom(dates)
+	anyGrant := func() *labellingv1.Grant {
+		g := rapid.SampledFrom([]func() *labellingv1.Grant{
+			func() *labellingv1.Grant { return site(centre1, net1) },
+			func() *labellingv1.Grant { return site(centre2, net1) },
+			func() *labellingv1.Grant { return as(site(centre1, net2), labellingv1.Role_ROLE_COMPETENCE) },
+			func() *labellingv1.Grant { return filiere(fil1) },
+			func() *labellingv1.Grant { return platform(pemr, labellingv1.Role_ROLE_PEMR) },
+		}).Draw(rt, "holder")()
+		return during(g, date.Draw(rt, "start"), date.Draw(rt, "end"))
+	}
+	anyLabel := func() string { return rapid.SampledFrom(append([]string{"none"}, labels...)).Draw(rt, "label") }
+	var events []*labellingv1.Event
+	var err error
+	switch rapid.IntRange(0, 7).Draw(rt, "decision") {
+	case 0:
+		events, err = w.registering(w.mint(), &labellingv1.RegisterCycleRequest{Basis: source, Code: rapid.StringMatching("[ab]{2}").Draw(rt, "code")})
+	case 1, 2:
+		events, err = GrantLabel(w.s, w.topo, IDs{w.mint(), w.mint()}, &labellingv1.GrantLabelRequest{Basis: source, Grant: anyGrant()}, nil)
+	case 3:
+		events, err = RenewLabel(w.s, w.topo, IDs{w.mint(), w.mint()}, &labellingv1.RenewLabelRequest{Basis: source, Renewal: &labellingv1.Renewal{LabelId: anyLabel(), Grant: anyGrant()}}, nil)
+	case 4:
+		events, err = w.repealing(anyLabel(), rapid.SampledFrom([]string{"2017-06-01", "2019-01-01", "2024-01-01"}).Draw(rt, "from"))
+	case 5:
+		id := anyLabel()
+		corrects := rapid.Uint64Range(1, w.at).Draw(rt, "corrects")
+		if h := w.s.Labels.History(id); len(h) > 0 {
+			corrects = h[len(h)-1].KnownFrom
+		}
+		events, err = w.correcting(id, corrects, func(r *labellingv1.CorrectLabelRequest) {
+			r.Period = period(date.Draw(rt, "start"), date.Draw(rt, "end"))
+		})
+	case 6:
+		events, err = w.confirming(anyLabel(), source)
+	case 7:
+		r := act()
+		r.Title = w.mint()
+		for range rapid.IntRange(0, 4).Draw(rt, "lines") {
+			r.Lines = append(r.Lines, rapid.SampledFrom([]*labellingv1.ActLine{
+				granted(anyGrant()), renewed(anyLabel(), anyGrant()), confirmed(anyLabel()), repealed(anyLabel()),
+			}).Draw(rt, "line"))
+		}
+		r.EffectiveDate = rapid.SampledFrom([]string{"", "2017-08-08", "2020-01-01", "2023-12-29"}).Draw(rt, "effective")
+		r.Scope = []*labellingv1.ScopeCell{{Coverage: rapid.SampledFrom([]labellingv1.Coverage{1, 2}).Draw(rt, "coverage")}}
+		if events, err = w.recording(r); err == nil && len(events) != 1+len(r.GetLines()) {
+			rt.Fatalf("%d events for %d lines", len(events), len(r.GetLines()))
+		}
+	}
+	if err == nil {
+		w.append(events, nil)
+	}
+}
+
+var sampledDays = []string{"2000-01-01", "2017-05-09", "2018-01-01", "2020-06-15", "2022-06-01", "2023-06-01", "2024-06-01", "2030-01-01"}
+
+// answers is all that a reader can be told, as known at a position.
+func answers(w *world, known uint64) map[string]string {
+	out := make(map[string]string)
+	for id := range w.s.Labels.IDs() {
+		for _, d := range sampledDays {
+			status, ok := w.s.StatusAt(id, day(d), known, w.topo)
+			if !ok {
+				continue
+			}
+			held, _ := w.s.Labels.At(id, day(d), known)
+			l, _ := w.s.Label(id, known)
+			out[id+" "+d] = fmt.Sprintf("%v held %t %v %d", status, held != nil, l.GetPeriod(), len(l.GetBasis()))
+		}
+	}
+	return out
+}
+
+// What was answered for a day, as known at a position, is answered for ever.
+func TestAnswersNeverChange(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		told := make(map[uint64]map[string]string)
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			step(rt, w)
+			told[w.at] = answers(w, w.at)
+		}
+		for known, want := range told {
+			if got := answers(w, known); !maps.Equal(got, want) {
+				rt.Fatalf("as known at %d:\n%v\nwas\n%v", known, got, want)
+			}
+		}
+	})
+}
+
+// A label once known is known for ever, and one believed version says all about it.
+func TestLabelsStayKnown(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			step(rt, w)
+		}
+		for id := range w.s.Labels.IDs() {
+			if v := w.s.Labels.Versions(id, w.at); len(v) != 1 {
+				rt.Fatalf("label %s has %d versions at once", id, len(v))
+			}
+		}
+	})
+}
+
+// Whatever acts grant, of the labels of one holder whose start is stated at most one is
+// in force on a day.
+func TestOneLabelInForce(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(1, 25).Draw(rt, "steps") {
+			step(rt, w)
+		}
+		for _, d := range sampledDays {
+			holds := make(map[string]string)
+			for id := range w.s.Labels.IDs() {
+				l := w.label(id)
+				if status, _ := w.s.StatusAt(id, day(d), w.at, w.topo); status != inForce || l.GetPeriod().GetStart() == "" {
+					continue
+				}
+				if other, taken := holds[holderID(l.GetHolder())]; taken {
+					rt.Fatalf("on %s, both %v and %v are in force", d, w.label(other), l)
+				}
+				holds[holderID(l.GetHolder())] = id
+			}
+		}
+	})
+}
+
+// Rolled back, the state is as if what followed had never been, and goes on so.
+func TestRollback(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(0, 15).Draw(rt, "steps") {
+			step(rt, w)
+		}
+		if rapid.Bool().Draw(rt, "settled") {
+			w.s.Settle(w.at)
+		}
+		at, was, told := w.at, dump(t, w.s), answers(w, w.at)
+		for range rapid.IntRange(1, 10).Draw(rt, "steps too many") {
+			step(rt, w)
+		}
+		w.s.Rollback(at)
+		w.at = at
+		if is := dump(t, w.s); is != was {
+			rt.Fatalf("rolled back to\n%s\nwant\n%s", is, was)
+		}
+		if got := answers(w, bitemporal.Latest); !maps.Equal(got, told) {
+			rt.Fatalf("rolled back, it answers\n%v\nwant\n%v", got, told)
+		}
+		step(rt, w)
+	})
+}
+
+// Whatever bytes the log holds, reading them never panics.
+func FuzzEvolve(f *testing.F) {
+	for _, e := range samples() {
+		encoded, err := proto.Marshal(e)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(encoded)
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		e := new(labellingv1.Event)
+		if err := proto.Unmarshal(body, e); err != nil {
+			return
+		}
+		s := new(State)
+		for i, sample := range samples() {
+			_ = s.Evolve(uint64(2*i+1), proto.CloneOf(e)) // may be refused; must not panic
+			if err := s.Evolve(uint64(2*i+2), sample); err != nil && s.Labels.Len()+s.Acts.Len()+s.Cycles.Len() == 0 {
+				t.Fatal(err)
+			}
+		}
+		for id := range s.Labels.IDs() {
+			for _, d := range sampledDays {
+				s.StatusAt(id, day(d), bitemporal.Latest, nil)
+			}
+		}
+		Subject(e)
+	})
+}
+
+// A status takes about a microsecond over a million labels and the lists of twenty years.
+func BenchmarkStatusAt(b *testing.B) {
+	w := newWorld(b)
+	for i := range 20 {
+		r := act()
+		r.Title, r.EffectiveDate = fmt.Sprint("Liste ", i), fmt.Sprint(2004+i)
+		r.Scope = []*labellingv1.ScopeCell{{FiliereId: fil2, Coverage: labellingv1.Coverage_COVERAGE_COMPLETE}, {Coverage: labellingv1.Coverage_COVERAGE_PARTIAL}}
+		w.append(w.recording(r))
+	}
+	const labels = 1_000_000
+	ids := make([]string, labels)
+	for i := range ids {
+		ids[i] = w.mint()
+		e := grant(&labellingv1.LabelGranted{
+			LabelId: ids[i], Role: labellingv1.Role_ROLE_COMPETENCE, Period: period("2017", "2022"),
+			Holder: &labellingv1.Holder{Holder: &labellingv1.Holder_Site{Site: &labellingv1.Site{SiteId: w.mint(), CentreId: ids[i], NetworkId: net1}}},
+		})
+		e.Meta = &eventv1.Meta{Schema: 1, Basis: source}
+		w.append([]*labellingv1.Event{e}, nil)
+	}
+	w.s.Settle(w.at)
+	on := []bitemporal.Date{day("2018-01-01"), day("2024-06-01")}
+	i := 0
+	for b.Loop() {
+		w.s.StatusAt(ids[i%labels], on[i%2], w.at, w.topo)
+		i++
+	}
+}

@@ -1,0 +1,272 @@
+package labelling
+
+import (
+	"hash/maphash"
+	"iter"
+	"math"
+	"slices"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/identifier"
+	"maillage/services/topology"
+)
+
+// indexes lead from a key to the ids that ever had it, and may lead to others. They
+// only grow: readers ask the tables whether it is so, which is why Rollback need not
+// undo them. Only lists, which is read for every status, is cut back.
+type indexes struct {
+	cyclesByName       index // codes and aliases, folded
+	actsByNOR          index
+	actsByTitle        index // folded
+	labelsByHolder     index // holders of all kinds: ids are one namespace
+	sitesByCentre      index
+	assertionsByEntity index
+	lists              []list // acts with a scope, by position
+}
+
+// An index holds the ids of each key in the order they were entered. Most keys have
+// one, which then costs no slice. It keeps hashes of the keys: to grow a map of
+// strings is to read them all, wherever they are.
+type index struct {
+	first map[uint64]string
+	more  map[uint64][]string // those after the first
+}
+
+var (
+	seed     = maphash.MakeSeed()
+	hashMask = uint64(math.MaxUint64) // tests narrow it, as no two keys have one hash by chance
+)
+
+func hashOf(key string) uint64 { return maphash.String(seed, key) & hashMask }
+
+func (x *index) enter(key, id string) {
+	if x.first == nil {
+		x.first, x.more = make(map[uint64]string), make(map[uint64][]string)
+	}
+	hash := hashOf(key)
+	if first, taken := x.first[hash]; !taken {
+		x.first[hash] = id
+	} else if first != id && !slices.Contains(x.more[hash], id) {
+		x.more[hash] = append(x.more[hash], id)
+	}
+}
+
+// of yields the ids of a key, and of any other that has its hash.
+func (x *index) of(key string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		hash := hashOf(key)
+		first, ok := x.first[hash]
+		if !ok || !yield(first) {
+			return
+		}
+		for _, id := range x.more[hash] {
+			if !yield(id) {
+				return
+			}
+		}
+	}
+}
+
+func (x *indexes) indexCycle(c *labellingv1.CycleRegistered) {
+	for _, name := range namesOf(c) {
+		x.cyclesByName.enter(identifier.Fold(name), c.GetCycleId())
+	}
+}
+
+func (x *indexes) indexAct(at uint64, act *labellingv1.Act) {
+	x.actsByTitle.enter(identifier.Fold(act.GetTitle()), act.GetActId())
+	if act.GetNor() != "" {
+		x.actsByNOR.enter(act.GetNor(), act.GetActId())
+	}
+	if l, ok := listOf(at, act); ok {
+		x.lists = append(x.lists, l)
+	}
+}
+
+func (x *indexes) indexLabel(l *labellingv1.Label) {
+	holder := holderID(l.GetHolder())
+	if holder == "" {
+		return
+	}
+	x.labelsByHolder.enter(holder, l.GetLabelId())
+	if site := l.GetHolder().GetSite(); site != nil {
+		x.sitesByCentre.enter(site.GetCentreId(), site.GetSiteId())
+	}
+}
+
+func (x *indexes) indexAssertion(entity, key string) {
+	x.assertionsByEntity.enter(entity, key)
+}
+
+func (x *indexes) rollbackLists(to uint64) {
+	for len(x.lists) > 0 && x.lists[len(x.lists)-1].position > to {
+		x.lists = x.lists[:len(x.lists)-1]
+	}
+}
+
+// Label returns a label as known at a position, whatever the day: inside its window,
+// before it or after it. It must not be changed.
+func (s *State) Label(id string, known uint64) (*labellingv1.Label, bool) {
+	return s.Labels.Last(id, known)
+}
+
+// LabelsOf yields the labels that a site, network, filière or platform ever held, as
+// known at a position, in the order they were granted.
+func (s *State) LabelsOf(holder string, known uint64) iter.Seq[*labellingv1.Label] {
+	return func(yield func(*labellingv1.Label) bool) {
+		for id := range s.labelsByHolder.of(holder) {
+			l, ok := s.Label(id, known)
+			if ok && holderID(l.GetHolder()) == holder && !yield(l) {
+				return
+			}
+		}
+	}
+}
+
+// Site returns the site of an id, as known now.
+func (s *State) Site(id string) (*labellingv1.Site, bool) {
+	for l := range s.LabelsOf(id, bitemporal.Latest) {
+		if site := l.GetHolder().GetSite(); site.GetSiteId() == id {
+			return site, true
+		}
+	}
+	return nil, false
+}
+
+// siteOf returns the site of a centre in a network, if a label opened it.
+func (s *State) siteOf(centre, network string) (*labellingv1.Site, bool) {
+	for id := range s.sitesByCentre.of(centre) {
+		if site, ok := s.Site(id); ok && site.GetCentreId() == centre && site.GetNetworkId() == network {
+			return site, true
+		}
+	}
+	return nil, false
+}
+
+// ActsByNOR returns the ids of the acts recorded with a NOR number in its printed form:
+// it has had duplicates.
+func (s *State) ActsByNOR(nor string) []string {
+	return slices.DeleteFunc(slices.Collect(s.actsByNOR.of(nor)), func(id string) bool {
+		act, ok := s.Acts.At(id, 0, bitemporal.Latest)
+		return !ok || act.GetNor() != nor
+	})
+}
+
+// AssertionsAbout returns what sources say of an entity beside the record, as known at
+// a position, in the order recorded.
+func (s *State) AssertionsAbout(entityID string, known uint64) []*labellingv1.Assertion {
+	var out []*labellingv1.Assertion
+	for key := range s.assertionsByEntity.of(entityID) {
+		if a, ok := s.Assertions.At(key, 0, known); ok && a.GetEntityId() == entityID {
+			out = append(out, a)
+		}
+	}
+	return out
+}
+
+// actLike returns the act that is recorded already of a kind, a day of signature, a
+// title and a NOR number: one and the same text.
+func (s *State) actLike(act *labellingv1.ActRecorded) (id string, ok bool) {
+	title := identifier.Fold(act.GetTitle())
+	for id := range s.actsByTitle.of(title) {
+		known, ok := s.Acts.At(id, 0, bitemporal.Latest)
+		if ok && known.GetKind() == act.GetKind() && known.GetSignedDate() == act.GetSignedDate() &&
+			known.GetNor() == act.GetNor() && identifier.Fold(known.GetTitle()) == title {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+// namesOf is the code of a cycle and after it the aliases.
+func namesOf(c interface {
+	GetCode() string
+	GetAliases() []string
+},
+) []string {
+	return append([]string{c.GetCode()}, c.GetAliases()...)
+}
+
+// cycleNamed returns the cycle that has a code or an alias, whatever its case and
+// accents.
+func (s *State) cycleNamed(name string) (id string, ok bool) {
+	folded := identifier.Fold(name)
+	for id := range s.cyclesByName.of(folded) {
+		c, ok := s.Cycles.At(id, 0, bitemporal.Latest)
+		if ok && slices.ContainsFunc(namesOf(c), func(n string) bool { return identifier.Fold(n) == folded }) {
+			return id, true
+		}
+	}
+	return "", false
+}
+
+func (s *State) knowsCycle(id string) bool {
+	_, ok := s.Cycles.At(id, 0, bitemporal.Latest)
+	return ok
+}
+
+func (s *State) knowsAct(id string) bool {
+	_, ok := s.Acts.At(id, 0, bitemporal.Latest)
+	return ok
+}
+
+// knows reports whether an id names a cycle, an act, a label or a site.
+func (s *State) knows(id string) bool {
+	if s.knowsCycle(id) || s.knowsAct(id) {
+		return true
+	}
+	if _, ok := s.Label(id, bitemporal.Latest); ok {
+		return true
+	}
+	_, ok := s.Site(id)
+	return ok
+}
+
+// grantedAt is the position at which a label was granted, 0 if it never was.
+func (s *State) grantedAt(id string) uint64 {
+	if versions := s.Labels.History(id); len(versions) > 0 {
+		return versions[0].KnownFrom
+	}
+	return 0
+}
+
+// touched reports whether the event at a position is one of the label's.
+func (s *State) touched(id string, position uint64) bool {
+	return slices.ContainsFunc(s.Labels.History(id), func(v bitemporal.Version[*labellingv1.Label]) bool {
+		return v.KnownFrom == position
+	})
+}
+
+func holderID(h *labellingv1.Holder) string {
+	switch h := h.GetHolder().(type) {
+	case *labellingv1.Holder_Site:
+		return h.Site.GetSiteId()
+	case *labellingv1.Holder_NetworkId:
+		return h.NetworkId
+	case *labellingv1.Holder_FiliereId:
+		return h.FiliereId
+	case *labellingv1.Holder_PlatformId:
+		return h.PlatformId
+	}
+	return ""
+}
+
+// filiereOf is the filière a holder is counted under on a day; empty where it is
+// unknown. ok is false for a platform, which is under none.
+func filiereOf(h *labellingv1.Holder, topo *topology.State, day bitemporal.Date, known uint64) (id string, ok bool) {
+	network := h.GetNetworkId()
+	switch h := h.GetHolder().(type) {
+	case *labellingv1.Holder_Site:
+		network = h.Site.GetNetworkId()
+	case *labellingv1.Holder_FiliereId:
+		return h.FiliereId, true
+	case *labellingv1.Holder_PlatformId:
+		return "", false
+	}
+	if topo == nil {
+		return "", true
+	}
+	n, _ := topo.Networks.At(network, day, known)
+	return n.GetFiliereId(), true
+}
