@@ -1,0 +1,89 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"maillage/services/eventlog"
+)
+
+// Heads of the ledger travel outside the stream: the last one is all that counts.
+const (
+	headSubject    = "ledger.head"
+	headGetSubject = "ledger.head.get"
+)
+
+// headServer answers who asks for the last head announced.
+type headServer struct {
+	mu   sync.Mutex
+	last []byte
+	sub  *nats.Subscription
+}
+
+// AnnounceHead tells all processes of the ledger's head, and keeps it for those that
+// ask with LastHead. Only the process of the gating ledger announces.
+func (l *Log) AnnounceHead(b []byte) error {
+	l.head.mu.Lock()
+	l.head.last = append([]byte(nil), b...)
+	var err error
+	if l.head.sub == nil {
+		l.head.sub, err = l.write.Subscribe(headGetSubject, func(m *nats.Msg) {
+			l.head.mu.Lock()
+			last := l.head.last
+			l.head.mu.Unlock()
+			_ = m.Respond(last)
+		})
+	}
+	l.head.mu.Unlock()
+	if err == nil {
+		err = l.write.Publish(headSubject, b)
+	}
+	if err != nil {
+		return fmt.Errorf("announcing the ledger's head: %w", err)
+	}
+	return nil
+}
+
+// LastHead asks for the head last announced. An error that wraps
+// eventlog.ErrUnavailable says that no process announces.
+func (l *Log) LastHead(ctx context.Context) ([]byte, error) {
+	m, err := l.write.RequestWithContext(ctx, headGetSubject, nil)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, fmt.Errorf("%w: no ledger announces its head", eventlog.ErrUnavailable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking for the ledger's head: %w", err)
+	}
+	return m.Data, nil
+}
+
+// Heads calls f with the last head announced, if a process announces, then with each
+// that follows, until the context ends; it returns the context's error. A head may
+// come twice and after a newer one; those announced while disconnected are lost.
+func (l *Log) Heads(ctx context.Context, f func([]byte)) error {
+	ch := make(chan *nats.Msg, 1024)
+	sub, err := l.write.ChanSubscribe(headSubject, ch)
+	if err != nil {
+		return fmt.Errorf("ledger's heads: %w", err)
+	}
+	defer func() { _ = sub.Unsubscribe() }()
+	ask, cancel := context.WithTimeout(ctx, 2*time.Second)
+	last, err := l.LastHead(ask) // on the same connection, so the subscription stands
+	cancel()
+	if err == nil {
+		f(last)
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case m := <-ch:
+			f(m.Data)
+		}
+	}
+}

@@ -1,0 +1,386 @@
+package jetstream
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
+	"go.uber.org/goleak"
+
+	"maillage/services/eventlog"
+	"maillage/services/eventlog/eventlogtest"
+)
+
+// broker is a server that can be stopped, damaged and started at the same address.
+type broker struct {
+	t    *testing.T
+	dir  string
+	addr string
+	s    *Server
+}
+
+func newBroker(t *testing.T) *broker {
+	b := &broker{t: t, dir: filepath.Join(t.TempDir(), "deep", "store"), addr: "127.0.0.1:0"}
+	b.start()
+	b.addr = strings.TrimPrefix(b.s.URL(), "nats://")
+	t.Cleanup(func() { b.s.Shutdown() })
+	return b
+}
+
+func (b *broker) start() {
+	b.t.Helper()
+	s, err := StartServer(b.t.Context(), Options{Dir: b.dir, Addr: b.addr})
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.s = s
+}
+
+// restart stops the server, does something to its store and starts it again.
+func (b *broker) restart(meanwhile func()) {
+	b.t.Helper()
+	b.s.Shutdown()
+	meanwhile()
+	b.start()
+}
+
+func (b *broker) copy(from, to string) {
+	b.t.Helper()
+	if err := os.RemoveAll(to); err != nil {
+		b.t.Fatal(err)
+	}
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *broker) connect(o ConnectOptions) *Log {
+	b.t.Helper()
+	l, err := Connect(b.t.Context(), b.s.URL(), o)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	b.t.Cleanup(l.Close)
+	return l
+}
+
+func TestConformance(t *testing.T) {
+	eventlogtest.Run(t, func(t *testing.T) eventlogtest.Harness {
+		b := newBroker(t)
+		w := newWire()
+		mark := filepath.Join(t.TempDir(), "mark")
+		return eventlogtest.Harness{
+			Log:        b.connect(ConnectOptions{Dial: w.dial}),
+			Open:       func(*testing.T) eventlog.Log { return b.connect(ConnectOptions{}) },
+			LoseWrite:  w.loseWrite,
+			LoseAnswer: w.loseAnswer,
+			Break:      w.breakAfter,
+			Disconnect: w.disconnect,
+			Mark:       func() { b.restart(func() { b.copy(b.dir, mark) }) },
+			Rollback:   func() { b.restart(func() { b.copy(mark, b.dir) }) },
+		}
+	})
+}
+
+func (b *broker) fill(l *Log, n int) []eventlog.Record {
+	b.t.Helper()
+	head, _, err := l.Head(b.t.Context())
+	if err == nil {
+		err = l.Append(b.t.Context(), head, eventlogtest.Records(fmt.Sprintf("f%d-", head), n))
+	}
+	var out []eventlog.Record
+	for r, rerr := range l.Read(b.t.Context(), head) {
+		err = errors.Join(err, rerr)
+		out = append(out, r)
+	}
+	if err != nil || len(out) != n {
+		b.t.Fatalf("%d of %d records filled: %v", len(out), n, err)
+	}
+	return out
+}
+
+// flip flips one bit of the store's block files, at an offset from where a pattern
+// stands last.
+func flip(t *testing.T, dir string, pattern []byte, offset int) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "jetstream", "*", "streams", streamName, "msgs", "*.blk"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i := bytes.LastIndex(b, pattern); i >= 0 {
+			b[i+offset] ^= 0x10
+			if err := os.WriteFile(f, b, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return
+		}
+	}
+	t.Fatalf("%q is in no block of %d", pattern, len(files))
+}
+
+// TestDamage flips a bit of a stored record while the broker is stopped. The broker
+// starts, claims all records and says nothing: the readers must.
+func TestDamage(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		position uint64
+	}{{"first", 1}, {"middle", 25}, {"last", 50}} {
+		t.Run(c.name, func(t *testing.T) {
+			b := newBroker(t)
+			l := b.connect(ConnectOptions{})
+			all := b.fill(l, 50)
+			body := all[c.position-1].Body
+			b.restart(func() { flip(t, b.dir, body, 1) })
+			l = b.connect(ConnectOptions{})
+			read := l.Read(t.Context(), 0)
+			if c.position > 1 { // started beside the hole, too
+				read = l.Read(t.Context(), c.position-1)
+			}
+			for r, err := range read {
+				var hole *eventlog.HoleError
+				if errors.As(err, &hole) && hole.Position == c.position {
+					break
+				}
+				t.Fatalf("position %d (%v), want a hole at %d", r.Position, err, c.position)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			from := eventlog.Cursor{Position: c.position, Leaf: eventlog.LeafHash(all[c.position-1])}
+			for r, err := range l.Follow(ctx, from) {
+				var fork *eventlog.ForkError
+				if errors.As(err, &fork) && fork.Position == c.position {
+					break
+				}
+				t.Fatalf("follower yields position %d (%v), want a fork at %d", r.Position, err, c.position)
+			}
+			for _, err := range l.Follow(ctx, eventlog.Cursor{}) {
+				if err == nil {
+					continue
+				}
+				var hole *eventlog.HoleError
+				if !errors.As(err, &hole) || hole.Position != c.position {
+					t.Fatalf("follower from the start ends with %v, want a hole at %d", err, c.position)
+				}
+				break
+			}
+		})
+	}
+}
+
+// TestEndlessStart flips a bit of a sequence field: the broker then fills a gap of
+// 2^k numbers in memory. It cannot be stopped, so it runs in a process of its own.
+func TestEndlessStart(t *testing.T) {
+	if dir := os.Getenv("MAILLAGE_DAMAGED_DIR"); dir != "" {
+		_, err := StartServer(context.Background(), Options{Dir: dir, Ready: 20 * time.Second, Memory: 200 << 20})
+		fmt.Println(err)
+		if errors.Is(err, ErrDamaged) {
+			os.Exit(3)
+		}
+		os.Exit(0)
+	}
+	b := newBroker(t)
+	all := b.fill(b.connect(ConnectOptions{}), 50)
+	b.s.Shutdown()
+	// A record is length 4, sequence 8, time 8, subject length 2, subject, ...
+	flip(t, b.dir, []byte(all[24].Subject), -18+5)
+	cmd := exec.Command(os.Args[0], "-test.run=^TestEndlessStart$")
+	cmd.Env = append(os.Environ(), "MAILLAGE_DAMAGED_DIR="+b.dir, "GOMEMLIMIT=1GiB")
+	out, err := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != 3 || !bytes.Contains(out, []byte("restore --stream")) {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	b.s, err = StartServer(t.Context(), Options{Dir: t.TempDir()}) // for the clean-up
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	b := newBroker(t)
+	l := b.connect(ConnectOptions{})
+	if err := checkSettings(streamConfig(3)); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(*jetstream.StreamConfig){
+		"max_age":     func(c *jetstream.StreamConfig) { c.MaxAge = time.Hour },
+		"discard":     func(c *jetstream.StreamConfig) { c.Discard = jetstream.DiscardOld },
+		"deny_purge":  func(c *jetstream.StreamConfig) { c.DenyPurge = false },
+		"deny_delete": func(c *jetstream.StreamConfig) { c.DenyDelete = false },
+		"subjects":    func(c *jetstream.StreamConfig) { c.Subjects = []string{"registry.a.*.*"} },
+		"storage":     func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+	} {
+		c := streamConfig(1)
+		change(&c)
+		if err := l.js.DeleteStream(t.Context(), streamName); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.js.CreateStream(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Connect(t.Context(), b.s.URL(), ConnectOptions{Wait: true})
+		if !errors.Is(err, errSettings) || !strings.Contains(err.Error(), name) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestHeads(t *testing.T) {
+	b := newBroker(t)
+	ledger, other := b.connect(ConnectOptions{}), b.connect(ConnectOptions{})
+	if _, err := other.LastHead(t.Context()); !errors.Is(err, eventlog.ErrUnavailable) {
+		t.Fatalf("nobody announces: %v", err)
+	}
+	if err := ledger.AnnounceHead([]byte("one")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	var got []string
+	err := other.Heads(ctx, func(h []byte) {
+		got = append(got, string(h))
+		switch string(h) {
+		case "one":
+			if err := ledger.AnnounceHead([]byte("two")); err != nil {
+				t.Error(err)
+			}
+		case "two":
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) || strings.Join(got, " ") != "one two" {
+		t.Fatalf("%v: %v", got, err)
+	}
+	if h, err := other.LastHead(t.Context()); err != nil || string(h) != "two" {
+		t.Fatalf("last head %q: %v", h, err)
+	}
+}
+
+func TestUnavailable(t *testing.T) {
+	b := newBroker(t)
+	l := b.connect(ConnectOptions{})
+	b.s.Shutdown()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		err := l.Append(t.Context(), 0, eventlogtest.Records("a", 2))
+		if errors.Is(err, eventlog.ErrUnavailable) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%v, want ErrUnavailable", err)
+		}
+	}
+	if _, err := Connect(t.Context(), b.s.URL(), ConnectOptions{}); err == nil {
+		t.Fatal("connected to nothing")
+	}
+	b.start()
+}
+
+func TestOneServerPerDirectory(t *testing.T) {
+	b := newBroker(t)
+	if s, err := StartServer(t.Context(), Options{Dir: b.dir}); err == nil {
+		s.Shutdown()
+		t.Fatal("two servers in one directory")
+	}
+}
+
+// TestNothingLeaks ends readers in every way and looks for what they leave behind.
+func TestNothingLeaks(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	s, err := StartServer(t.Context(), Options{Dir: filepath.Join(t.TempDir(), "store")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Shutdown()
+	l, err := s.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	b := &broker{t: t, s: s}
+	b.fill(l, 20)
+	for n := range 20 {
+		for r, err := range l.Read(t.Context(), 0) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if r.Position > uint64(n) {
+				break
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		for r, err := range l.Follow(ctx, eventlog.Cursor{}) {
+			if r.Position == 20 {
+				cancel()
+			}
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+		}
+		cancel()
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		info, err := l.info(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.State.Consumers == 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("%d consumers left behind", info.State.Consumers)
+		}
+	}
+}
+
+func TestTraceContext(t *testing.T) {
+	otel.SetTextMapPropagator(propagation.TraceContext{})
+	b := newBroker(t)
+	l := b.connect(ConnectOptions{})
+	span := trace.NewSpanContext(trace.SpanContextConfig{TraceID: trace.TraceID{1, 2}, SpanID: trace.SpanID{3}})
+	ctx := trace.ContextWithSpanContext(t.Context(), span)
+	if err := l.Append(ctx, 0, eventlogtest.Records("a", 3)); err != nil {
+		t.Fatal(err)
+	}
+	for r, err := range l.Read(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(r.Header) != 1 || !strings.Contains(fmt.Sprint(r.Header["traceparent"]), span.TraceID().String()) {
+			t.Errorf("position %d: %v", r.Position, r.Header)
+		}
+	}
+}
+
+func TestParseReply(t *testing.T) {
+	for _, c := range []struct {
+		reply             string
+		sequence, pending uint64
+		ok                bool
+	}{
+		{"$JS.ACK.REGISTRY.c.1.17.3.1700000000.5", 17, 5, true},
+		{"$JS.ACK.dom.hash.REGISTRY.c.1.17.3.1700000000.5", 17, 5, true},
+		{"$JS.ACK.dom.hash.REGISTRY.c.1.17.3.1700000000.5.rnd", 17, 5, true},
+		{"$JS.ACK.REGISTRY.c.1.x.3.1700000000.5", 0, 0, false},
+		{"", 0, 0, false},
+	} {
+		sequence, pending, ok := parseReply(c.reply)
+		if sequence != c.sequence || pending != c.pending || ok != c.ok {
+			t.Errorf("%q: %d %d %v", c.reply, sequence, pending, ok)
+		}
+	}
+}

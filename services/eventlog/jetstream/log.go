@@ -1,0 +1,245 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"maillage/services/eventlog"
+)
+
+const (
+	streamName = "REGISTRY"
+	subjects   = "registry.*.*.*"
+	maxMessage = 80 << 10 // a leaf and its headers
+)
+
+// ConnectOptions say how to reach a broker.
+type ConnectOptions struct {
+	// Name is shown in the broker's connection lists.
+	Name string
+	// Replicas is the number of copies of a stream created, 0 for 1.
+	Replicas int
+	// Wait makes Connect try until its context ends; else it tries once.
+	Wait bool
+	// Credentials is the path of a NATS credentials file, "" for none.
+	Credentials string
+	// Dial replaces the dialer. Tests break connections with it.
+	Dial func(network, address string) (net.Conn, error)
+	// Logger gets warnings; nil for slog.Default().
+	Logger *slog.Logger
+}
+
+// Log is the register's log in the stream REGISTRY. It is safe for concurrent use
+// and reconnects for ever.
+type Log struct {
+	log   *slog.Logger
+	write *nats.Conn // appends and requests
+	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower
+	js    jetstream.JetStream
+
+	// dials counts connections begun for reading. It moves before the first byte of
+	// a new connection is read, so a reader that sees it unmoved has not met another.
+	dials atomic.Uint64
+
+	lanesMu sync.Mutex
+	lanes   []*lane
+
+	head headServer
+}
+
+// Connect opens the log at a broker's URL (several may be given, separated by
+// commas). It creates the stream, or refuses one whose settings endanger the law.
+func Connect(ctx context.Context, url string, o ConnectOptions) (*Log, error) {
+	return connect(ctx, url, o, nil)
+}
+
+// Open opens the log of an embedded server. Appends go in-process, which is a fifth
+// faster than TCP; reading goes over loopback.
+func (s *Server) Open(ctx context.Context) (*Log, error) {
+	return connect(ctx, s.URL(), ConnectOptions{Logger: s.log}, s)
+}
+
+func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Log, error) {
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Name == "" {
+		o.Name = "maillage"
+	}
+	if o.Dial == nil {
+		o.Dial = (&net.Dialer{Timeout: 2 * time.Second}).Dial
+	}
+	for {
+		l, err := connectOnce(ctx, url, o, in)
+		if err == nil || !o.Wait || errors.Is(err, errSettings) {
+			return l, err
+		}
+		o.Logger.WarnContext(ctx, "the broker cannot be reached yet", "url", url, "error", err)
+		select {
+		case <-ctx.Done():
+			return nil, err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+func connectOnce(ctx context.Context, url string, o ConnectOptions, in *Server) (*Log, error) {
+	l := &Log{log: o.Logger}
+	opts := []nats.Option{
+		nats.Name(o.Name),
+		nats.ReconnectBufSize(-1), // nothing is sent later than its caller thinks
+		nats.MaxReconnects(-1),
+		nats.ReconnectWait(50 * time.Millisecond),
+		nats.ReconnectJitter(20*time.Millisecond, 50*time.Millisecond),
+		nats.PingInterval(5 * time.Second),
+		nats.MaxPingsOutstanding(2),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			o.Logger.Warn("connection to the broker", "error", err)
+		}),
+	}
+	if o.Credentials != "" {
+		opts = append(opts, nats.UserCredentials(o.Credentials))
+	}
+	if in != nil && in.token != "" {
+		opts = append(opts, nats.Token(in.token))
+	}
+	writing := append(slices.Clone(opts),
+		nats.SetCustomDialer(dialer(o.Dial)))
+	if in != nil {
+		writing = append(writing, nats.InProcessServer(in.ns))
+	}
+	reading := append(opts, nats.SetCustomDialer(dialer(func(network, address string) (net.Conn, error) {
+		l.dials.Add(1)
+		return o.Dial(network, address)
+	})))
+	var err error
+	if l.write, err = nats.Connect(url, writing...); err == nil {
+		l.read, err = nats.Connect(url, reading...)
+	}
+	if err == nil {
+		l.js, err = jetstream.New(l.write)
+	}
+	if err == nil {
+		err = l.ensureStream(ctx, max(o.Replicas, 1))
+	}
+	if err != nil {
+		l.Close()
+		return nil, fmt.Errorf("broker at %s: %w", url, err)
+	}
+	return l, nil
+}
+
+type dialer func(network, address string) (net.Conn, error)
+
+func (d dialer) Dial(network, address string) (net.Conn, error) { return d(network, address) }
+
+// Close closes the connections. Iterators still running end with an error.
+func (l *Log) Close() {
+	for _, c := range []*nats.Conn{l.write, l.read} {
+		if c != nil {
+			c.Close()
+		}
+	}
+}
+
+var errSettings = errors.New("the stream " + streamName + " has other settings than the register needs")
+
+func streamConfig(replicas int) jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:               streamName,
+		Subjects:           []string{subjects},
+		Storage:            jetstream.FileStorage,
+		Replicas:           replicas,
+		Retention:          jetstream.LimitsPolicy,
+		Discard:            jetstream.DiscardNew,
+		MaxMsgs:            -1,
+		MaxBytes:           -1,
+		MaxMsgsPerSubject:  -1,
+		MaxMsgSize:         maxMessage,
+		Duplicates:         100 * time.Millisecond, // no message ids are sent
+		DenyDelete:         true,
+		DenyPurge:          true,
+		AllowDirect:        true,
+		AllowAtomicPublish: true,
+		Compression:        jetstream.NoCompression,
+	}
+}
+
+func (l *Log) ensureStream(ctx context.Context, replicas int) error {
+	s, err := l.js.Stream(ctx, streamName)
+	if errors.Is(err, jetstream.ErrStreamNotFound) {
+		s, err = l.js.CreateStream(ctx, streamConfig(replicas))
+	}
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", streamName, err)
+	}
+	return checkSettings(s.CachedInfo().Config)
+}
+
+// checkSettings compares what could lose, alter or refuse records.
+func checkSettings(c jetstream.StreamConfig) error {
+	want := streamConfig(1)
+	var bad []error
+	differs := func(name string, differs bool) {
+		if differs {
+			bad = append(bad, errors.New(name))
+		}
+	}
+	differs("subjects", !slices.Equal(c.Subjects, want.Subjects))
+	differs("storage", c.Storage != want.Storage)
+	differs("retention", c.Retention != want.Retention)
+	differs("discard", c.Discard != want.Discard || c.DiscardNewPerSubject)
+	differs("max_msgs", c.MaxMsgs > 0)
+	differs("max_bytes", c.MaxBytes > 0)
+	differs("max_age", c.MaxAge != 0)
+	differs("max_msgs_per_subject", c.MaxMsgsPerSubject > 0)
+	differs("max_msg_size", c.MaxMsgSize > 0 && c.MaxMsgSize < want.MaxMsgSize)
+	differs("deny_delete", !c.DenyDelete)
+	differs("deny_purge", !c.DenyPurge)
+	differs("allow_direct", !c.AllowDirect)
+	differs("allow_atomic", !c.AllowAtomicPublish)
+	differs("allow_rollup_hdrs", c.AllowRollup)
+	differs("allow_msg_ttl", c.AllowMsgTTL)
+	differs("persist_mode", c.PersistMode != want.PersistMode)
+	differs("no_ack", c.NoAck)
+	differs("sealed", c.Sealed)
+	differs("first_seq", c.FirstSeq > 1)
+	differs("subject_transform", c.SubjectTransform != nil)
+	differs("mirror or sources", c.Mirror != nil || len(c.Sources) > 0)
+	if len(bad) > 0 {
+		return fmt.Errorf("%w:\n%w", errSettings, errors.Join(bad...))
+	}
+	return nil
+}
+
+// Head implements eventlog.Log; the clock is the broker's.
+func (l *Log) Head(ctx context.Context) (uint64, time.Time, error) {
+	info, err := l.info(ctx)
+	if err != nil {
+		return 0, time.Time{}, err
+	}
+	return info.State.LastSeq, info.TimeStamp, nil
+}
+
+func (l *Log) info(ctx context.Context) (*jetstream.StreamInfo, error) {
+	s, err := l.js.Stream(ctx, streamName) // one request for the stream's info
+	if notSent(err) {
+		return nil, fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("stream %s: %w", streamName, err)
+	}
+	return s.CachedInfo(), nil
+}
+
+var _ eventlog.Log = (*Log)(nil)
