@@ -1,0 +1,293 @@
+package ledger
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog"
+)
+
+// A frame is the length of a leaf (4 bytes, big-endian), the CRC-32C of the leaf
+// (4 bytes), and the leaf.
+const (
+	frameHeader = 8
+	minLeaf     = 11
+	maxFrame    = frameHeader + eventlog.MaxLeaf
+	sectorSize  = 512
+	chunkSize   = 512 << 10
+)
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+var (
+	errShort  = errors.New("the frame ends before its leaf does")
+	errLength = errors.New("the frame has an impossible length")
+	errCRC    = errors.New("the frame's checksum differs from its leaf's")
+)
+
+// appendFrame appends the frame of a record to b.
+func appendFrame(b []byte, r eventlog.Record) []byte {
+	at := len(b)
+	b = append(b, make([]byte, frameHeader)...)
+	b = eventlog.AppendLeaf(b, r)
+	leaf := b[at+frameHeader:]
+	binary.BigEndian.PutUint32(b[at:], uint32(len(leaf)))
+	binary.BigEndian.PutUint32(b[at+4:], crc32.Checksum(leaf, castagnoli))
+	return b
+}
+
+// parseFrame returns the leaf of the frame that b begins with; it aliases b.
+func parseFrame(b []byte) (leaf []byte, err error) {
+	if len(b) < frameHeader {
+		return nil, errShort
+	}
+	n := int64(binary.BigEndian.Uint32(b))
+	if n < minLeaf || n > eventlog.MaxLeaf {
+		return nil, errLength
+	}
+	if int64(len(b)) < frameHeader+n {
+		return nil, errShort
+	}
+	leaf = b[frameHeader : frameHeader+n : frameHeader+n]
+	if crc32.Checksum(leaf, castagnoli) != binary.BigEndian.Uint32(b[4:]) {
+		return nil, errCRC
+	}
+	return leaf, nil
+}
+
+// torn says whether the bad frame at offset at, of which b holds all bytes up to
+// the end of the file (or the greatest frame's worth), looks like a write that a
+// power cut interrupted: sectors that never reached the disk read as zeros, the
+// frame runs into zeros where another should follow, or the file ends early. A frame whose checksum holds over fewer bytes than its length
+// says is whole: its length was altered.
+func torn(b []byte, at int64, bad error) bool {
+	if zeroSector(b, at) || runsIntoZeros(b) {
+		return true
+	}
+	if !errors.Is(bad, errShort) {
+		return false
+	}
+	if len(b) < frameHeader {
+		return true
+	}
+	want, crc := binary.BigEndian.Uint32(b[4:]), uint32(0)
+	for i := frameHeader; i < len(b); i++ {
+		crc = crc32.Update(crc, castagnoli, b[i:i+1])
+		if crc == want && i+1-frameHeader >= minLeaf {
+			return false
+		}
+	}
+	return true
+}
+
+// zeroSector says whether the frame at offset at begins in, or spans, a disk
+// sector that holds nothing.
+func zeroSector(b []byte, at int64) bool {
+	frame := maxFrame
+	if len(b) >= 4 {
+		if n := binary.BigEndian.Uint32(b); n >= minLeaf && n <= eventlog.MaxLeaf {
+			frame = frameHeader + int(n)
+		}
+	}
+	first := int(sectorSize - at%sectorSize)
+	// The first two bytes of every length are zero: fewer than four bytes prove nothing.
+	if first = min(first, len(b)); first >= 4 && zero(b[:first]) {
+		return true
+	}
+	for from := first; from < min(frame, len(b)); from += sectorSize {
+		if sector := b[from:min(from+sectorSize, len(b))]; len(sector) >= 4 && zero(sector) {
+			return true
+		}
+	}
+	return false
+}
+
+// runsIntoZeros says whether the frame ends with a zero and more zeros follow it
+// than any frame begins with.
+func runsIntoZeros(b []byte) bool {
+	if len(b) < frameHeader {
+		return false
+	}
+	end := frameHeader + int64(binary.BigEndian.Uint32(b))
+	return int64(len(b)) >= end+32 && b[end-1] == 0 && zero(b[end:end+32])
+}
+
+func zero(b []byte) bool {
+	for _, c := range b {
+		if c != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// segmentReader reads the frames of one segment in order. The leaves it returns
+// stay valid: its chunks are never reused.
+type segmentReader struct {
+	f   *os.File
+	buf []byte // read and not yet returned
+	at  int64  // offset of buf in the file
+	eof bool
+}
+
+// next returns the next leaf and the offset of its frame; io.EOF at the end of
+// the last whole frame.
+func (r *segmentReader) next() (leaf []byte, at int64, err error) {
+	for {
+		leaf, err = parseFrame(r.buf)
+		if !errors.Is(err, errShort) || r.eof {
+			break
+		}
+		if err := r.fill(); err != nil {
+			return nil, r.at, err
+		}
+	}
+	at = r.at
+	if err != nil {
+		if len(r.buf) == 0 {
+			err = io.EOF
+		}
+		return nil, at, err
+	}
+	n := frameHeader + len(leaf)
+	r.buf, r.at = r.buf[n:], r.at+int64(n)
+	return leaf, at, nil
+}
+
+// rest returns what the file still holds from the next frame on, the greatest
+// frame's worth and a sector at least.
+func (r *segmentReader) rest() ([]byte, error) {
+	for !r.eof && len(r.buf) < maxFrame+sectorSize {
+		if err := r.fill(); err != nil {
+			return nil, err
+		}
+	}
+	return r.buf, nil
+}
+
+func (r *segmentReader) fill() error {
+	chunk := make([]byte, max(chunkSize, 2*len(r.buf)))
+	kept := copy(chunk, r.buf)
+	n, err := r.f.ReadAt(chunk[kept:], r.at+int64(kept))
+	if err != nil && err != io.EOF {
+		return err
+	}
+	r.eof = err == io.EOF
+	r.buf = chunk[:kept+n]
+	return nil
+}
+
+// place is the place of a record in its commit.
+type place struct{ index, size uint32 }
+
+// commitPlace reads from an event's bytes its place in its commit: fields 7 and 8
+// of its Meta, field 1 of every event. An event without them is its own commit.
+func commitPlace(body []byte) (place, error) {
+	var p place
+	for len(body) > 0 {
+		num, typ, n := protowire.ConsumeTag(body)
+		if n < 0 {
+			return p, fmt.Errorf("not an event: %w", protowire.ParseError(n))
+		}
+		body = body[n:]
+		if num != 1 || typ != protowire.BytesType {
+			if n = protowire.ConsumeFieldValue(num, typ, body); n < 0 {
+				return p, fmt.Errorf("not an event: %w", protowire.ParseError(n))
+			}
+			body = body[n:]
+			continue
+		}
+		meta, n := protowire.ConsumeBytes(body)
+		if n < 0 {
+			return p, fmt.Errorf("not an event: %w", protowire.ParseError(n))
+		}
+		if err := p.read(meta); err != nil {
+			return p, err
+		}
+		body = body[n:]
+	}
+	if p.size == 0 {
+		p.size = 1
+	}
+	if p.index >= p.size {
+		return p, fmt.Errorf("event %d of a commit of %d", p.index, p.size)
+	}
+	return p, nil
+}
+
+func (p *place) read(meta []byte) error {
+	for len(meta) > 0 {
+		num, typ, n := protowire.ConsumeTag(meta)
+		if n < 0 {
+			return fmt.Errorf("event without a readable meta: %w", protowire.ParseError(n))
+		}
+		meta = meta[n:]
+		if n = protowire.ConsumeFieldValue(num, typ, meta); n < 0 {
+			return fmt.Errorf("event without a readable meta: %w", protowire.ParseError(n))
+		}
+		if typ == protowire.VarintType && (num == 7 || num == 8) {
+			v, _ := protowire.ConsumeVarint(meta)
+			if num == 7 {
+				p.index = uint32(v)
+			} else {
+				p.size = uint32(v)
+			}
+		}
+		meta = meta[n:]
+	}
+	return nil
+}
+
+// commits follows the commits of a log and says where they end.
+type commits struct{ open place } // open.size == 0 between commits
+
+// next takes the next record and says whether it ends its commit.
+func (c *commits) next(body []byte) (whole bool, err error) {
+	p, err := commitPlace(body)
+	if err != nil {
+		return false, err
+	}
+	want := place{0, p.size}
+	if c.open.size != 0 {
+		want = place{c.open.index + 1, c.open.size}
+	}
+	if p != want {
+		return false, fmt.Errorf("event %d of a commit of %d where event %d of %d was due", p.index, p.size, want.index, want.size)
+	}
+	if p.index+1 == p.size {
+		c.open = place{}
+		return true, nil
+	}
+	c.open = p
+	return false, nil
+}
+
+const logSubject = "registry.ledger.log."
+
+// epochAfter returns the epoch of the log after a record, given the one before.
+func epochAfter(epoch uint64, r eventlog.Record) (uint64, error) {
+	if !strings.HasPrefix(r.Subject, logSubject) {
+		return epoch, nil
+	}
+	var e ledgerv1.Event
+	if err := proto.Unmarshal(r.Body, &e); err != nil {
+		return 0, fmt.Errorf("not a ledger event: %w", err)
+	}
+	opened := e.GetEpochOpened()
+	if opened == nil {
+		return epoch, nil
+	}
+	if opened.GetEpoch() <= epoch {
+		return 0, fmt.Errorf("epoch %d opened in epoch %d", opened.GetEpoch(), epoch)
+	}
+	return opened.GetEpoch(), nil
+}
