@@ -1,0 +1,272 @@
+package projection
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+)
+
+// advance moves the gate to an announced head, once everything up to it is folded
+// from the stream and has the announced root. The caller holds the lock.
+func (r *Runner) advance(h ledger.Head) {
+	s := &r.state
+	if r.halted != nil {
+		return
+	}
+	if h.Epoch < s.gate.Epoch || h.Size < s.gate.Size {
+		return // late, or a ledger that lost its tail: it counts as silent
+	}
+	s.heard = r.now()
+	if h.Size > s.stored || (h.Size == s.folded && !s.whole) {
+		s.ahead = &h
+		return
+	}
+	s.ahead = nil
+	grown := h.Size > s.gate.Size
+	r.growTree(h.Size)
+	if root := s.gateTree.Root(); root != h.Root {
+		r.breakOff(fmt.Errorf("the ledger announces root %v at size %d and this process folded %v: %w",
+			h.Root, h.Size, root, &eventlog.ForkError{Position: h.Size}))
+		return
+	}
+	s.gate = h
+	if !grown {
+		return
+	}
+	s.since = r.now()
+	r.fold.Settle(h.Size)
+	r.release()
+	r.wake()
+}
+
+// stands notes that the stream holds what was folded up to a position. The caller
+// holds the lock.
+func (r *Runner) stands(position uint64) {
+	s := &r.state
+	if s.stored <= s.gate.Size {
+		s.since = r.now()
+	}
+	s.stored = position
+}
+
+// growTree appends the leaves up to a position to the tree of the gate and drops
+// those that nothing needs any more. The caller holds the lock.
+func (r *Runner) growTree(to uint64) {
+	s := &r.state
+	for p := s.gateTree.Size() + 1; p <= to; p++ {
+		s.gateTree.Append(s.leaves[p-s.first])
+	}
+	r.trim()
+}
+
+// trim drops the leaves that are both in the tree of the gate and seen in the
+// stream.
+func (r *Runner) trim() {
+	s := &r.state
+	done := min(s.gateTree.Size(), s.seen)
+	if done < s.first {
+		return
+	}
+	rest := s.leaves[done-s.first+1:]
+	if len(rest) == 0 {
+		rest = s.leaves[:0] // its memory is used again
+	}
+	s.leaves, s.first = rest, done+1
+}
+
+// release answers the commands whose commits the gate has passed. The caller holds
+// the lock.
+func (r *Runner) release() {
+	n := 0
+	for n < len(r.waiting) && r.waiting[n].after <= r.state.gate.Size {
+		r.waiting[n].finish(r.waiting[n].commit, r.waiting[n].err)
+		n++
+	}
+	r.waiting = r.waiting[n:]
+}
+
+// breakOff makes the loop end with an error. The caller holds the lock.
+func (r *Runner) breakOff(err error) {
+	select {
+	case r.broken <- err:
+	default:
+	}
+}
+
+// refusal says why no command can be taken now, nil where one can. The caller holds
+// the lock.
+func (r *Runner) refusal() error {
+	s := &r.state
+	switch silence := r.now().Sub(s.heard); {
+	case r.halted != nil:
+		return r.halted
+	case s.gate.Size == 0 || silence > maxSilence:
+		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger has announced nothing for %v; the last head is at %d", silence.Round(time.Millisecond), s.gate.Size)
+	case s.whole && s.stored > s.gate.Size && r.now().Sub(s.since) > maxSilence:
+		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger stands at %d and the stream at %d since %v", s.gate.Size, s.stored, r.now().Sub(s.since).Round(time.Millisecond))
+	case s.skew > maxSkew || s.skew < -maxSkew:
+		return fault.New(fault.Unavailable, "CLOCK_SKEWED", "", "this process's clock is %v from the broker's; at most %v is allowed", s.skew, maxSkew)
+	}
+	return nil
+}
+
+// keepLedger flushes whole commits into the ledger of this process and announces
+// each new head, and the old one every second.
+func (r *Runner) keepLedger(ctx context.Context) {
+	heartbeat := time.NewTicker(time.Second)
+	defer heartbeat.Stop()
+	for {
+		head := r.store.Head()
+		select {
+		case <-ctx.Done():
+			return
+		case <-heartbeat.C:
+		case commits := <-r.flushes:
+			var err error
+			if head, err = r.flush(ctx, r.gather(commits)); err != nil {
+				r.breakOff(fmt.Errorf("the ledger cannot be written: %w", err))
+				r.drain(ctx)
+				return
+			}
+		}
+		if head.Size == 0 {
+			continue
+		}
+		r.mu.Lock()
+		r.advance(head)
+		r.mu.Unlock()
+		if r.announce != nil {
+			r.announce(head)
+		}
+	}
+}
+
+// drain takes what can no longer be flushed, so that the loop gets to its end.
+func (r *Runner) drain(ctx context.Context) {
+	for {
+		select {
+		case <-r.flushes:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// gather joins what else waits to be flushed: one flush serves them all.
+func (r *Runner) gather(records []eventlog.Record) []eventlog.Record {
+	for {
+		select {
+		case more := <-r.flushes:
+			records = append(records, more...)
+		default:
+			return records
+		}
+	}
+}
+
+// lookAtLog compares this process's clock with the broker's, and the stream's end
+// with what it acknowledged to this process: a stream that is shorter lost its tail.
+// An error that is no *eventlog.ForkError says only that the broker did not answer.
+func (r *Runner) lookAtLog(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	r.mu.RLock()
+	stored := r.state.stored
+	r.mu.RUnlock()
+	before := r.now()
+	head, broker, err := r.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	after := r.now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.state.skew = before.Add(after.Sub(before) / 2).Sub(broker)
+	if head < stored {
+		return &eventlog.ForkError{Position: head + 1}
+	}
+	return nil
+}
+
+// follow hands what the stream delivers to the loop.
+func (r *Runner) follow(ctx context.Context) {
+	for rec, err := range r.log.Follow(ctx, r.state.cursor) {
+		if err != nil {
+			if ctx.Err() == nil {
+				r.mu.Lock()
+				r.breakOff(err)
+				r.mu.Unlock()
+			}
+			return
+		}
+		select {
+		case r.tail <- rec:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// arrive takes one record from the stream: one of this process's own, which must
+// be what it appended, or a foreign one, which is folded.
+func (r *Runner) arrive(ctx context.Context, rec eventlog.Record) error {
+	foreign, err := r.receive(ctx, rec)
+	if err != nil {
+		return err
+	}
+	r.hand(ctx, foreign)
+	return nil
+}
+
+// receive is arrive under the lock; it returns the foreign commit that the record
+// made whole.
+func (r *Runner) receive(ctx context.Context, rec eventlog.Record) ([]eventlog.Record, error) {
+	hash := eventlog.LeafHash(rec)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := &r.state
+	if rec.Position != s.seen+1 {
+		return nil, &eventlog.HoleError{Position: s.seen + 1}
+	}
+	s.seen = rec.Position
+	if rec.Position <= s.folded {
+		if s.leaves[rec.Position-s.first] != hash {
+			return nil, &eventlog.ForkError{Position: rec.Position}
+		}
+		r.trim()
+		return nil, nil
+	}
+	span := foldSpan(ctx, rec)
+	err := r.take(rec, hash)
+	span.End()
+	if err != nil {
+		return nil, err
+	}
+	r.stands(rec.Position)
+	r.partial = append(r.partial, rec)
+	if !s.whole {
+		return nil, nil
+	}
+	commit := r.partial
+	r.partial = nil
+	r.turn.foreign, r.turn.own = time.Now(), false
+	if s.ahead != nil {
+		r.advance(*s.ahead)
+	}
+	return commit, nil
+}
+
+// hand gives whole commits to the ledger where it runs here.
+func (r *Runner) hand(ctx context.Context, records []eventlog.Record) {
+	if r.store == nil || len(records) == 0 {
+		return
+	}
+	select {
+	case r.flushes <- records:
+	case <-ctx.Done():
+	}
+}

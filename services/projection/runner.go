@@ -1,0 +1,575 @@
+// Package projection keeps a process's replica of the log: it follows the stream,
+// folds whole commits, stays behind the ledger's fence, and is the one place where
+// the process's commands are decided and appended.
+//
+// Three positions matter. Folded is the last one in the state, perhaps predicted.
+// Seen is the last one the stream itself has delivered. The gate is the last one
+// that the ledger has announced with the root of what was folded here: it bounds
+// everything a reader is shown and everything a caller is told. On a hole, a fork
+// or an event that cannot be folded the replica halts: nothing is skipped.
+package projection
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sort"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+)
+
+// Limits of the fence.
+const (
+	maxBehind     = 1000             // positions that the ledger may be behind before commands are refused
+	maxSilence    = 5 * time.Second  // without an announcement before commands are refused
+	maxSkew       = 2 * time.Second  // between this process's clock and the broker's
+	clockInterval = 10 * time.Second // between two looks at the broker's clock
+)
+
+// Fold is the state that a replica keeps, as three functions over it. They are
+// never called at the same time as each other or as the function of a View.
+type Fold struct {
+	// Evolve folds one record and returns its Meta.
+	Evolve func(eventlog.Record) (*eventv1.Meta, error)
+	// Rollback forgets everything folded after a position.
+	Rollback func(to uint64)
+	// Settle says that positions up to one will never be rolled back.
+	Settle func(to uint64)
+}
+
+// Config is what a replica is made of.
+type Config struct {
+	Log  eventlog.Log
+	Fold Fold
+	// Ledger, where it runs in this process: the replica feeds it and is gated by
+	// it. Nil where another process announces heads through Announced.
+	Ledger *ledger.Store
+	// Announce tells other processes of each flushed head. May be nil.
+	Announce func(ledger.Head)
+	// Now is the clock; time.Now where nil.
+	Now func() time.Time
+	// Logger; slog.Default where nil.
+	Logger *slog.Logger
+}
+
+// Runner is a replica of the log.
+type Runner struct {
+	log      eventlog.Log
+	fold     Fold
+	store    *ledger.Store
+	announce func(ledger.Head)
+	now      func() time.Time
+	logger   *slog.Logger
+
+	queue   chan *pending          // commands to decide
+	tail    chan eventlog.Record   // what the stream delivers
+	broken  chan error             // why the stream stopped delivering
+	flushes chan []eventlog.Record // whole commits for the ledger of this process
+
+	mu      sync.RWMutex
+	state   status
+	commits commitIndex
+	answers map[requestKey]answer
+
+	predicted []requestKey      // answers of commits not yet stored
+	partial   []eventlog.Record // of a foreign commit that is not yet whole
+	turn      turn              // the loop's own
+	waiting   []*pending        // decided, waiting for the gate, by position
+	moved     chan struct{}     // closed and replaced whenever the gate moves or the replica halts
+	live      chan struct{}     // closed once the log is replayed; until then mu is held
+	stopped   chan struct{}     // closed when it halts
+	halted    error
+}
+
+// status is how far the replica has come.
+type status struct {
+	folded   uint64
+	stored   uint64 // up to here folded is what the stream holds; beyond it is predicted
+	seen     uint64
+	whole    bool // folded stands at the end of a commit
+	open     *eventv1.Meta
+	gate     ledger.Head
+	gateTree ledger.Tree
+	leaves   []tlog.Hash // of positions from first on
+	first    uint64
+	ahead    *ledger.Head // announced, but beyond what was folded
+	heard    time.Time    // last announcement
+	since    time.Time    // when the gate last moved, or the stream went beyond it
+	skew     time.Duration
+	cursor   eventlog.Cursor
+}
+
+// NewRunner returns a replica that Run brings to life.
+func NewRunner(c Config) *Runner {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
+	}
+	r := &Runner{
+		log: c.Log, fold: c.Fold, store: c.Ledger, announce: c.Announce, now: c.Now, logger: c.Logger,
+		queue:   make(chan *pending, 4096),
+		tail:    make(chan eventlog.Record, 4096),
+		broken:  make(chan error, 1),
+		flushes: make(chan []eventlog.Record, 256),
+		answers: map[requestKey]answer{},
+		moved:   make(chan struct{}),
+		stopped: make(chan struct{}),
+		live:    make(chan struct{}),
+	}
+	r.state.whole = true
+	r.state.first = 1
+	observe(r)
+	return r
+}
+
+// Run replays the log, compares it with the ledger where one runs here, then
+// follows, decides and appends until the context ends or the replica halts. It
+// returns nil at the context's end and otherwise why it halted.
+func (r *Runner) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	working, cancel := context.WithCancel(ctx)
+	err := r.replay(ctx)
+	if err == nil {
+		close(r.live)
+		workers.Go(func() { r.follow(working) })
+		if r.store != nil {
+			workers.Go(func() { r.keepLedger(working) })
+		}
+		err = r.loop(working)
+	}
+	cancel()
+	if ctx.Err() != nil {
+		r.halt(fault.New(fault.Unavailable, "STOPPING", "", "the process is stopping"))
+		err = nil
+	} else {
+		r.halt(err) // before the workers end: one of them may hang on a disk
+	}
+	workers.Wait()
+	return damage(err)
+}
+
+// Announced takes a head announced by the ledger of another process.
+func (r *Runner) Announced(h ledger.Head) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(h)
+}
+
+// View runs f on the folded state, which does not change meanwhile. head is the
+// last position that f may show; what the state knows beyond it is predicted or
+// not yet in both stores. It first waits until head is at least minPosition.
+func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint64) error) error {
+	select {
+	case <-r.live:
+	case <-r.stopped:
+	case <-ctx.Done():
+		return errReplaying
+	}
+	for {
+		r.mu.RLock()
+		err, gate, moved := r.halted, r.state.gate.Size, r.moved
+		if err == nil && gate >= max(minPosition, 1) {
+			defer r.mu.RUnlock()
+			return f(gate)
+		}
+		r.mu.RUnlock()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "as_of.min_position",
+				"position %d was asked for and this process can show %d: %v", minPosition, gate, context.Cause(ctx))
+		}
+	}
+}
+
+// Progress says how far a replica has come.
+type Progress struct {
+	Folded uint64      // last position in the state
+	Gate   ledger.Head // last announced head, verified here
+	Halted error       // why it halted, nil while it runs
+}
+
+// Progress returns how far the replica has come; nothing while it replays the log.
+func (r *Runner) Progress() Progress {
+	if r.replaying() {
+		return Progress{}
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return Progress{Folded: r.state.folded, Gate: r.state.gate, Halted: r.halted}
+}
+
+// Ready returns nil while the replica answers and takes commands, and otherwise what
+// it waits for.
+func (r *Runner) Ready() error {
+	if r.replaying() {
+		return errReplaying
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.refusal()
+}
+
+var errReplaying = fault.New(fault.Unavailable, "REPLAYING", "", "the process is replaying the log")
+
+func (r *Runner) replaying() bool {
+	select {
+	case <-r.live:
+	case <-r.stopped:
+	default:
+		return true
+	}
+	return false
+}
+
+// KnownAt returns the last position whose known time is at or before t. Like the
+// two below, it is not to be called by the function of a View.
+func (r *Runner) KnownAt(t time.Time) uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return min(r.commits.at(t), r.state.gate.Size)
+}
+
+// KnownTime returns the known time of a position, UTC.
+func (r *Runner) KnownTime(position uint64) time.Time {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.commits.time(position)
+}
+
+// CommitEnd returns the last position of the last whole commit at or before a
+// position.
+func (r *Runner) CommitEnd(position uint64) uint64 {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.commits.end(position)
+}
+
+// replay folds the log from its beginning and, where the ledger runs here,
+// compares the two record by record and fills the ledger up.
+func (r *Runner) replay(ctx context.Context) error {
+	if err := r.lookAtLog(ctx); err != nil {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	defer gc.relax()()
+	started := r.now()
+	var err error
+	if r.store != nil {
+		err = r.replayBoth(ctx)
+	} else {
+		err = r.replayStream(ctx)
+	}
+	if err != nil {
+		return damage(err)
+	}
+	if r.state.ahead != nil {
+		r.advance(*r.state.ahead)
+	}
+	r.logger.InfoContext(ctx, "replayed", "position", r.state.folded, "seconds", r.now().Sub(started).Seconds())
+	return nil
+}
+
+func (r *Runner) replayStream(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stream := readAhead(withLeaves(r.log.Read(ctx, 0)))
+	defer stream.close()
+	defer cancel()
+	var last hashed
+	for {
+		rec, ok, err := stream.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if err := r.take(rec.Record, rec.leaf); err != nil {
+			return err
+		}
+		r.replayed(rec.Position)
+		last = rec
+	}
+	r.standAt(last)
+	return nil
+}
+
+// replayBoth reads the stream beside the ledger: any difference stops it.
+func (r *Runner) replayBoth(ctx context.Context) error {
+	size := r.store.Head().Size
+	ctx, cancel := context.WithCancel(ctx)
+	stream := readAhead(withLeaves(r.log.Read(ctx, 0)))
+	defer stream.close()
+	defer cancel()
+	kept := readAhead(r.store.Read(0))
+	defer kept.close()
+	var last hashed
+	var commit []eventlog.Record
+	for {
+		rec, ok, err := stream.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			break
+		}
+		if rec.Position <= size {
+			if err := sameAs(kept, rec.Record); err != nil {
+				return err
+			}
+		} else {
+			commit = append(commit, rec.Record)
+		}
+		if err := r.take(rec.Record, rec.leaf); err != nil {
+			return err
+		}
+		r.replayed(rec.Position)
+		if r.state.whole {
+			if len(commit) > 0 {
+				if _, err := r.store.Append(commit); err != nil {
+					return err
+				}
+				commit = nil
+			}
+			r.growTree(rec.Position)
+		}
+		last = rec
+	}
+	if last.Position < size {
+		return fmt.Errorf("the ledger holds %d positions and the stream only %d: %w", size, last.Position,
+			&eventlog.HoleError{Position: last.Position + 1})
+	}
+	r.partial = commit
+	r.standAt(last)
+	return r.gateAtLedger()
+}
+
+// sameAs compares a record of the stream with the ledger's next.
+func sameAs(ledger *ahead[eventlog.Record], rec eventlog.Record) error {
+	kept, ok, err := ledger.next()
+	switch {
+	case err != nil:
+		return err
+	case !ok:
+		return errors.New("the ledger ends before its head")
+	case kept.Position != rec.Position || kept.Subject != rec.Subject || string(kept.Body) != string(rec.Body):
+		return differ(rec.Position)
+	}
+	return nil
+}
+
+// gateAtLedger opens the gate at the ledger's head, whose root must be that of
+// what was folded.
+func (r *Runner) gateAtLedger() error {
+	head := r.store.Head()
+	if head.Size == 0 {
+		return nil
+	}
+	if root := r.state.gateTree.Root(); root != head.Root {
+		return fmt.Errorf("the ledger's root at size %d is %v and the log's is %v: %w", head.Size, head.Root, root,
+			&eventlog.ForkError{Position: head.Size})
+	}
+	if kept, back := r.store.RolledBack(); back {
+		return fmt.Errorf("both stores contradict the head kept in the third place: %w", &eventlog.ForkError{Position: kept.Size})
+	}
+	r.state.gate = head
+	r.state.heard, r.state.since = r.now(), r.now()
+	r.fold.Settle(head.Size)
+	if r.announce != nil {
+		r.announce(head)
+	}
+	r.wake()
+	return nil
+}
+
+// replayed notes that a record came from the stream and stands for good.
+func (r *Runner) replayed(position uint64) {
+	r.state.seen, r.state.stored = position, position
+	if position%4096 == 0 {
+		r.fold.Settle(position)
+	}
+	if position%65536 == 0 {
+		gc.follow()
+	}
+}
+
+// standAt starts the following of the stream after what was replayed.
+func (r *Runner) standAt(last hashed) {
+	if last.Position > 0 {
+		r.state.cursor = eventlog.Cursor{Position: last.Position, Leaf: last.leaf}
+	}
+}
+
+// take folds one record whose place in the log is right. The caller holds the
+// lock.
+func (r *Runner) take(rec eventlog.Record, leaf tlog.Hash) error {
+	if rec.Position != r.state.folded+1 {
+		return &eventlog.HoleError{Position: r.state.folded + 1}
+	}
+	meta, err := r.fold.Evolve(rec)
+	if err != nil {
+		return fmt.Errorf("position %d %w: %w", rec.Position, errUnfoldable, err)
+	}
+	if err := r.inCommit(rec.Position, meta); err != nil {
+		return err
+	}
+	r.state.folded = rec.Position
+	r.state.leaves = append(r.state.leaves, leaf)
+	return nil
+}
+
+// inCommit checks that an event continues the commit it says it belongs to, and
+// notes the commit where the event ends it.
+func (r *Runner) inCommit(position uint64, meta *eventv1.Meta) error {
+	s := &r.state
+	size, index := meta.GetCommitSize(), meta.GetCommitIndex()
+	switch {
+	case size == 0 || index >= size:
+		return fmt.Errorf("position %d is event %d of a commit of %d: %w", position, index, size, &eventlog.HoleError{Position: position})
+	case s.whole && index != 0,
+		!s.whole && (index != s.open.GetCommitIndex()+1 || size != s.open.GetCommitSize() || meta.GetRequestId() != s.open.GetRequestId()):
+		return fmt.Errorf("position %d does not continue the commit before it: %w", position, &eventlog.HoleError{Position: position})
+	}
+	s.open, s.whole = meta, index+1 == size
+	if s.whole {
+		s.open = nil
+		r.commits.add(position, meta.GetRecordTime().AsTime())
+		r.remember(meta, position)
+	}
+	return nil
+}
+
+// differ says that the two stores do not hold the same at a position.
+func differ(position uint64) error {
+	return fmt.Errorf("the stream and the ledger differ: %w", &eventlog.ForkError{Position: position})
+}
+
+// errUnfoldable says that an event is not understood: a newer binary wrote it, or it
+// is no event.
+var errUnfoldable = errors.New("cannot be folded")
+
+// damage turns what the stores say against each other or themselves into the error
+// that callers get. Any other error stays.
+func damage(err error) error {
+	if err == nil {
+		return nil
+	}
+	e := fault.New(fault.Damaged, "LOG_DAMAGED", "", "%v; compare the stores and see: maillage restore --help", err)
+	if own, ok := errors.AsType[*fault.Error](err); ok {
+		return own
+	}
+	if hole, ok := errors.AsType[*eventlog.HoleError](err); ok {
+		e.Position = hole.Position
+		return e
+	}
+	if bad, ok := errors.AsType[*ledger.DamageError](err); ok {
+		e.Position = bad.Position
+		return e
+	}
+	if fork, ok := errors.AsType[*eventlog.ForkError](err); ok {
+		e.Reason, e.Position = "LOG_FORKED", fork.Position
+		return e
+	}
+	if errors.Is(err, errUnfoldable) {
+		return e
+	}
+	return err
+}
+
+// halt stops the replica for good: every caller and reader gets the reason.
+func (r *Runner) halt(err error) {
+	if err == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.halted != nil {
+		return
+	}
+	r.halted = damage(err)
+	if _, ok := errors.AsType[*fault.Error](r.halted); !ok {
+		r.halted = fault.New(fault.Unavailable, "HALTED", "", "the process halted and must be started again: %v", err)
+	}
+	for _, p := range r.waiting {
+		p.finish(Commit{}, r.halted)
+	}
+	r.waiting = nil
+	close(r.stopped)
+	r.wake()
+}
+
+// wake tells everyone who waits that the gate moved or the replica halted. The
+// caller holds the lock.
+func (r *Runner) wake() {
+	close(r.moved)
+	r.moved = make(chan struct{})
+}
+
+// commitIndex is where each commit ends and when it was known.
+type commitIndex struct {
+	ends  []uint64
+	times []int64 // Unix nanoseconds, never decreasing
+}
+
+func (c *commitIndex) add(end uint64, at time.Time) {
+	t := at.UnixNano()
+	if n := len(c.times); n > 0 {
+		t = max(t, c.times[n-1])
+	}
+	c.ends = append(c.ends, end)
+	c.times = append(c.times, t)
+}
+
+func (c *commitIndex) rollback(to uint64) {
+	n := c.before(to)
+	c.ends, c.times = c.ends[:n], c.times[:n]
+}
+
+// before counts the commits that end at or before a position.
+func (c *commitIndex) before(position uint64) int {
+	return sort.Search(len(c.ends), func(i int) bool { return c.ends[i] > position })
+}
+
+func (c *commitIndex) end(position uint64) uint64 {
+	if n := c.before(position); n > 0 {
+		return c.ends[n-1]
+	}
+	return 0
+}
+
+func (c *commitIndex) at(t time.Time) uint64 {
+	n := sort.Search(len(c.times), func(i int) bool { return c.times[i] > t.UnixNano() })
+	if n == 0 {
+		return 0
+	}
+	return c.ends[n-1]
+}
+
+func (c *commitIndex) time(position uint64) time.Time {
+	i := sort.Search(len(c.ends), func(i int) bool { return c.ends[i] >= position })
+	if i == len(c.ends) {
+		return time.Time{}
+	}
+	return time.Unix(0, c.times[i]).UTC()
+}
+
+func (c *commitIndex) last() time.Time {
+	if len(c.times) == 0 {
+		return time.Time{}
+	}
+	return time.Unix(0, c.times[len(c.times)-1]).UTC()
+}

@@ -1,0 +1,280 @@
+package projection_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+	"maillage/services/projection"
+)
+
+// TestSchedules lets three writers and a ledger, which is started anew now and then, go
+// through random accidents: writes and answers are lost, writes land late, heads are
+// delayed, callers lose their patience and ask elsewhere. Whatever happens, what was
+// acknowledged stands once where it was said to, what was refused stands nowhere, and
+// all folds and both stores are the same.
+func TestSchedules(t *testing.T) {
+	seeds := 12
+	if testing.Short() {
+		seeds = 4
+	}
+	for seed := range seeds {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { newSchedule(t, uint64(seed)).run() })
+		})
+	}
+}
+
+// schedule is one random run, on the clock of a bubble.
+type schedule struct {
+	t   *testing.T
+	log *eventlog.Memory
+	dir string // of the ledger
+	ctx context.Context
+
+	mu      sync.Mutex
+	rng     *rand.Rand
+	writers []*replica
+	stands  map[string]projection.Commit // acknowledged, by request
+	refused map[string]bool
+}
+
+func newSchedule(t *testing.T, seed uint64) *schedule {
+	s := &schedule{
+		t: t, log: opened(t), dir: t.TempDir(), ctx: within(t, 10*time.Minute),
+		rng: rand.New(rand.NewPCG(seed, 7)), stands: map[string]projection.Commit{}, refused: map[string]bool{},
+	}
+	var writers []*replica
+	for range 3 {
+		writers = append(writers, start(t, &trouble{s.log, s}, nil, nil))
+	}
+	s.writers = writers
+	return s
+}
+
+// dice throws a die of n sides.
+func (s *schedule) dice(n int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.rng.IntN(n)
+}
+
+// within returns a random time below a number of milliseconds.
+func (s *schedule) within(ms int) time.Duration { return time.Duration(s.dice(ms)) * time.Millisecond }
+
+// trouble is the log over a bad connection.
+type trouble struct {
+	eventlog.Log
+	schedule *schedule
+}
+
+func (l *trouble) Append(ctx context.Context, expected uint64, records []eventlog.Record) error {
+	switch l.schedule.dice(12) {
+	case 0:
+		return fmt.Errorf("%w: the write is lost", eventlog.ErrUnknown)
+	case 1:
+		_ = l.Log.Append(ctx, expected, records) // the answer is lost, whatever it is
+		return fmt.Errorf("%w: the answer is lost", eventlog.ErrUnknown)
+	case 2:
+		time.AfterFunc(l.schedule.within(300), func() {
+			_ = l.Log.Append(context.WithoutCancel(ctx), expected, records)
+		})
+		return fmt.Errorf("%w: the write is late", eventlog.ErrUnknown)
+	case 3:
+		return eventlog.ErrUnavailable
+	}
+	return l.Log.Append(ctx, expected, records)
+}
+
+func (s *schedule) run() {
+	const callers = 12
+	stop, stopLedger := context.WithCancel(s.ctx)
+	var keeper, working sync.WaitGroup
+	keeper.Go(func() { s.keepLedger(stop) })
+	for caller := range callers {
+		working.Go(func() {
+			for n := range 25 {
+				s.command(fmt.Sprint(caller, "-", n), s.names())
+			}
+		})
+	}
+	working.Wait()
+	head := end(s.log)
+	for i, w := range s.writers {
+		if err := w.View(s.ctx, head, func(uint64) error { return nil }); err != nil {
+			s.t.Fatalf("writer %d does not come to %d: %v", i, head, err)
+		}
+	}
+	stopLedger()
+	keeper.Wait()
+	s.check(head)
+}
+
+// names draws one to three different names, of which many callers want the same.
+func (s *schedule) names() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var names []string
+	for _, n := range s.rng.Perm(300)[:1+s.rng.IntN(3)] {
+		names = append(names, fmt.Sprint("n", n))
+	}
+	return names
+}
+
+// keepLedger runs the process that keeps the ledger, again and again.
+func (s *schedule) keepLedger(ctx context.Context) {
+	announce := func(h ledger.Head) {
+		for _, w := range s.writers {
+			time.AfterFunc(s.within(5), func() { w.Announced(h) })
+		}
+	}
+	for ctx.Err() == nil {
+		store, err := ledger.Open(s.dir, "")
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		life, cancel := context.WithTimeout(ctx, 300*time.Millisecond+s.within(500))
+		state := &tally{names: map[string]uint64{}}
+		err = projection.NewRunner(projection.Config{Log: s.log, Fold: state.fold(), Ledger: store, Announce: announce}).Run(life)
+		cancel()
+		if err := errors.Join(err, store.Close()); err != nil {
+			s.t.Errorf("the ledger: %v", err)
+			return
+		}
+		pause := s.within(50)
+		if s.dice(8) == 0 {
+			pause = 6 * time.Second // long enough for the writers to refuse commands
+		}
+		select {
+		case <-time.After(pause):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// command repeats a request, at any writer, until it is answered for certain.
+func (s *schedule) command(request string, names []string) {
+	for {
+		w := s.writers[s.dice(3)]
+		call, cancel := context.WithTimeout(s.ctx, 20*time.Millisecond+s.within(400))
+		c, err := w.Do(call, w.take("a", request, names...))
+		cancel()
+		e, _ := errors.AsType[*fault.Error](err)
+		switch {
+		case err == nil:
+			if gate := w.Progress().Gate.Size; gate < c.Last {
+				s.t.Errorf("%s is acknowledged at %d, and the ledger stands at %d", request, c.Last, gate)
+			}
+			s.mu.Lock()
+			s.stands[request] = c
+			s.mu.Unlock()
+			if s.dice(3) == 0 {
+				s.again(request, names, c)
+			}
+			return
+		case e == nil || e.Kind != fault.Refused && e.Kind != fault.Unavailable:
+			s.t.Errorf("%s: %v", request, err)
+			return
+		case e.Kind == fault.Refused:
+			s.mu.Lock()
+			s.refused[request] = true
+			s.mu.Unlock()
+			return
+		}
+		select {
+		case <-time.After(time.Millisecond + s.within(50)):
+		case <-s.ctx.Done():
+			s.t.Errorf("%s is never answered: %v", request, err)
+			return
+		}
+	}
+}
+
+// again asks any writer for what was acknowledged: it says the same, or is busy.
+func (s *schedule) again(request string, names []string, first projection.Commit) {
+	w := s.writers[s.dice(3)]
+	call, cancel := context.WithTimeout(s.ctx, 3*time.Second)
+	defer cancel()
+	c, err := w.Do(call, w.take("a", request, names...))
+	if e, _ := errors.AsType[*fault.Error](err); e != nil && e.Kind == fault.Unavailable {
+		return
+	}
+	if err != nil || c.First != first.First || c.Last != first.Last {
+		s.t.Errorf("%s was acknowledged at %d to %d, then: %d to %d, %v", request, first.First, first.Last, c.First, c.Last, err)
+	}
+}
+
+// check compares everything that was said with the log.
+func (s *schedule) check(head uint64) {
+	truth := &tally{names: map[string]uint64{}}
+	fold := truth.fold()
+	stands := map[string][2]uint64{}
+	for rec, err := range s.log.Read(s.t.Context(), 0) {
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		meta, err := fold.Evolve(rec)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		if name := truth.positions[rec.Position-1]; truth.names[name] != rec.Position {
+			s.t.Errorf("name %s stands at %d and at %d", name, truth.names[name], rec.Position)
+		}
+		if meta.GetCommitIndex() > 0 {
+			continue
+		}
+		if at, twice := stands[meta.GetRequestId()]; twice {
+			s.t.Errorf("request %s stands at %d and at %d", meta.GetRequestId(), at, rec.Position)
+		}
+		stands[meta.GetRequestId()] = [2]uint64{rec.Position, rec.Position + uint64(meta.GetCommitSize()) - 1}
+	}
+	for request, c := range s.stands {
+		if stands[request] != [2]uint64{c.First, c.Last} {
+			s.t.Errorf("%s was acknowledged at %d to %d and stands at %d", request, c.First, c.Last, stands[request])
+		}
+	}
+	for request := range s.refused {
+		if at, there := stands[request]; there {
+			s.t.Errorf("%s was refused and stands at %d", request, at)
+		}
+	}
+	if len(s.stands) == 0 || len(s.refused) == 0 {
+		s.t.Errorf("%d acknowledged, %d refused: the schedule shows nothing", len(s.stands), len(s.refused))
+	}
+	s.compare(head, truth)
+}
+
+// compare compares the writers' states and the ledger with the log.
+func (s *schedule) compare(head uint64, truth *tally) {
+	for i, w := range s.writers {
+		if got := w.CommitEnd(head); got != head {
+			s.t.Errorf("writer %d: the commit of %d ends at %d", i, head, got)
+		}
+		if err := w.View(s.t.Context(), head, func(uint64) error {
+			if len(w.names) != len(truth.names) {
+				s.t.Errorf("writer %d has %d names, the log %d", i, len(w.names), len(truth.names))
+			}
+			for name, at := range truth.names {
+				if w.names[name] != at {
+					s.t.Errorf("writer %d has %s at %d, the log at %d", i, name, w.names[name], at)
+				}
+			}
+			return nil
+		}); err != nil {
+			s.t.Error(err)
+		}
+	}
+	store := newStore(s.t, s.dir)
+	if got, want := store.Head(), tree(s.t, s.log); got != want {
+		s.t.Errorf("the ledger stands at %v, the log at %v", got, want)
+	}
+}
