@@ -1,0 +1,206 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/identifier"
+)
+
+// idSet is the ids that a filter names, nil where the filter is left empty.
+type idSet map[string]bool
+
+func (s idSet) holds(id string) bool { return s == nil || s[id] }
+
+// labelFilter is the filters of a ListLabelsRequest, resolved.
+type labelFilter struct {
+	roles    []labellingv1.Role
+	statuses []labellingv1.Status
+
+	cycles, filieres, networks, establishments idSet
+
+	region, department string // INSEE codes, empty for any
+
+	words []string
+	folder
+}
+
+// filterOf resolves the filters against what was known at the moment, so that an answer
+// stays the same for ever. A name that was not known then is a mistake only where it is
+// unknown at the head too.
+func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) {
+	f := &labelFilter{
+		roles:    req.GetRoles(),
+		statuses: req.GetStatuses(),
+		words:    strings.Fields(identifier.Fold(req.GetText())),
+		folder:   folder{},
+	}
+	if len(f.statuses) == 0 {
+		f.statuses = []labellingv1.Status{
+			labellingv1.Status_STATUS_IN_FORCE,
+			labellingv1.Status_STATUS_IN_ABEYANCE,
+			labellingv1.Status_STATUS_UNDETERMINED,
+		}
+	}
+	var err [6]error
+	f.filieres, err[0] = named(l, f.folder, filieres, "filière", req.GetFiliere(),
+		func(x *topologyv1.Filiere) []string { return []string{x.GetAcronym()} }, nil)
+	f.networks, err[1] = named(l, f.folder, networks, "network", req.GetNetwork(),
+		func(n *topologyv1.Network) []string { return []string{n.GetAcronym(), n.GetTitle()} }, nil)
+	f.cycles, err[2] = named(l, f.folder, cycles, "cycle", req.GetCycle(),
+		func(c *labellingv1.Cycle) []string { return append(slices.Clone(c.GetAliases()), c.GetCode()) }, nil)
+	hospital := req.GetEstablishment()
+	if finess, e := identifier.FINESS(hospital); e == nil {
+		hospital = finess
+	}
+	f.establishments, err[3] = named(l, f.folder, establishments, "establishment", hospital,
+		func(e *topologyv1.Establishment) []string { return []string{e.GetName()} },
+		func(e *topologyv1.Establishment) string { return e.GetFiness() })
+	f.region, err[4] = regionNamed(f.folder, req.GetRegion())
+	f.department, err[5] = departmentNamed(f.folder, req.GetDepartment())
+	return f, cmp.Or(err[0], err[1], err[2], err[3], err[4], err[5])
+}
+
+// named returns the ids of the entities of a kind that a filter names, by the names they
+// have on any day: by id or by one of their names. Those that have a code are also found
+// by it, and by words that their name contains.
+func named[V any](l lens, f folder, k kind[V], word, filter string, names func(V) []string, code func(V) string) (idSet, error) {
+	sought := identifier.Fold(filter)
+	if sought == "" {
+		return nil, nil
+	}
+	words := strings.Fields(sought)
+	t := k.table(l.s)
+	find := func(known uint64) idSet {
+		found := idSet{}
+		for id := range t.IDs() {
+			for _, version := range t.Versions(id, known) {
+				called := f.all(names(version.Value))
+				switch {
+				case f.fold(id) == sought, slices.Contains(called, sought),
+					code != nil && (f.fold(code(version.Value)) == sought || matches(words, called, "")):
+					found[id] = true
+				}
+			}
+		}
+		return found
+	}
+	found := find(l.m.known)
+	if len(found) > 0 || len(find(l.m.head)) > 0 {
+		return found, nil
+	}
+	near := newNearest(f, filter)
+	for id := range t.IDs() {
+		for _, version := range t.Versions(id, l.m.head) {
+			for _, name := range names(version.Value) {
+				near.see(name)
+			}
+		}
+	}
+	return nil, near.unknown(k.name, strings.ToLower(k.name), word)
+}
+
+// regionNamed returns the INSEE code of the region of a code or name.
+func regionNamed(f folder, filter string) (string, error) {
+	if identifier.Fold(filter) == "" {
+		return "", nil
+	}
+	if code, _, known := identifier.Region(filter); known {
+		return code, nil
+	}
+	near := newNearest(f, filter)
+	for d := range identifier.Departments() {
+		near.see(d.Region)
+	}
+	return "", near.unknown("REGION", "region", "region")
+}
+
+// departmentNamed returns the INSEE code of the department of a code or name.
+func departmentNamed(f folder, filter string) (string, error) {
+	if identifier.Fold(filter) == "" {
+		return "", nil
+	}
+	if d, known := department(filter); known {
+		return d.Code, nil
+	}
+	near := newNearest(f, filter)
+	if d, known := identifier.Department("0" + filter); known {
+		near.see(d.Code)
+	}
+	for d := range identifier.Departments() {
+		near.see(d.Name)
+	}
+	return "", near.unknown("DEPARTMENT", "department", "department")
+}
+
+// byName is the departments by folded name.
+var byName = func() map[string]identifier.Dept {
+	all := map[string]identifier.Dept{}
+	for d := range identifier.Departments() {
+		all[identifier.Fold(d.Name)] = d
+	}
+	return all
+}()
+
+// department finds a department by its code or name.
+func department(codeOrName string) (identifier.Dept, bool) {
+	if d, known := identifier.Department(codeOrName); known {
+		return d, true
+	}
+	d, known := byName[identifier.Fold(codeOrName)]
+	return d, known
+}
+
+// networkOf is the network that a label is held in or by, empty for none.
+func networkOf(label *labellingv1.Label) string {
+	return cmp.Or(label.GetHolder().GetSite().GetNetworkId(), label.GetHolder().GetNetworkId())
+}
+
+// departmentOf is the department of a place: that of its code or, of a place known only
+// as a territory, the one of that name.
+func departmentOf(p *topologyv1.Place) string {
+	if code := p.GetDepartmentCode(); code != "" || p.GetTerritory() == "" {
+		return code
+	}
+	d := byName[identifier.Fold(p.GetTerritory())]
+	return d.Code
+}
+
+// regionOf is the same for the region.
+func regionOf(p *topologyv1.Place) string {
+	if d, known := identifier.Department(departmentOf(p)); known {
+		return d.RegionCode
+	}
+	code, _, _ := identifier.Region(p.GetTerritory())
+	return code
+}
+
+// matches tells whether a label with its surroundings passes all filters but those of
+// role, cycle, network and status, which need none of them.
+func (f *labelFilter) matches(h *holding) bool {
+	return f.filieres.holds(h.filiere.GetFiliereId()) &&
+		(f.establishments == nil || slices.ContainsFunc(h.establishments, func(e *topologyv1.Establishment) bool {
+			return f.establishments[e.GetEstablishmentId()]
+		})) &&
+		(f.department == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return departmentOf(p) == f.department })) &&
+		(f.region == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return regionOf(p) == f.region })) &&
+		f.hasWords(h)
+}
+
+func (f *labelFilter) hasWords(h *holding) bool {
+	if len(f.words) == 0 {
+		return true
+	}
+	text := []string{h.network.GetTitle(), h.network.GetAcronym(), h.holderName}
+	for _, e := range h.establishments {
+		text = append(text, e.GetName())
+	}
+	for _, p := range h.places {
+		text = append(text, p.GetCity())
+	}
+	return matches(f.words, f.all(text), "")
+}

@@ -1,0 +1,161 @@
+package memory
+
+import (
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/registry"
+)
+
+// lens sees the state as it was known at a moment. It lives inside one View.
+type lens struct {
+	s *registry.State
+	m moment
+}
+
+// near finds the version that holds on the day or, where an entity was registered
+// only from a later day on, the nearest one: a label of 2010 at a hospital known
+// from 2017 on still has to be printed.
+func near[V any](t *bitemporal.Table[V], id string, m moment) (v V) {
+	if id == "" {
+		return v
+	}
+	if v, held := t.At(id, m.valid, m.known); held {
+		return v
+	}
+	for _, o := range t.Versions(id, m.known) {
+		if o.Valid.From > m.valid {
+			return o.Value
+		}
+		v = o.Value
+	}
+	return v
+}
+
+func (l lens) establishments(ids []string) []*topologyv1.Establishment {
+	found := make([]*topologyv1.Establishment, 0, len(ids))
+	for _, id := range ids {
+		if e := near(&l.s.Topology.Establishments, id, l.m); e != nil {
+			found = append(found, e)
+		}
+	}
+	return found
+}
+
+// hospitals is the words by which a team is found that is in a place of its own or in
+// establishments.
+func (l lens) hospitals(ids []string, own *topologyv1.Place) []string {
+	words := placeWords(own)
+	for _, e := range l.establishments(ids) {
+		words = append(words, e.GetName(), e.GetFiness(), e.GetPlace().GetCity())
+	}
+	return words
+}
+
+// holding is a label with all it is found, sorted and printed by.
+type holding struct {
+	label          *labellingv1.Label
+	status         labellingv1.Status
+	network        *topologyv1.Network // nil where none is concerned
+	filiere        *topologyv1.Filiere // the one it is counted under
+	establishments []*topologyv1.Establishment
+	places         []*topologyv1.Place // the holder's own, then its establishments'
+	holderName     string              // where it is no site
+}
+
+// holding looks up what belongs to a label. Its network counts under the filière it
+// belonged to on that very day; names may be those of the nearest day.
+func (l lens) holding(label *labellingv1.Label) holding {
+	h := holding{label: label}
+	topo := &l.s.Topology
+	switch holder := label.GetHolder().GetHolder().(type) {
+	case *labellingv1.Holder_Site:
+		h.inNetwork(l, holder.Site.GetNetworkId())
+		centre := near(&topo.Centres, holder.Site.GetCentreId(), l.m)
+		h.at(l, centre.GetPlace(), centre.GetEstablishmentIds())
+	case *labellingv1.Holder_NetworkId:
+		h.inNetwork(l, holder.NetworkId)
+		h.holderName = h.network.GetTitle()
+	case *labellingv1.Holder_FiliereId:
+		h.filiere = near(&topo.Filieres, holder.FiliereId, l.m)
+		h.holderName = h.filiere.GetName()
+		h.at(l, nil, []string{h.filiere.GetEstablishmentId()})
+	case *labellingv1.Holder_PlatformId:
+		platform := near(&topo.Platforms, holder.PlatformId, l.m)
+		h.holderName = platform.GetName()
+		h.at(l, platform.GetPlace(), platform.GetEstablishmentIds())
+	}
+	return h
+}
+
+func (h *holding) inNetwork(l lens, id string) {
+	n, held := l.s.Topology.Networks.At(id, l.m.valid, l.m.known)
+	if !held {
+		h.network = near(&l.s.Topology.Networks, id, l.m)
+		return
+	}
+	h.network = n
+	h.filiere = near(&l.s.Topology.Filieres, n.GetFiliereId(), l.m)
+}
+
+func (h *holding) at(l lens, own *topologyv1.Place, establishmentIDs []string) {
+	h.establishments = l.establishments(establishmentIDs)
+	h.places = make([]*topologyv1.Place, 0, len(h.establishments)+1)
+	if own != nil {
+		h.places = append(h.places, own)
+	}
+	for _, e := range h.establishments {
+		if e.GetPlace() != nil {
+			h.places = append(h.places, e.GetPlace())
+		}
+	}
+}
+
+// city is the first town known of it.
+func (h *holding) city() string {
+	for _, p := range h.places {
+		if p.GetCity() != "" {
+			return p.GetCity()
+		}
+	}
+	return ""
+}
+
+// department is the first department known of it, as an INSEE code.
+func (h *holding) department() string {
+	for _, p := range h.places {
+		if code := departmentOf(p); code != "" {
+			return code
+		}
+	}
+	return ""
+}
+
+// region is the first region known of it, as an INSEE code.
+func (h *holding) region() string {
+	for _, p := range h.places {
+		if code := regionOf(p); code != "" {
+			return code
+		}
+	}
+	return ""
+}
+
+// label finds a label by its id, with its status on the day.
+func (l lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
+	label, known := l.s.Labelling.Label(id, l.m.known)
+	if !known {
+		return nil, labellingv1.Status_STATUS_UNSPECIFIED, false
+	}
+	status, known := l.s.Labelling.StatusAt(id, l.m.valid, l.m.known, &l.s.Topology)
+	return label, status, known
+}
+
+// assertions is what sources say of a label and of its site.
+func (l lens) assertions(label *labellingv1.Label) []*labellingv1.Assertion {
+	about := l.s.Labelling.AssertionsAbout(label.GetLabelId(), l.m.known)
+	if site := label.GetHolder().GetSite().GetSiteId(); site != "" {
+		about = append(about, l.s.Labelling.AssertionsAbout(site, l.m.known)...)
+	}
+	return about
+}

@@ -1,0 +1,43 @@
+// Package memory answers every read of the register from a registry.State that
+// another goroutine folds. Nothing it answers was recorded after the moment asked
+// for, so an answer at a date and a position is the same for ever (but for persons
+// erased since).
+package memory
+
+import (
+	"context"
+	"time"
+
+	"maillage/services/eventlog"
+	"maillage/services/registry"
+)
+
+// Source is where the answers come from. All functions are required and safe for
+// concurrent use. None but the one given to View is called while View runs.
+type Source struct {
+	// View runs f while the state cannot change; head is the last position that may
+	// be shown, always the end of a commit. The state may hold rows of later
+	// positions. View waits for head to reach minPosition, within ctx.
+	View func(ctx context.Context, minPosition uint64, f func(s *registry.State, head uint64)) error
+	// KnownAt is the last position whose known time is at or before t, 0 for none.
+	KnownAt func(t time.Time) uint64
+	// KnownTime is the known time of a position, UTC; zero for position 0.
+	KnownTime func(position uint64) time.Time
+	// CommitEnd is the last position of the last whole commit at or before a position
+	// that is not after the head, 0 for none.
+	CommitEnd func(position uint64) uint64
+	// Record reads one stored record back.
+	Record func(ctx context.Context, position uint64) (eventlog.Record, error)
+	// Personal reads a value of the vault by its id: "" when unknown or erased.
+	Personal func(id string) string
+	// Now is the time; only its civil date in Europe/Paris counts.
+	Now func() time.Time
+}
+
+// Queries answers the reads of registryv1.RegistryService. The resources in its
+// answers are those of the state and must not be altered. Its errors are
+// *fault.Error or those of Source.
+type Queries struct{ src Source }
+
+// New returns the queries over a source.
+func New(src Source) *Queries { return &Queries{src} }

@@ -1,0 +1,95 @@
+package memory
+
+import (
+	"context"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/fault"
+	"maillage/services/registry"
+)
+
+// moment is what an AsOf comes down to.
+type moment struct {
+	valid       bitemporal.Date
+	known       uint64 // the end of a commit, at most head
+	head        uint64
+	provisional bool
+}
+
+// resolve settles the moment a question is about, or goes on with that of an
+// earlier page. A position after the head is unavailable rather than invalid: it
+// may exist already and be announced here in a moment.
+func (q *Queries) resolve(ctx context.Context, asOf *registryv1.AsOf, page *pageToken) (moment, error) {
+	var m moment
+	if err := q.src.View(ctx, asOf.GetMinPosition(), func(_ *registry.State, head uint64) { m.head = head }); err != nil {
+		return moment{}, err
+	}
+	if page != nil {
+		m.valid, m.known, m.provisional = page.valid, page.known, page.provisional
+		return m, m.reached()
+	}
+	m.valid = bitemporal.Today(q.src.Now())
+	if v := asOf.GetValidAt(); v != "" {
+		day, err := bitemporal.ParseDate(v)
+		if err != nil {
+			return moment{}, fault.New(fault.Invalid, "DATE_INVALID", "as_of.valid_at", "%v", err)
+		}
+		m.valid = day
+	}
+	switch known := asOf.GetKnownAt().(type) {
+	case *registryv1.AsOf_KnownPosition:
+		m.known = known.KnownPosition
+		if err := m.reached(); err != nil {
+			return moment{}, err
+		}
+		m.known = q.src.CommitEnd(m.known)
+	case *registryv1.AsOf_KnownTime:
+		if err := known.KnownTime.CheckValid(); err != nil {
+			return moment{}, fault.New(fault.Invalid, "TIME_INVALID", "as_of.known_time", "%v", err)
+		}
+		t := known.KnownTime.AsTime()
+		m.known, m.provisional = m.head, !t.Before(q.src.KnownTime(m.head))
+		if !m.provisional {
+			m.known = q.src.CommitEnd(min(m.head, q.src.KnownAt(t)))
+		}
+	default: // no moment is asked for, only the latest: its position stands, so it is not provisional
+		m.known = m.head
+	}
+	return m, nil
+}
+
+func (m moment) reached() error {
+	if m.known <= m.head {
+		return nil
+	}
+	err := fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "as_of.known_position",
+		"position %d cannot be read yet, the last one that can is %d", m.known, m.head)
+	err.Position = m.known
+	return err
+}
+
+// resolved is the moment as answers carry it.
+func (q *Queries) resolved(m moment) *registryv1.Resolved {
+	r := &registryv1.Resolved{
+		ValidAt:       m.valid.String(),
+		KnownPosition: m.known,
+		HeadPosition:  m.head,
+		Provisional:   m.provisional,
+	}
+	if t := q.src.KnownTime(m.known); !t.IsZero() {
+		r.KnownTime = timestamppb.New(t)
+	}
+	return r
+}
+
+// view runs f over the state, in which m can be read.
+func (q *Queries) view(ctx context.Context, m moment, f func(s *registry.State) error) error {
+	var inner error
+	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(s) }); err != nil {
+		return err
+	}
+	return inner
+}

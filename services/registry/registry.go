@@ -1,0 +1,180 @@
+// Package registry composes the folds of the contexts into the one state that the
+// log describes, and the log's own identity with it.
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/eventlog"
+	"maillage/services/fact"
+	"maillage/services/labelling"
+	"maillage/services/topology"
+)
+
+// ledgerSchema is the highest version of ledger events known here.
+const ledgerSchema = 1
+
+// State is everything the log says up to a position. The zero value is the state
+// before position 1. It is not safe for concurrent use.
+type State struct {
+	Topology  topology.State
+	Labelling labelling.State
+
+	position uint64
+	identity Identity
+	epochs   []epoch // those after the first, in order of position
+	vaults   []bound // in order of position
+}
+
+// Identity is what the log says of itself.
+type Identity struct {
+	LogID  string   // opaque id; empty before position 1
+	Origin string   // origin line of its checkpoints
+	Epoch  uint64   // from 1; 0 before position 1
+	Vault  [32]byte // check of the vault that belongs to it; zero while none does
+}
+
+type epoch struct{ position, number uint64 }
+
+type bound struct {
+	position uint64
+	check    [32]byte
+}
+
+// Position is the last position folded, 0 for none.
+func (s *State) Position() uint64 { return s.position }
+
+// Identity is what the records folded so far say of the log itself.
+func (s *State) Identity() Identity {
+	id := s.identity
+	if n := len(s.epochs); n > 0 {
+		id.Epoch = s.epochs[n-1].number
+	}
+	if n := len(s.vaults); n > 0 {
+		id.Vault = s.vaults[n-1].check
+	}
+	return id
+}
+
+// Evolve folds the next record of the log and returns the Meta of its event. A
+// record that is not the next one is an *eventlog.HoleError; one that this binary
+// cannot read is an error that wraps fact.ErrUnreadable. Every error names the
+// position and, where it is known, the schema that wrote it, and leaves the state as
+// it was.
+func (s *State) Evolve(r eventlog.Record) (*eventv1.Meta, error) {
+	if r.Position != s.position+1 {
+		return nil, &eventlog.HoleError{
+			Position: s.position + 1,
+			Err:      fmt.Errorf("the record that follows %d is %d", s.position, r.Position),
+		}
+	}
+	meta, err := s.evolve(r)
+	if err != nil {
+		s.Rollback(s.position) // of whatever the event did before it was refused
+		return nil, fmt.Errorf("position %d (%s, schema %d): %w", r.Position, r.Subject, meta.GetSchema(), err)
+	}
+	s.position = r.Position
+	return meta, nil
+}
+
+func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
+	context, err := contextOf(r.Subject)
+	if err != nil {
+		return nil, err
+	}
+	switch context {
+	case "labelling":
+		e := &labellingv1.Event{}
+		if err := decode(r.Body, e); err != nil {
+			return nil, err
+		}
+		return e.GetMeta(), s.Labelling.Evolve(r.Position, e)
+	case "topology":
+		e := &topologyv1.Event{}
+		if err := decode(r.Body, e); err != nil {
+			return nil, err
+		}
+		return e.GetMeta(), s.Topology.Evolve(r.Position, e)
+	case "ledger":
+		e := &ledgerv1.Event{}
+		if err := decode(r.Body, e); err != nil {
+			return nil, err
+		}
+		return e.GetMeta(), s.evolveLedger(r.Position, e)
+	}
+	return nil, fmt.Errorf("%w: context %q is unknown to this binary", fact.ErrUnreadable, context)
+}
+
+func decode(body []byte, e fact.Event) error {
+	if err := proto.Unmarshal(body, e); err != nil {
+		return fmt.Errorf("%w: %w", fact.ErrUnreadable, err)
+	}
+	return nil
+}
+
+// contextOf returns the second token of a subject registry.<context>.<kind>.<id>.
+func contextOf(subject string) (string, error) {
+	rest, ours := strings.CutPrefix(subject, "registry.")
+	context, _, whole := strings.Cut(rest, ".")
+	if !ours || !whole {
+		return "", fmt.Errorf("%w: its subject is not registry.<context>.<kind>.<id>", fact.ErrUnreadable)
+	}
+	return context, nil
+}
+
+func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
+	if err := fact.Readable(e, ledgerSchema); err != nil {
+		return err
+	}
+	switch f := e.GetFact().(type) {
+	case *ledgerv1.Event_LogOpened:
+		if position != 1 {
+			return errors.New("a log opens at position 1 only")
+		}
+		s.identity = Identity{LogID: f.LogOpened.GetLogId(), Origin: f.LogOpened.GetOrigin(), Epoch: 1}
+	case *ledgerv1.Event_EpochOpened:
+		if now := s.Identity().Epoch; f.EpochOpened.GetEpoch() <= now {
+			return fmt.Errorf("epoch %d does not follow epoch %d", f.EpochOpened.GetEpoch(), now)
+		}
+		s.epochs = append(s.epochs, epoch{position, f.EpochOpened.GetEpoch()})
+	case *ledgerv1.Event_VaultBound:
+		if len(f.VaultBound.GetCheck()) != 32 {
+			return fmt.Errorf("the check of a vault has %d bytes, not 32", len(f.VaultBound.GetCheck()))
+		}
+		s.vaults = append(s.vaults, bound{position, [32]byte(f.VaultBound.GetCheck())})
+	default:
+		return fmt.Errorf("%w: its fact is missing or unknown", fact.ErrUnreadable)
+	}
+	return nil
+}
+
+// Rollback forgets every record after position to.
+func (s *State) Rollback(to uint64) {
+	s.Topology.Rollback(to)
+	s.Labelling.Rollback(to)
+	for n := len(s.epochs); n > 0 && s.epochs[n-1].position > to; n-- {
+		s.epochs = s.epochs[:n-1]
+	}
+	for n := len(s.vaults); n > 0 && s.vaults[n-1].position > to; n-- {
+		s.vaults = s.vaults[:n-1]
+	}
+	if to == 0 {
+		s.identity = Identity{}
+	}
+	s.position = min(s.position, to)
+}
+
+// Settle says that no record up to position to will be rolled back, so that the
+// means to do so can be dropped.
+func (s *State) Settle(to uint64) {
+	s.Topology.Settle(to)
+	s.Labelling.Settle(to)
+}
