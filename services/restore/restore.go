@@ -1,0 +1,355 @@
+// Package restore rebuilds one store of the log from the other, with the same
+// positions and the same tree, while no process serves. It never deletes: what it
+// replaces is set aside whole.
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog"
+	"maillage/services/eventlog/jetstream"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+	"maillage/services/projection"
+	"maillage/services/vault"
+)
+
+// chunk is how many records go into one append while a stream is rebuilt.
+const chunk = 1000
+
+// Stores are the places of the two stores, and of the copy of the head.
+type Stores struct {
+	Broker   string // directory of the embedded broker's store
+	URL      string // an outside broker instead; its stream must be empty to be rebuilt
+	Ledger   string // directory of the ledger
+	HeadCopy string // the third place; may be empty
+}
+
+// Result says what a restore left behind.
+type Result struct {
+	Head  ledger.Head // of both stores
+	Aside string      // where the replaced store is kept; empty where there was none
+}
+
+// Progress is told how far a restore has come.
+type Progress func(done, total uint64)
+
+// Stream rebuilds the stream from the ledger: every leaf is read and hashed, the
+// broker's store is set aside, the records are published in order, each expecting
+// its predecessor, and the new stream is read back and compared.
+func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err error) {
+	if err := exists(s.Ledger); err != nil {
+		return r, err
+	}
+	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	if kept, back := store.RolledBack(); back {
+		if err := s.bothBehind(ctx, store.Head(), kept); err != nil {
+			return r, err
+		}
+	}
+	r.Head = store.Head()
+	if r.Head.Size == 0 {
+		return r, fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: there is nothing to restore from", s.Ledger)
+	}
+	if err := matches(store.Read(0), r.Head); err != nil {
+		return r, fmt.Errorf("the ledger cannot be restored from: %w", err)
+	}
+	if s.URL == "" {
+		if r.Aside, err = setAside(s.Broker); err != nil {
+			return r, err
+		}
+	}
+	log, closeLog, err := s.open(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeLog()
+	if err := publish(ctx, log, store, r.Head.Size, progress); err != nil {
+		return r, err
+	}
+	if err := matches(log.Read(ctx, 0), r.Head); err != nil {
+		return r, fmt.Errorf("the rebuilt stream differs: %w", err)
+	}
+	return r, nil
+}
+
+// bothBehind lets the stream be rebuilt from a ledger that is behind what was
+// announced only where the stream is behind too, by another length: a new epoch needs
+// them equal. A stream that holds more is what the ledger is to be rebuilt from.
+func (s Stores) bothBehind(ctx context.Context, head, kept ledger.Head) error {
+	log, closeLog, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	defer closeLog()
+	last, _, err := log.Head(ctx)
+	switch {
+	case err != nil:
+		return err
+	case last >= kept.Size:
+		return fault.New(fault.Damaged, "LEDGER_BEHIND", "", "the ledger ends at %d and the stream at %d: rebuild the ledger from the stream (restore --ledger)", head.Size, last)
+	case last == head.Size:
+		return fault.New(fault.Damaged, "LOG_ROLLED_BACK", "", "position %d was announced and both stores end at %d: nothing is gained from restoring one from the other (restore --new-epoch)", kept.Size, last)
+	}
+	return nil
+}
+
+// Ledger rebuilds the ledger from the stream and compares it with the last head
+// that is kept anywhere: what was announced must be there, with the same root.
+func Ledger(ctx context.Context, s Stores) (r Result, err error) {
+	if s.URL == "" {
+		if err := exists(s.Broker); err != nil {
+			return r, err
+		}
+	}
+	log, closeLog, err := s.open(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeLog()
+	for _, h := range ledger.Heads(s.Ledger, s.HeadCopy) {
+		if err := contains(log.Read(ctx, 0), h); err != nil {
+			return r, fmt.Errorf("the ledger cannot be restored from the stream: %w", err)
+		}
+	}
+	if r.Aside, err = ledger.RebuildFrom(log.Read(ctx, 0), s.Ledger); err != nil {
+		return r, err
+	}
+	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	if err != nil {
+		return r, err
+	}
+	r.Head = store.Head()
+	return r, store.Close()
+}
+
+// NewEpoch lets a log go on whose two stores are both behind what was announced. It
+// appends EpochOpened to both; cursors of the older epoch are forked from then on.
+func NewEpoch(ctx context.Context, s Stores, reason string) (r Result, err error) {
+	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	lost, back := store.RolledBack()
+	if !back {
+		return r, fault.New(fault.Refused, "NOT_ROLLED_BACK", "", "nothing announced is missing: the ledger holds %d positions", store.Head().Size)
+	}
+	log, closeLog, err := s.open(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeLog()
+	if err := refill(ctx, log, store); err != nil {
+		return r, err
+	}
+	if _, back := store.RolledBack(); !back { // an earlier call was interrupted
+		r.Head = store.Head()
+		return r, nil
+	}
+	return s.goOn(ctx, log, store, &ledgerv1.Event{Fact: &ledgerv1.Event_EpochOpened{EpochOpened: &ledgerv1.EpochOpened{
+		Epoch: lost.Epoch + 1, OldSize: lost.Size, OldRoot: lost.Root[:], Reason: reason,
+	}}})
+}
+
+// NewVault binds another vault to a log whose vault was lost, and with it the names,
+// the accounts and the means to know a repeated request again.
+func NewVault(ctx context.Context, s Stores, v *vault.Vault, reason string) (r Result, err error) {
+	if err := exists(s.Ledger); err != nil {
+		return r, err
+	}
+	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	log, closeLog, err := s.open(ctx)
+	if err != nil {
+		return r, err
+	}
+	defer closeLog()
+	first, err := log.Get(ctx, 1)
+	if err != nil {
+		return r, err
+	}
+	check := v.Check(first.Subject[strings.LastIndexByte(first.Subject, '.')+1:])
+	return s.goOn(ctx, log, store, &ledgerv1.Event{Fact: &ledgerv1.Event_VaultBound{VaultBound: &ledgerv1.VaultBound{Check: check[:], Reason: reason}}})
+}
+
+// goOn appends a fact about the log itself to both stores, which must be equal.
+func (s Stores) goOn(ctx context.Context, log *jetstream.Log, store *ledger.Store, e *ledgerv1.Event) (r Result, err error) {
+	last, now, err := log.Head(ctx)
+	if err != nil {
+		return r, err
+	}
+	if last != store.Head().Size {
+		return r, fault.New(fault.Refused, "STORES_DIFFER", "", "the stream ends at %d and the ledger at %d: restore one from the other first", last, store.Head().Size)
+	}
+	if err := matches(log.Read(ctx, 0), store.Head()); err != nil {
+		return r, err
+	}
+	first, err := log.Get(ctx, 1)
+	if err != nil {
+		return r, err
+	}
+	e.Meta = &eventv1.Meta{
+		Schema: projection.Schema, RecordTime: timestamppb.New(now.UTC()), CommitSize: 1,
+		Basis: &eventv1.Basis{Source: "maillage restore", Evidence: eventv1.Evidence_EVIDENCE_STATED},
+	}
+	body, err := proto.Marshal(e)
+	if err != nil {
+		return r, err
+	}
+	rec := eventlog.Record{Position: last + 1, Subject: first.Subject, Body: body}
+	if err := log.Append(ctx, last, []eventlog.Record{rec}); err != nil {
+		return r, err
+	}
+	r.Head, err = store.Append([]eventlog.Record{rec})
+	return r, err
+}
+
+// refill appends to the ledger the whole commits that only the stream holds, where the
+// stream begins with what the ledger holds.
+func refill(ctx context.Context, log *jetstream.Log, store *ledger.Store) error {
+	var own ledger.Tree
+	var more []eventlog.Record
+	head := store.Head()
+	for rec, err := range log.Read(ctx, 0) {
+		if err != nil {
+			return err
+		}
+		if own.Size() < head.Size {
+			own.Append(eventlog.LeafHash(rec))
+			continue
+		}
+		more = append(more, rec)
+	}
+	if own.Size() != head.Size || head.Size > 0 && own.Root() != head.Root || len(more) == 0 {
+		return nil // the checks that follow say so
+	}
+	_, err := store.Append(more)
+	return err
+}
+
+// open opens the stream.
+func (s Stores) open(ctx context.Context) (log *jetstream.Log, closeLog func(), err error) {
+	if s.URL != "" {
+		log, err = jetstream.Connect(ctx, s.URL, jetstream.ConnectOptions{Name: "maillage restore"})
+		if err != nil {
+			return nil, nil, err
+		}
+		return log, log.Close, nil
+	}
+	broker, err := jetstream.StartServer(ctx, jetstream.Options{Dir: s.Broker})
+	if err != nil {
+		return nil, nil, err
+	}
+	if log, err = broker.Open(ctx); err != nil {
+		broker.Shutdown()
+		return nil, nil, err
+	}
+	return log, func() { log.Close(); broker.Shutdown() }, nil
+}
+
+// publish appends what the ledger holds to an empty stream.
+func publish(ctx context.Context, log *jetstream.Log, store *ledger.Store, total uint64, progress Progress) error {
+	var batch []eventlog.Record
+	var done uint64
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		if err := log.Append(ctx, done, batch); err != nil {
+			return fmt.Errorf("publish position %d: %w", done+1, err)
+		}
+		done += uint64(len(batch))
+		batch = batch[:0]
+		if progress != nil {
+			progress(done, total)
+		}
+		return nil
+	}
+	for rec, err := range store.Read(0) {
+		if err != nil {
+			return err
+		}
+		if batch = append(batch, rec); len(batch) == chunk {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	return flush()
+}
+
+// matches reads a whole store and compares its tree with a head.
+func matches(records iter.Seq2[eventlog.Record, error], head ledger.Head) error {
+	var tree ledger.Tree
+	for rec, err := range records {
+		if err != nil {
+			return err
+		}
+		if rec.Position != tree.Size()+1 {
+			return &eventlog.HoleError{Position: tree.Size() + 1}
+		}
+		tree.Append(eventlog.LeafHash(rec))
+	}
+	if tree.Size() != head.Size || tree.Root() != head.Root {
+		return fmt.Errorf("%d positions with root %v, not %d with root %v", tree.Size(), tree.Root(), head.Size, head.Root)
+	}
+	return nil
+}
+
+// contains says whether a store holds what a head announced.
+func contains(records iter.Seq2[eventlog.Record, error], head ledger.Head) error {
+	var tree ledger.Tree
+	for rec, err := range records {
+		if err != nil {
+			return err
+		}
+		if tree.Size() == head.Size {
+			break
+		}
+		tree.Append(eventlog.LeafHash(rec))
+	}
+	if tree.Size() < head.Size {
+		return fmt.Errorf("position %d was announced: %w", head.Size, &eventlog.HoleError{Position: tree.Size() + 1})
+	}
+	if tree.Root() != head.Root {
+		return fmt.Errorf("root %v was announced at size %d, not %v: %w", head.Root, head.Size, tree.Root(), &eventlog.ForkError{Position: head.Size})
+	}
+	return nil
+}
+
+// exists refuses to restore from a store that is not there.
+func exists(dir string) error {
+	if _, err := os.Stat(dir); err != nil {
+		return fault.New(fault.NotFound, "STORE_MISSING", "", "there is no store in %s: %v", dir, err)
+	}
+	return nil
+}
+
+// setAside renames a directory, so that nothing is lost.
+func setAside(dir string) (aside string, err error) {
+	if _, err := os.Stat(dir); errors.Is(err, os.ErrNotExist) {
+		return "", nil
+	}
+	aside = filepath.Clean(dir) + ".aside-" + time.Now().UTC().Format("20060102T150405.000000000")
+	return aside, os.Rename(dir, aside)
+}

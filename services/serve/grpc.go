@@ -1,0 +1,144 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/fault"
+)
+
+// maxRequest is the greatest request that is read, in bytes: an act of 10,000 lines
+// takes about half.
+const maxRequest = 16 << 20
+
+// newServer returns a gRPC server that traces, recovers, validates by the rules in
+// the schema, and gives every error its status.
+func newServer() (*grpc.Server, error) {
+	validator, err := protovalidate.New()
+	if err != nil {
+		return nil, fmt.Errorf("validation rules: %w", err)
+	}
+	return grpc.NewServer(
+		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.StatsHandler(otelgrpc.NewServerHandler()),
+		grpc.ChainUnaryInterceptor(edge, validate(validator)),
+	), nil
+}
+
+// edge turns a panic into an internal error and every error into a status. What is
+// not one of ours is logged and not shown.
+func edge(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (resp any, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			slog.ErrorContext(ctx, "panic", "method", info.FullMethod, "panic", v, "stack", string(debug.Stack()))
+			resp, err = nil, status.Error(codes.Internal, "internal error")
+		}
+	}()
+	resp, err = next(ctx, req)
+	if err == nil {
+		return resp, nil
+	}
+	if own, ok := errors.AsType[*fault.Error](err); ok {
+		return nil, own.GRPCStatus().Err()
+	}
+	if st, ok := status.FromError(err); ok {
+		return nil, st.Err()
+	}
+	if ctx.Err() != nil {
+		return nil, status.FromContextError(ctx.Err()).Err()
+	}
+	slog.ErrorContext(ctx, "internal error", "method", info.FullMethod, "err", err)
+	return nil, status.Error(codes.Internal, "internal error")
+}
+
+// validate refuses a request that breaks a rule of its schema, naming the first
+// field at fault.
+func validate(v protovalidate.Validator) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+		m, ok := req.(proto.Message)
+		if !ok {
+			return next(ctx, req)
+		}
+		err := v.Validate(m)
+		if err == nil {
+			return next(ctx, req)
+		}
+		bad, ok := errors.AsType[*protovalidate.ValidationError](err)
+		if !ok || len(bad.Violations) == 0 {
+			return nil, err
+		}
+		first := bad.Violations[0].Proto
+		return nil, fault.New(fault.Invalid, "REQUEST_INVALID", protovalidate.FieldPathString(first.GetField()), "%s", first.GetMessage())
+	}
+}
+
+// statusServer implements ledgerv1.LedgerServiceServer.
+type statusServer struct {
+	ledgerv1.UnsafeLedgerServiceServer
+	p *process
+}
+
+// GetStatus implements ledgerv1.LedgerServiceServer. It answers also when the
+// process is halted: it says why.
+func (s *statusServer) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*ledgerv1.GetStatusResponse, error) {
+	progress := s.p.runner.Progress()
+	out := &ledgerv1.GetStatusResponse{Head: progress.Gate.Proto(), FoldedPosition: progress.Folded, LogId: s.p.logID()}
+	if progress.Halted != nil {
+		out.Halted = progress.Halted.Error()
+	}
+	return out, nil
+}
+
+// logID is the identity of the log, empty while the process cannot be read.
+func (p *process) logID() (id string) {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = p.runner.View(ctx, 0, func(uint64) error {
+		id = p.state.Identity().LogID
+		return nil
+	})
+	return id
+}
+
+// serveHealth answers /healthz (the process lives) and /readyz (it can be asked, or
+// what it waits for).
+func (p *process) serveHealth(ctx context.Context, a *Addresses) (stop func(), err error) {
+	if p.config.HTTP == "off" {
+		return func() {}, nil
+	}
+	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.HTTP)
+	if err != nil {
+		return nil, fmt.Errorf("HTTP: %w", err)
+	}
+	a.HTTP = lis.Addr().String()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
+		if err := p.runner.Ready(); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprintln(w, "ok")
+	})
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	go func() {
+		if err := server.Serve(lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
+			slog.ErrorContext(ctx, "HTTP", "err", err)
+		}
+	}()
+	return func() { _ = server.Close() }, nil
+}
