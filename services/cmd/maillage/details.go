@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+)
+
+// detail is one line of what is shown of an entity or fact.
+type detail struct{ name, value string }
+
+// names is what an officer reads for the fields of entities and facts. A field
+// that is not here is shown under its own name.
+var names = map[protoreflect.Name]string{
+	"account": "Compte", "act_id": "Acte", "acronym": "Sigle", "aliases": "Autres noms", "announced_date": "Annoncé le",
+	"announced_totals": "Totaux annoncés", "assertions": "Dit aussi", "authority": "Autorité", "basis": "Fondement",
+	"centre_id": "Centre", "city": "Ville", "code": "Code", "cycle_code": "Cycle", "cycle_id": "Cycle (id)",
+	"department_code": "Département", "effective_date": "Prend effet le", "entity_id": "Objet", "establishment_id": "Établissement",
+	"establishment_ids": "Établissements", "establishment_names": "Lieux d'exercice", "field": "Attribut", "filiere_acronym": "Filière",
+	"filiere_id": "Filière (id)", "file_sha256": "Empreinte du fichier", "finess": "FINESS", "finess_kind": "Nature du FINESS",
+	"folded_position": "Position lue", "halted": "Arrêté parce que", "head": "Responsable", "head_name": "Responsable médical",
+	"holder": "Titulaire", "holder_name": "Nom du titulaire", "kind": "Nature", "label_id": "Label", "legal_entity_id": "Entité juridique",
+	"legal_entity_ids": "Entités juridiques", "line_count": "Lignes enregistrées", "log_id": "Registre", "name": "Nom",
+	"network_acronym": "Sigle du réseau", "network_id": "Réseau (id)", "network_title": "Réseau", "nor": "NOR", "period": "Période",
+	"place": "Lieu", "platform_id": "Plateforme", "population": "Population", "predecessor_id": "Fait suite au label",
+	"publications": "Publié", "region_code": "Région", "repealed_from": "Abrogé à compter du", "role": "Rôle",
+	"role_as_printed": "Rôle tel qu'imprimé", "scope": "Portée", "signed_date": "Signé le", "siret": "SIRET", "status": "Statut",
+	"successor_id": "Remplacé par le label", "thresholds": "Seuils", "title": "Intitulé", "valid_from": "À compter du", "value": "Valeur",
+	"website": "Site",
+}
+
+// details is the fields of a message with a value, in the order of the schema. A
+// label within an entry is shown as part of it.
+func details(m protoreflect.Message) []detail {
+	var out []detail
+	fields := m.Descriptor().Fields()
+	for i := range fields.Len() {
+		fd := fields.Get(i)
+		if !m.Has(fd) {
+			continue
+		}
+		v := m.Get(fd)
+		if label, is := v.Interface().(protoreflect.Message); is && label.Descriptor().Name() == "Label" {
+			out = append(out, details(label)...)
+			continue
+		}
+		name, known := names[fd.Name()]
+		if !known {
+			name = string(fd.Name())
+		}
+		if fd.IsList() {
+			var lines []string
+			for j := range v.List().Len() {
+				lines = append(lines, text(fd, v.List().Get(j)))
+			}
+			out = append(out, detail{name, strings.Join(lines, "\n")})
+			continue
+		}
+		value := text(fd, v)
+		if value == "" { // said to be empty, not left out
+			value = "(vide)"
+		}
+		out = append(out, detail{name, value})
+	}
+	return out
+}
+
+// text is one value as an officer reads it.
+func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
+	switch fd.Kind() {
+	case protoreflect.EnumKind:
+		return enumText(fd.Enum().Name(), v.Enum())
+	case protoreflect.MessageKind:
+		return messageText(v.Message())
+	case protoreflect.BytesKind:
+		return fmt.Sprintf("%x", v.Bytes())
+	case protoreflect.StringKind:
+		if n := fd.Name(); strings.HasSuffix(string(n), "_date") || n == "valid_from" || n == "repealed_from" {
+			return frDate(v.String())
+		}
+	}
+	return v.String()
+}
+
+func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
+	switch enum {
+	case "Role":
+		return inFrench(roleWords, labellingv1.Role(v))
+	case "Status":
+		return inFrench(statusWords, labellingv1.Status(v))
+	case "Evidence":
+		return inFrench(evidenceWords, eventv1.Evidence(v))
+	case "ActKind":
+		return inFrench(actKindWords, labellingv1.ActKind(v))
+	case "FinessKind":
+		return inFrench(finessWords, topologyv1.FinessKind(v))
+	case "Population":
+		return inFrench(populationWords, topologyv1.Population(v))
+	case "PlatformKind":
+		return inFrench(platformWords, topologyv1.PlatformKind(v))
+	case "Coverage":
+		return inFrench(coverageWords, labellingv1.Coverage(v))
+	case "ThresholdUnit":
+		return inFrench(unitWords, labellingv1.ThresholdUnit(v))
+	case "Assurance":
+		return inFrench(assuranceWords, eventv1.Assurance(v))
+	default:
+		return strconv.Itoa(int(v))
+	}
+}
+
+func messageText(m protoreflect.Message) string {
+	switch v := m.Interface().(type) {
+	case *eventv1.Period:
+		return frPeriod(v)
+	case *eventv1.Basis:
+		return basisText(v)
+	case *eventv1.PersonalValue:
+		return "au coffre, n° " + v.GetValueId()
+	case *timestamppb.Timestamp:
+		return v.AsTime().In(paris).Format("02/01/2006 15:04:05")
+	case *topologyv1.Place:
+		return placeText(v)
+	case *labellingv1.Holder:
+		return holderText(v)
+	case *labellingv1.Publication:
+		return joined(" ", v.GetBulletin(), prefixed("n° ", v.GetNumber()), prefixed("p. ", v.GetPages()), prefixed("le ", frDate(v.GetDate())))
+	case *labellingv1.AnnouncedTotal:
+		return fmt.Sprintf("%d %s", v.GetCount(), v.GetUnit())
+	case *labellingv1.Threshold:
+		return fmt.Sprintf("%s : %d %s", inFrench(roleWords, v.GetRole()), v.GetMinimum(), inFrench(unitWords, v.GetUnit()))
+	case *labellingv1.ScopeCell:
+		filiere, role := "toutes les filières", "tous les rôles"
+		if v.GetFiliereId() != "" {
+			filiere = "filière " + v.GetFiliereId()
+		}
+		if v.GetRole() != 0 {
+			role = inFrench(roleWords, v.GetRole())
+		}
+		return joined(", ", filiere, role, inFrench(coverageWords, v.GetCoverage()))
+	case *labellingv1.Assertion:
+		return fmt.Sprintf("%s = %s — %s", v.GetField(), v.GetValue(), basisText(v.GetBasis()))
+	default:
+		var parts []string
+		for _, d := range details(m) {
+			parts = append(parts, d.name+" "+d.value)
+		}
+		return strings.Join(parts, ", ")
+	}
+}
+
+func holderText(h *labellingv1.Holder) string {
+	if s := h.GetSite(); s != nil {
+		return joined(", ", "site "+s.GetSiteId(), "centre "+s.GetCentreId(), "réseau "+s.GetNetworkId())
+	}
+	return joined("", prefixed("réseau ", h.GetNetworkId()), prefixed("filière ", h.GetFiliereId()), prefixed("plateforme ", h.GetPlatformId()))
+}
+
+func placeText(p *topologyv1.Place) string {
+	out := joined(", ", p.GetCity(), p.GetTerritory())
+	return joined(" ", out, prefixedSuffixed("(", p.GetDepartmentCode(), ")"))
+}
+
+func prefixedSuffixed(before, s, after string) string {
+	if s == "" {
+		return ""
+	}
+	return before + s + after
+}
+
+func basisText(b *eventv1.Basis) string {
+	var out strings.Builder
+	out.WriteString(joined(", ", prefixed("acte ", b.GetActId()), lineText(b.GetActLine()), sourceText(b)))
+	for _, p := range b.GetAsPrinted() {
+		out.WriteString("\n  " + p.GetField() + " : " + p.GetValue())
+	}
+	return out.String()
+}
+
+// sourceText is a basis but for its act and what is printed there.
+func sourceText(b *eventv1.Basis) string {
+	return joined(", ", b.GetSource(), prefixed("vu le ", frDate(b.GetSeenDate())), inFrench(evidenceWords, b.GetEvidence())) +
+		prefixed(" — ", b.GetNote())
+}
+
+func lineText(n uint32) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf("ligne %d", n)
+}
+
+// joined joins the parts that are not empty.
+func joined(sep string, parts ...string) string {
+	var out []string
+	for _, p := range parts {
+		if p != "" {
+			out = append(out, p)
+		}
+	}
+	return strings.Join(out, sep)
+}

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"maillage/services/fault"
+	"maillage/services/seed"
+)
+
+// reasons is what an officer is told for each reason of a refusal.
+var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID for a credential
+	"ESTABLISHMENT_UNKNOWN": "cet établissement n'est pas au registre",
+	"CENTRE_UNKNOWN":        "ce centre n'est pas au registre",
+	"NETWORK_UNKNOWN":       "ce réseau n'est pas au registre",
+	"FILIERE_UNKNOWN":       "cette filière n'est pas au registre",
+	"PLATFORM_UNKNOWN":      "cette plateforme n'est pas au registre",
+	"CYCLE_UNKNOWN":         "ce cycle n'est pas au registre",
+	"LABEL_UNKNOWN":         "ce label n'est pas au registre",
+	"SITE_UNKNOWN":          "ce site n'est pas au registre",
+	"ACT_UNKNOWN":           "cet acte n'est pas au registre",
+	"ENTITY_UNKNOWN":        "rien n'est enregistré sous cet identifiant",
+	"BASIS_ACT_UNKNOWN":     "l'acte donné comme fondement n'est pas au registre : enregistrez-le d'abord (« maillage act record »)",
+	"FINESS_INVALID":        "ce numéro FINESS est faux (neuf caractères, clé de contrôle) : vérifiez la saisie",
+	"SIRET_INVALID":         "ce numéro SIRET est faux (quatorze chiffres, clé de contrôle) : vérifiez la saisie",
+	"NOR_INVALID":           "ce numéro NOR est faux (douze caractères) : vérifiez la saisie",
+	"DATE_INVALID":          "cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA",
+	"TIME_INVALID":          "cet instant n'est pas lisible",
+	"PERIOD_EMPTY":          "la fin n'est pas après le début",
+	"CYCLE_CODE_TAKEN":      "un autre cycle porte déjà ce code ou cet alias : retrouvez-le avec « maillage cycle list »",
+	"ROLE_HOLDER_MISMATCH":  "ce rôle ne peut pas être tenu par ce titulaire (un site pour les centres, une filière pour FSMR, une plateforme pour PEMR et PCOM)",
+	"LABEL_OVERLAPS":        "ce titulaire a déjà un label sur une partie de cette période : renouvelez-le, ou corrigez ses dates",
+	"LINES_SAME_SITE":       "deux lignes de l'acte portent sur le même site",
+	"LABEL_ENDED":           "ce label a déjà pris fin ou a été renouvelé",
+	"REPEAL_OUTSIDE_TERM":   "la date d'abrogation est hors de la période du label",
+	"CORRECTS_OTHER":        "la position corrigée n'est pas un fait de ce label : voir « maillage label history »",
+	"NOTHING_TO_CORRECT":    "la correction ne change rien",
+	"BASIS_MISSING":         "il manque le fondement : indiquez --source, ou --act",
+	"LEGAL_ENTITY_SELF":     "un établissement ne peut pas être sa propre entité juridique",
+	"ALREADY_ATTACHED":      "le rattachement est déjà enregistré",
+	"NAME_UNCHANGED":        "ce nom est déjà celui du registre",
+	"ID_TAKEN":              "l'identifiant tiré est déjà pris : recommencez",
+	"REQUEST_ID_REUSED":     "cette clé d'idempotence a déjà servi à une autre demande",
+	"REQUEST_INVALID":       "la demande n'a pas la forme attendue",
+	"PAGE_TOKEN_INVALID":    "la suite de la liste n'est plus lisible : recommencez la recherche",
+	"TOO_LARGE":             "la demande est trop grande pour un seul enregistrement : partagez-la",
+	"LEDGER_BEHIND":         "le grand livre est en retard, rien n'a été enregistré : réessayez dans un instant",
+	"LOG_MOVED":             "d'autres écrivent en même temps et la demande n'a pu passer : recommencez",
+	"OUTCOME_OPEN":          "le registre n'a pas répondu à temps, la demande est peut-être enregistrée",
+	"LOG_UNREACHABLE":       "le courtier NATS ne répond pas, rien n'a été enregistré : réessayez",
+	"CLOCK_SKEWED":          "l'horloge du serveur est décalée, il refuse d'écrire : prévenez l'exploitant",
+	"UNAVAILABLE":           "le registre n'est pas prêt : réessayez dans un instant",
+	"STOPPING":              "le registre s'arrête : réessayez quand il aura redémarré",
+	"POSITION_NOT_REACHED":  "cette position n'est pas encore lisible",
+	"IDENTITY_MISSING":      "dites au nom de qui vous agissez : --as COMPTE, ou MAILLAGE_AS",
+	"LOG_FORKED":            "l'historique a été réécrit : le registre s'arrête, prévenez l'exploitant",
+	"LOG_DAMAGED":           "l'historique est endommagé : le registre s'arrête, prévenez l'exploitant",
+	"LOG_ROLLED_BACK":       "les deux copies de l'historique sont revenues en arrière : voir « maillage restore --help »",
+	"NOT_ROLLED_BACK":       "rien de ce qui a été annoncé ne manque : il n'y a pas d'époque à ouvrir",
+	"STORES_DIFFER":         "le journal et le grand livre n'ont pas la même longueur : restaurez l'un d'après l'autre d'abord",
+	"LOG_EMPTY":             "les deux copies sont vides : il n'y a pas d'historique à poursuivre",
+	"ACT_KNOWN":             "cet acte est déjà au registre (même nature, même titre, même date de signature, même NOR) : n'enregistrez que ce qui en diffère, un erratum par exemple, sous son propre titre",
+	"LINE_NUMBER_TWICE":     "deux lignes de l'acte ont le même numéro : corrigez l'un des deux (une ligne sans numéro prend celui de son rang)",
+	"DEPARTMENT_UNKNOWN":    "aucun département ni collectivité d'outre-mer ne répond à cela : donnez son code (01 à 95, 2A, 2B, 971…)",
+	"COMMUNE_ELSEWHERE":     "ce code de commune n'est pas de ce département : corrigez l'un ou l'autre",
+	"REGION_UNKNOWN":        "cette région n'est pas connue : donnez son code INSEE ou son nom",
+	"HOLDER_MISSING":        holderAsked,
+	"DISPOSITION_MISSING":   "dites ce que fait la ligne : granted, renewed, confirmedLabelId ou repealedLabelId",
+	"VAULT_OTHER":           "ce coffre n'est pas celui de ce registre : restaurez-le d'une sauvegarde, ou voyez « maillage restore --new-vault »",
+	"LEDGER_TAKEN":          "un autre processus tient déjà le grand livre",
+	"LEDGER_MISSING":        "le grand livre manque : « maillage restore --ledger » le refait depuis le journal",
+	"LEDGER_EMPTY":          "le grand livre est vide : il n'y a rien à restaurer de là",
+	"STORE_MISSING":         "il n'y a pas de magasin à cet endroit : vérifiez le répertoire",
+	"HALTED":                "le registre s'est arrêté de répondre : voyez « maillage ledger status », prévenez l'exploitant",
+	"COMMIT_OPEN":           "un enregistrement n'est pas encore complet : réessayez dans un instant",
+	"STREAM_BEHIND":         "le journal est en retard sur le grand livre : réessayez dans un instant",
+}
+
+// suffixes is the same for families of reasons.
+var suffixes = map[string]string{
+	"_NOT_YET":   "cela n'existe pas encore à cette date : choisissez --valid-at plus tard",
+	"_NO_LONGER": "cela n'existe plus à cette date : choisissez --valid-at plus tôt",
+}
+
+// explain says in French what went wrong, and with which exit code the program ends.
+func (a *app) explain(err error) (text string, code int) {
+	if ps, is := errors.AsType[seed.Problems](err); is {
+		return seedProblems(ps), exitRefused
+	}
+	if f, is := errors.AsType[fileError](err); is {
+		return f.Error(), exitRefused
+	}
+	if _, is := errors.AsType[usageError](err); is {
+		return "commande incorrecte : " + err.Error(), exitUsage
+	}
+	prefix := ""
+	if s, is := errors.AsType[*seed.StepError](err); is {
+		prefix = fmt.Sprintf("%s, ligne %d : ", s.File, s.Row)
+	}
+	own, is := fault.FromStatus(unjoined(err))
+	if !is {
+		text, code = a.explainStatus(unjoined(err))
+		return prefix + text, code
+	}
+	code = exitOf(codes.Code(own.Kind), true)
+	return prefix + a.sentence(own), code
+}
+
+// unjoined is the error of a call, out of those that wrap it.
+func unjoined(err error) error {
+	if e, is := errors.AsType[*fault.Error](err); is {
+		return e
+	}
+	if e, is := errors.AsType[interface {
+		error
+		GRPCStatus() *status.Status
+	}](err); is {
+		return e
+	}
+	return err
+}
+
+// sentence is a reason in French, with what is at fault and the server's own words.
+func (a *app) sentence(e *fault.Error) string {
+	text, said := reasons[e.Reason], e.Message
+	if e.Reason == "REQUEST_INVALID" {
+		if rule := broken(e); rule != "" {
+			text, said = rule, ""
+		}
+	}
+	for suffix, s := range suffixes {
+		if text == "" && strings.HasSuffix(e.Reason, suffix) {
+			text = s
+		}
+	}
+	if text == "" {
+		text = e.Message
+	} else if said != "" {
+		text += " [" + strings.TrimSuffix(said, ".") + "]"
+	}
+	if e.Field != "" {
+		name := e.Field
+		if a.fieldsAsJSON {
+			name = asJSON(name)
+		}
+		text += " — champ " + name + lineOf(e.Field)
+	}
+	if e.Position != 0 {
+		text += fmt.Sprintf(" — position %d", e.Position)
+	}
+	text += " (" + e.Reason + ")"
+	if e.Reason == "OUTCOME_OPEN" {
+		text += a.repeat()
+	}
+	return text
+}
+
+var lineField = regexp.MustCompile(`^lines\[(\d+)\]`)
+
+// lineOf says which line of an act a field is of.
+func lineOf(field string) string {
+	m := lineField.FindStringSubmatch(field)
+	if m == nil {
+		return ""
+	}
+	n, err := strconv.Atoi(m[1])
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf(", ligne n° %d de l'acte", n+1)
+}
+
+// repeat says how to learn the outcome of the command under way.
+func (a *app) repeat() string {
+	if a.requestID == "" {
+		return ""
+	}
+	return " ; répétez la même commande avec --request-id " + a.requestID + " : elle n'ajoutera rien si elle est passée"
+}
+
+// explainStatus explains an error that carries no reason of the register.
+func (a *app) explainStatus(err error) (string, int) {
+	st, is := status.FromError(err)
+	switch {
+	case errors.Is(err, context.Canceled):
+		return "interrompu" + a.repeat(), exitFailed
+	case errors.Is(err, context.DeadlineExceeded):
+		return a.late(), exitFailed
+	case !is || st.Code() == codes.Unknown:
+		if text := startFault(err); text != "" {
+			return text, exitFailed
+		}
+		return err.Error(), exitFailed
+	}
+	code := exitOf(st.Code(), false)
+	switch st.Code() {
+	case codes.Unavailable:
+		return fmt.Sprintf("le registre ne répond pas à %s ; démarrez-le avec « maillage up », ou donnez son adresse avec --server%s", a.client.Server, a.repeat()), code
+	case codes.DeadlineExceeded:
+		return a.late(), code
+	case codes.ResourceExhausted:
+		return "la demande est trop grande : " + st.Message() + " ; partagez-la en plusieurs", code
+	case codes.Unimplemented:
+		return "le serveur à " + a.client.Server + " n'offre pas ce service : " + st.Message(), code
+	case codes.Canceled:
+		return "interrompu" + a.repeat(), code
+	default:
+		return st.Message(), code
+	}
+}
+
+func (a *app) late() string {
+	return fmt.Sprintf("pas de réponse de %s en %v ; donnez plus de temps avec --timeout%s", a.client.Server, a.client.Timeout, a.repeat())
+}
+
+// exitOf is the exit code of a status; reasoned says that a rule of the register
+// gave a reason.
+func exitOf(c codes.Code, reasoned bool) int {
+	switch c {
+	case codes.FailedPrecondition, codes.InvalidArgument, codes.AlreadyExists, codes.OutOfRange:
+		return exitRefused
+	case codes.Aborted:
+		if reasoned {
+			return exitRefused
+		}
+		return exitFailed
+	case codes.NotFound:
+		return exitNotFound
+	case codes.DataLoss:
+		return exitDamage
+	default:
+		return exitFailed
+	}
+}
+
+// fileError is a fault of a file that a verb was given.
+type fileError struct {
+	file string
+	why  string
+}
+
+func (e fileError) Error() string { return e.file + " : " + e.why }
+
+var seedFaults = map[seed.Fault]string{
+	seed.NotUTF8:       "n'est pas en UTF-8",
+	seed.NotCSV:        "n'est pas du CSV (RFC 4180)",
+	seed.UnknownColumn: "colonne inconnue",
+	seed.MissingColumn: "colonne absente",
+	seed.MissingValue:  "valeur absente",
+	seed.WrongValue:    "valeur refusée",
+	seed.Duplicate:     "en double",
+	seed.NoFiles:       "aucun des fichiers attendus (establishments.csv, fsmr.csv, cycles.csv, centres.csv, platforms.csv...)",
+}
+
+// seedProblems is everything wrong with a directory of seeds.
+func seedProblems(ps seed.Problems) string {
+	var b strings.Builder
+	b.WriteString("rien n'a été enregistré, les fichiers sont à corriger :")
+	for _, p := range ps {
+		b.WriteString("\n  " + p.File)
+		if p.Line > 0 {
+			fmt.Fprintf(&b, ", ligne %d du fichier", p.Line)
+		}
+		if p.Row > 0 {
+			fmt.Fprintf(&b, ", ligne %d", p.Row)
+		}
+		if p.Column != "" {
+			fmt.Fprintf(&b, ", colonne %s", p.Column)
+		}
+		b.WriteString(" : " + seedFaults[p.Fault])
+		if p.Value != "" {
+			fmt.Fprintf(&b, " « %s »", p.Value)
+		}
+		if p.Why != "" {
+			fmt.Fprintf(&b, " (%s)", p.Why)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,81 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+)
+
+// HistoryCmd tells every fact about an entity of any kind.
+type HistoryCmd struct {
+	ID id `arg:"" help:"Identifiant."`
+	Moment
+}
+
+// factNames is what an officer reads for each kind of fact.
+var factNames = map[protoreflect.Name]string{
+	"establishment_registered": "Établissement enregistré", "establishment_renamed": "Établissement renommé",
+	"establishment_attached": "Établissement rattaché", "centre_registered": "Centre enregistré", "centre_renamed": "Centre renommé",
+	"centre_attached": "Centre rattaché", "network_registered": "Réseau enregistré", "network_renamed": "Réseau renommé",
+	"network_attached": "Réseau rattaché", "filiere_registered": "Filière enregistrée", "filiere_renamed": "Filière renommée",
+	"filiere_attached": "Filière rattachée", "platform_registered": "Plateforme enregistrée", "platform_renamed": "Plateforme renommée",
+	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "act_recorded": "Acte enregistré",
+	"label_granted": "Label accordé", "label_renewed": "Label renouvelé", "label_confirmed": "Label confirmé",
+	"label_repealed": "Label abrogé", "label_corrected": "Label corrigé", "assertion_recorded": "Autre dire d'une source",
+}
+
+var historyColumns = []column[*registryv1.Fact]{
+	{"Position", whole, func(f *registryv1.Fact) string { return fmt.Sprint(f.GetPosition()) }},
+	{"Enregistré le", whole, func(f *registryv1.Fact) string {
+		return metaOf(f).GetRecordTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
+	}},
+	{"Par", whole, func(f *registryv1.Fact) string { return metaOf(f).GetActor().GetAccount() }},
+	{"Fait", texts, func(f *registryv1.Fact) string { name, _ := factOf(f); return name }},
+	{"Contenu", texts, func(f *registryv1.Fact) string { _, content := factOf(f); return content }},
+	{"Acte", whole, func(f *registryv1.Fact) string {
+		b := metaOf(f).GetBasis()
+		return joined(", ", b.GetActId(), lineText(b.GetActLine()))
+	}},
+	{"Fondement", texts, func(f *registryv1.Fact) string { return sourceText(metaOf(f).GetBasis()) }},
+}
+
+// Run prints the history.
+func (c *HistoryCmd) Run(a *app) error {
+	return list(a, table[*registryv1.Fact]{columns: historyColumns}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.Fact], error) {
+		r, err := registryv1.NewRegistryServiceClient(conn).ListHistory(ctx, &registryv1.ListHistoryRequest{EntityId: string(c.ID), AsOf: c.asOf()})
+		return page[*registryv1.Fact]{items: r.GetFacts(), resolved: r.GetResolved()}, err
+	})
+}
+
+func metaOf(f *registryv1.Fact) *eventv1.Meta {
+	if e := f.GetTopology(); e != nil {
+		return e.GetMeta()
+	}
+	return f.GetLabelling().GetMeta()
+}
+
+// factOf is what happened and its values, first the position it corrects.
+func factOf(f *registryv1.Fact) (name, content string) {
+	m := f.GetLabelling().ProtoReflect()
+	if e := f.GetTopology(); e != nil {
+		m = e.ProtoReflect()
+	}
+	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("fact"))
+	if fd == nil {
+		return "Fait inconnu de cette version", ""
+	}
+	var parts []string
+	if n := metaOf(f).GetCorrects(); n != 0 {
+		parts = append(parts, fmt.Sprintf("corrige la position %d", n))
+	}
+	for _, d := range details(m.Get(fd).Message()) {
+		parts = append(parts, d.name+" : "+d.value)
+	}
+	return factNames[fd.Name()], strings.Join(parts, " ; ")
+}

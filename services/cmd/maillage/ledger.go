@@ -1,0 +1,43 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+
+	"google.golang.org/grpc"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+)
+
+// LedgerCmd is the verbs about the ledger.
+type LedgerCmd struct {
+	Client
+	Status LedgerStatusCmd `cmd:"" help:"Jusqu'où va le registre, et sous quelle empreinte."`
+}
+
+// LedgerStatusCmd tells how far the log has come.
+type LedgerStatusCmd struct{}
+
+// Run prints it.
+func (c *LedgerStatusCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := ledgerv1.NewLedgerServiceClient(conn).GetStatus(ctx, &ledgerv1.GetStatusRequest{})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		_, err = fmt.Fprintf(a.stdout, "Registre %s\nÉpoque %d, position %d dans les deux copies\nEmpreinte %s\nLu jusqu'à la position %d\n%s",
+			r.GetLogId(), r.GetHead().GetEpoch(), r.GetHead().GetSize(), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()), r.GetFoldedPosition(), halted(r.GetHalted()))
+		return err
+	})
+}
+
+func halted(why string) string {
+	if why == "" {
+		return ""
+	}
+	return "ARRÊTÉ : " + why + "\n"
+}

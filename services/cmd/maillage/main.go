@@ -1,0 +1,116 @@
+// Command maillage is the register of French rare-disease labels: the process that
+// keeps it (up, serve, restore) and the verbs of those who use it.
+//
+// Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by a rule, 4 not found,
+// 5 damage found.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// CLI is the verbs. Each has a method Run(*app) error.
+type CLI struct {
+	Globals
+
+	// The process itself.
+	Up      UpCmd      `cmd:"" help:"Tout démarrer dans un seul processus."`
+	Serve   ServeCmd   `cmd:"" help:"Démarrer certains services, sur un courtier extérieur."`
+	Restore RestoreCmd `cmd:"" help:"Reconstruire une copie de l'historique depuis l'autre, à l'arrêt."`
+
+	// What its clients do.
+
+	Seed          SeedCmd          `cmd:"" help:"Charger un répertoire de fichiers CSV (les données de départ par défaut)."`
+	Act           ActCmd           `cmd:"" help:"Actes : arrêtés, circulaires, appels à projets."`
+	Label         LabelCmd         `cmd:"" help:"Labels : qui détient quoi, par quel acte."`
+	Centre        CentreCmd        `cmd:"" help:"Centres : les équipes."`
+	Network       NetworkCmd       `cmd:"" help:"Réseaux CRMR."`
+	Establishment EstablishmentCmd `cmd:"" help:"Établissements de santé."`
+	Filiere       FiliereCmd       `cmd:"" help:"Filières de santé maladies rares (FSMR)."`
+	Platform      PlatformCmd      `cmd:"" help:"Plateformes : PEMR et PCOM."`
+	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
+	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
+}
+
+// Globals are the flags of every verb.
+type Globals struct {
+	JSON bool `name:"json" help:"Répondre en JSON, un objet par ligne."`
+}
+
+// app is what a verb runs with.
+type app struct {
+	ctx            context.Context
+	stdin          io.Reader
+	stdout, stderr io.Writer
+	json           bool
+	client         Client
+	requestID      string // of the command under way, to repeat it
+	fieldsAsJSON   bool   // the request under way was read from a file: name its fields as there
+}
+
+// Exit codes.
+const (
+	exitDone = iota
+	exitFailed
+	exitUsage
+	exitRefused
+	exitNotFound
+	exitDamage
+)
+
+func main() { os.Exit(run(os.Args[1:], os.Stdin, os.Stdout, os.Stderr)) }
+
+// run is the program: it parses args, runs their verb and returns the exit code.
+func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	var cli CLI
+	a := &app{ctx: ctx, stdin: stdin, stdout: stdout, stderr: stderr}
+	asked := false // help was printed
+	parser, err := kong.New(&cli, kong.Name("maillage"),
+		kong.Description("Le registre des labels maladies rares."),
+		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
+		kong.Bind(a), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+	if err != nil {
+		return a.fail(err)
+	}
+	verb, err := parser.Parse(args)
+	if asked {
+		return exitDone
+	}
+	if err != nil {
+		return a.fail(usageError{err})
+	}
+	a.json = cli.JSON
+	if err := verb.Run(); err != nil {
+		return a.fail(err)
+	}
+	return exitDone
+}
+
+// usageError is a fault of the command line.
+type usageError struct{ err error }
+
+func (e usageError) Error() string { return e.err.Error() }
+func (e usageError) Unwrap() error { return e.err }
+
+// usage is an error about what was typed.
+func usage(text string) error { return usageError{errors.New(text)} }
+
+// fail says on stderr what went wrong and returns the exit code for it.
+func (a *app) fail(err error) int {
+	text, code := a.explain(err)
+	fmt.Fprintln(a.stderr, "maillage :", harmless(text))
+	if code == exitUsage {
+		fmt.Fprintln(a.stderr, "Voir « maillage --help ».")
+	}
+	return code
+}

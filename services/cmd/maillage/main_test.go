@@ -1,0 +1,435 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"buf.build/go/protovalidate"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+)
+
+// nobody is an address where nothing listens.
+const nobody = "127.0.0.1:1"
+
+func drive(t *testing.T, stdin string, args ...string) (stdout, stderr string, code int) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(args, strings.NewReader(stdin), &out, &errs)
+	return out.String(), errs.String(), code
+}
+
+func TestExitCodes(t *testing.T) {
+	file := func(text string) string {
+		name := filepath.Join(t.TempDir(), "f.json")
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return name
+	}
+	seeds := t.TempDir()
+	if err := os.WriteFile(filepath.Join(seeds, "fsmr.csv"), []byte("acronym,nom\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		given string
+		args  []string
+		code  int
+		say   string // on stderr, or on stdout for code 0
+	}{
+		{"help", []string{"--help"}, 0, "label"},
+		{"help of a verb", []string{"label", "list", "--help"}, 0, "--role"},
+		{"no verb", nil, exitUsage, "commande incorrecte"},
+		{"an unknown verb", []string{"lable"}, exitUsage, "commande incorrecte"},
+		{"an unknown flag", []string{"label", "list", "--colour", "red"}, exitUsage, "--colour"},
+		{"no id", []string{"label", "get"}, exitUsage, "commande incorrecte"},
+		{"a date that is none", []string{"label", "list", "--valid-at", "2022-02-30"}, exitUsage, "AAAA-MM-JJ"},
+		{"a role that is none", []string{"label", "list", "--role", "chef"}, exitUsage, "coordonnateur"},
+		{"a moment that is none", []string{"label", "list", "--known-at", "hier"}, exitUsage, "position"},
+		{"no server", []string{"label", "list", "--server", nobody}, exitFailed, "maillage up"},
+		{"no server, a command", []string{"filiere", "register", "X", "--source", "s", "--server", nobody, "--request-id", "r1"}, exitFailed, "--request-id r1"},
+		{"no server, a list of one kind", []string{"--json", "cycle", "list", "--server", nobody}, exitFailed, nobody},
+		{"a template", []string{"act", "template"}, 0, "lines"},
+		{"no such file", []string{"act", "record", "/nonexistent/a.json"}, exitFailed, "ne peut pas être lu"},
+		{"not JSON", []string{"act", "record", file("{\n  \"title\": \n}")}, exitRefused, "ligne 3"},
+		{"an unknown field", []string{"act", "record", file("{\n  \"titre\": \"x\"}")}, exitRefused, "ligne 2"},
+		{"not UTF-8", []string{"act", "record", file("{\"title\": \"Arr\xeat\xe9\"}")}, exitRefused, "enregistrez-le en UTF-8"},
+		{"a mark before UTF-8", []string{"act", "record", "--server", nobody, file("\ufeff{}")}, exitFailed, "maillage up"},
+		{"a mistyped id in a file", []string{"act", "record", file(`{"lines": [{"granted": {"site": {"centreId": "0000000001"}}}]}`)}, exitRefused, "lines[0].granted.site.centreId"},
+		{"a mistyped id", []string{"centre", "get", "0000000001"}, exitUsage, "mal tapé"},
+		{"too short an id", []string{"centre", "get", "00"}, exitUsage, "10 caractères"},
+		{"a French date", []string{"label", "list", "--valid-at", "26/12/2023"}, exitUsage, "AAAA-MM-JJ"},
+		{"a label without holder", []string{"label", "grant", "--source", "s"}, exitUsage, "qui détient le label"},
+		{"a label of a centre in no network", []string{"label", "grant", "--source", "s", "--centre", "0000000000"}, exitUsage, "--network"},
+		{"a label of two holders", []string{"label", "grant", "--source", "s", "--filiere", "0000000000", "--platform", "0000000000"}, exitUsage, "un seul titulaire"},
+		{"seeds of another shape", []string{"seed", seeds, "--server", nobody}, exitRefused, "colonne inconnue"},
+		{"no seeds", []string{"seed", filepath.Join(seeds, "none")}, exitFailed, "répertoire"},
+	} {
+		t.Run(tc.given, func(t *testing.T) {
+			out, errs, code := drive(t, "", tc.args...)
+			text := errs
+			if tc.code == 0 {
+				text = out
+			}
+			if code != tc.code || !strings.Contains(text, tc.say) {
+				t.Errorf("exit %d, want %d, with %q in:\n%s%s", code, tc.code, tc.say, out, errs)
+			}
+		})
+	}
+}
+
+func TestErrorsInFrench(t *testing.T) {
+	a := &app{client: Client{Server: nobody, Timeout: time.Second}, requestID: "r1"}
+	overWire := func(e *fault.Error) error { return e.GRPCStatus().Err() }
+	for _, tc := range []struct {
+		given error
+		code  int
+		say   string
+	}{
+		{overWire(fault.New(fault.NotFound, "CENTRE_UNKNOWN", "lines[3].granted.site.centre_id", "no centre")), exitNotFound, "ligne n° 4 de l'acte"},
+		{overWire(fault.New(fault.Invalid, "FINESS_INVALID", "finess", "check digit")), exitRefused, "FINESS"},
+		{overWire(fault.New(fault.Refused, "SOMETHING_NEW", "", "the server says so")), exitRefused, "the server says so"},
+		{overWire(fault.New(fault.Conflict, "LOG_MOVED", "", "moved")), exitRefused, "recommencez"},
+		{overWire(fault.New(fault.NotFound, "NETWORK_NOT_YET", "", "from 2020")), exitNotFound, "pas encore"},
+		{overWire(&fault.Error{Kind: fault.Damaged, Reason: "LOG_DAMAGED", Position: 7, Message: "m"}), exitDamage, "position 7"},
+		{overWire(fault.New(fault.Unavailable, "OUTCOME_OPEN", "", "m")), exitFailed, "--request-id r1"},
+		{errors.Join(overWire(fault.New(fault.Refused, "LABEL_ENDED", "", "m")), nil), exitRefused, "LABEL_ENDED"},
+		{status.Error(codes.ResourceExhausted, "too large"), exitFailed, "trop grande"},
+		{status.Error(codes.DeadlineExceeded, "x"), exitFailed, "--timeout"},
+		{status.Error(codes.InvalidArgument, "bad"), exitRefused, "bad"},
+		{status.Error(codes.Aborted, "again"), exitFailed, "again"},
+		{context.Canceled, exitFailed, "interrompu"},
+	} {
+		text, code := a.explain(tc.given)
+		if code != tc.code || !strings.Contains(text, tc.say) {
+			t.Errorf("explain(%v) = %q, %d, want %q, %d", tc.given, text, code, tc.say, tc.code)
+		}
+	}
+}
+
+// The words of the server are those of the rules themselves: they are tried on requests
+// that break them.
+func TestBrokenRulesInFrench(t *testing.T) {
+	basis := &eventv1.Basis{Source: "s"}
+	grant := func(g *labellingv1.Grant) proto.Message {
+		return &labellingv1.GrantLabelRequest{Basis: basis, Grant: g}
+	}
+	network := &labellingv1.Grant_NetworkId{NetworkId: "0000000000"}
+	act := &labellingv1.RecordActRequest{Basis: basis, Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: "t", Lines: make([]*labellingv1.ActLine, 10001)}
+	for i := range act.Lines {
+		act.Lines[i] = &labellingv1.ActLine{Disposition: &labellingv1.ActLine_ConfirmedLabelId{ConfirmedLabelId: "0000000000"}}
+	}
+	for _, tc := range []struct {
+		given proto.Message
+		field string
+		say   string
+	}{
+		{grant(&labellingv1.Grant{Holder: network, Period: &eventv1.Period{Start: "26/12/2023"}}), "grant.period.start", dateShape},
+		{grant(&labellingv1.Grant{Holder: network, CycleId: "x"}), "grant.cycleId", idShape},
+		{grant(&labellingv1.Grant{}), "grant.holder", holderAsked},
+		{grant(&labellingv1.Grant{Holder: network, Role: 99}), "grant.role", "act template"},
+		{act, "lines", "au plus 10 000 lignes"},
+		{&labellingv1.RecordActRequest{Basis: basis, Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: "t", Lines: []*labellingv1.ActLine{{}}}, "lines[0].disposition", "confirmedLabelId"},
+		{&labellingv1.RecordActRequest{Basis: basis, Title: "t"}, "kind", "act template"},
+		{&labellingv1.RepealLabelRequest{Basis: basis, LabelId: "0000000000", RepealedFrom: "2023"}, "repealedFrom", "complète"},
+		{&labellingv1.ConfirmLabelRequest{LabelId: "0000000000"}, "basis", "à remplir"},
+		{&topologyv1.RegisterFiliereRequest{Basis: basis}, "acronym", "à remplir"},
+		{&topologyv1.RegisterFiliereRequest{Basis: basis, Acronym: "A", RequestId: "a b"}, "requestId", "au plus 64 caractères"},
+		{&topologyv1.RegisterCentreRequest{Basis: basis, Name: strings.Repeat("x", 5000)}, "name", "caractères"},
+		{&topologyv1.RegisterCentreRequest{Basis: basis, Place: &topologyv1.Place{Latitude: 100}}, "place.latitude", "de -90 à 90"},
+		{&topologyv1.RegisterCentreRequest{Basis: basis, Place: &topologyv1.Place{CommuneCode: "1"}}, "place.communeCode", "13055"},
+		{&topologyv1.RegisterCentreRequest{Basis: basis, Place: &topologyv1.Place{DepartmentCode: "1"}}, "place.departmentCode", "974"},
+		{&labellingv1.CorrectLabelRequest{Basis: basis, LabelId: "0000000000"}, "corrects", "au moins 1"},
+		{&registryv1.ListCentresRequest{PageSize: 2000}, "pageSize", "au plus 1000"},
+	} {
+		bad, is := errors.AsType[*protovalidate.ValidationError](protovalidate.Validate(tc.given))
+		if !is {
+			t.Errorf("%v breaks no rule", tc.given)
+			continue
+		}
+		v := bad.Violations[0].Proto
+		a := &app{fieldsAsJSON: true}
+		got := a.sentence(fault.New(fault.Invalid, "REQUEST_INVALID", protovalidate.FieldPathString(v.GetField()), "%s", v.GetMessage()))
+		if !strings.Contains(got, tc.say) || !strings.Contains(got, "champ "+tc.field) || strings.Contains(got, v.GetMessage()) {
+			t.Errorf("%q at %s is told as %q, want %q", v.GetMessage(), tc.field, got, tc.say)
+		}
+	}
+}
+
+func TestStartFaultsInFrench(t *testing.T) {
+	held, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	taken := held.Addr().String()
+	data := t.TempDir()
+	notDir := filepath.Join(data, "file")
+	if err := os.WriteFile(notDir, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for given, tc := range map[string]struct {
+		args []string
+		say  string
+	}{
+		"gRPC's address taken": {[]string{"--grpc", taken, "--http", "off", "--nats", "off"}, "--grpc"},
+		"HTTP's address taken": {[]string{"--grpc", "127.0.0.1:0", "--http", taken, "--nats", "off"}, "--http"},
+		"NATS' address taken":  {[]string{"--grpc", "127.0.0.1:0", "--http", "off", "--nats", taken}, "--nats"},
+		"not a directory":      {[]string{"--data", notDir}, notDir + " n'est pas un répertoire"},
+	} {
+		t.Run(given, func(t *testing.T) {
+			if _, errs, code := drive(t, "", append([]string{"up", "--data", t.TempDir()}, tc.args...)...); code != exitFailed || !strings.Contains(errs, tc.say) {
+				t.Errorf("exit %d, no %q in:\n%s", code, tc.say, errs)
+			}
+		})
+	}
+	for _, tc := range []struct {
+		given error
+		say   string
+	}{
+		{fmt.Errorf("vault: %w", &fs.PathError{Op: "mkdir", Path: "/srv/data/vault", Err: syscall.EACCES}), "/srv/data/vault : accès refusé"},
+		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà le grand livre"},
+		{&fs.PathError{Op: "write", Path: "/srv/data/vault", Err: syscall.ENOSPC}, "plein"},
+		{errors.New("anything else"), "anything else"},
+	} {
+		if got, code := new(app).explain(tc.given); code != exitFailed || !strings.Contains(got, tc.say) {
+			t.Errorf("explain(%v) = %q, %d, want %q", tc.given, got, code, tc.say)
+		}
+	}
+}
+
+func TestWords(t *testing.T) {
+	for typed, want := range map[string]labellingv1.Role{
+		"coordonnateur": labellingv1.Role_ROLE_COORDINATOR, "COORDINATOR": labellingv1.Role_ROLE_COORDINATOR,
+		"competence": labellingv1.Role_ROLE_COMPETENCE, "CCMR": labellingv1.Role_ROLE_COMPETENCE, "compétence": labellingv1.Role_ROLE_COMPETENCE,
+		"crc": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, "RESOURCE_AND_COMPETENCE": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE,
+		"non-précisé": labellingv1.Role_ROLE_UNSPECIFIED, "ROLE_COMPETENCE": labellingv1.Role_ROLE_COMPETENCE,
+		"reference": labellingv1.Role_ROLE_REFERENCE, "Pemr": labellingv1.Role_ROLE_PEMR,
+	} {
+		if got, err := parseWord(roleWords, []byte(typed)); err != nil || got != want {
+			t.Errorf("parseWord(%q) = %v, %v, want %v", typed, got, err, want)
+		}
+	}
+	for _, w := range statusWords {
+		for _, s := range append(w.typed, w.french, w.value.String()) {
+			if got, err := parseWord(statusWords, []byte(s)); err != nil || got != w.value {
+				t.Errorf("parseWord(%q) = %v, %v, want %v", s, got, err, w.value)
+			}
+		}
+	}
+}
+
+// Every value of the enums an officer meets has a word.
+func TestEveryValueHasAWord(t *testing.T) {
+	for n := range labellingv1.Role_name {
+		if inFrench(roleWords, labellingv1.Role(n)) == "" {
+			t.Errorf("no word for role %d", n)
+		}
+	}
+	for n := range labellingv1.Status_name {
+		if n != 0 && inFrench(statusWords, labellingv1.Status(n)) == "" {
+			t.Errorf("no word for status %d", n)
+		}
+	}
+	for _, m := range []proto.Message{&topologyv1.Event{}, &labellingv1.Event{}} {
+		facts := m.ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
+		for i := range facts.Len() {
+			if name := facts.Get(i).Name(); factNames[name] == "" {
+				t.Errorf("no word for the fact %s", name)
+			}
+		}
+	}
+}
+
+func TestDates(t *testing.T) {
+	for given, want := range map[string]string{"": "", "2022": "2022", "2022-05": "05/2022", "2022-05-17": "17/05/2022"} {
+		if got := frDate(given); got != want {
+			t.Errorf("frDate(%q) = %q, want %q", given, got, want)
+		}
+	}
+	for _, tc := range []struct {
+		given *eventv1.Period
+		want  string
+	}{
+		{nil, "début inconnu, fin inconnue"},
+		{&eventv1.Period{Start: "2017", End: "2022"}, "depuis 2017, jusqu'en 2022"},
+		{&eventv1.Period{Start: "2022-01-01", End: "2027-01-01"}, "depuis 01/01/2022, jusqu'au 31/12/2026 inclus"},
+	} {
+		if got := frPeriod(tc.given); got != tc.want {
+			t.Errorf("frPeriod(%v) = %q, want %q", tc.given, got, tc.want)
+		}
+	}
+	var k knownAt
+	if err := k.UnmarshalText([]byte("2026-07-01")); err != nil || k.time.UTC().Format(time.RFC3339) != "2026-06-30T22:00:00Z" {
+		t.Errorf("--known-at 2026-07-01 is %v, %v, want midnight in Paris", k.time.UTC(), err)
+	}
+	if got := (Moment{KnownAt: knownAt{set: true}}).asOf(); got.GetKnownAt() == nil {
+		t.Error("--known-at 0 is not sent")
+	}
+}
+
+func TestListFollowsEveryPage(t *testing.T) {
+	at := &registryv1.Resolved{ValidAt: "2026-05-01", KnownPosition: 9}
+	const atJSON = `,"resolved":{"validAt":"2026-05-01","knownPosition":"9"}}` + "\n"
+	pages := map[string]page[*topologyv1.Filiere]{
+		"":  {items: []*topologyv1.Filiere{{FiliereId: "A", Acronym: "Éé"}, {FiliereId: "B", Acronym: "B\x1b[2J"}}, next: "2", resolved: at},
+		"2": {items: []*topologyv1.Filiere{{FiliereId: "C", Acronym: "C\nD"}}, resolved: at},
+	}
+	columns := []column[*topologyv1.Filiere]{{"Sigle", texts, (*topologyv1.Filiere).GetAcronym}, {"Filière", whole, (*topologyv1.Filiere).GetFiliereId}}
+	for asJSON, want := range map[bool]string{
+		false: "Sigle  Filière\nÉé     A\nB·[2J  B\nC D    C\nValable au 1er mai 2026, connu à la position 9, 3 lignes.\n",
+		true: `{"filiereId":"A","acronym":"Éé"` + atJSON + `{"filiereId":"B","acronym":"B\u001b[2J"` + atJSON +
+			`{"filiereId":"C","acronym":"C\nD"` + atJSON,
+	} {
+		var out bytes.Buffer
+		a := &app{ctx: t.Context(), stdout: &out, stderr: io.Discard, json: asJSON, client: Client{Server: nobody}}
+		err := list(a, table[*topologyv1.Filiere]{columns: columns}, func(_ context.Context, _ *grpc.ClientConn, token string) (page[*topologyv1.Filiere], error) {
+			return pages[token], nil
+		})
+		if err != nil || out.String() != want {
+			t.Errorf("list = %v, %q, want %q", err, out.String(), want)
+		}
+	}
+}
+
+func TestTableIsNarrowed(t *testing.T) {
+	columns := []cutting{whole, texts, texts}
+	for _, tc := range []struct {
+		most int
+		want []int
+	}{
+		{84, []int{10, 40, 30}}, // it fits
+		{64, []int{10, 25, 25}}, // texts give way, the widest first
+		{26, []int{10, 6, 6}},   // as far as they may
+		{25, []int{10, 40, 30}}, // too narrow: nothing is cut
+	} {
+		if got := narrow([]int{10, 40, 30}, columns, tc.most); !slices.Equal(got, tc.want) {
+			t.Errorf("narrow to %d = %v, want %v", tc.most, got, tc.want)
+		}
+	}
+	for _, tc := range []struct {
+		s     string
+		width int
+		want  string
+	}{{"éclair", 6, "éclair"}, {"éclair", 4, "écl…"}, {"e\u0301clair", 4, "e\u0301cl…"}, {"", 4, ""}} {
+		if got := shortened(tc.s, tc.width); got != tc.want {
+			t.Errorf("shortened(%q, %d) = %q, want %q", tc.s, tc.width, got, tc.want)
+		}
+	}
+}
+
+func TestTemplateIsARequest(t *testing.T) {
+	request := &labellingv1.RecordActRequest{}
+	if err := protojson.Unmarshal([]byte(actTemplate), request); err != nil {
+		t.Fatal(err)
+	}
+	if err := protovalidate.Validate(request); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestActsAreOrderedByDate(t *testing.T) {
+	acts := []*labellingv1.Act{
+		{Title: "no day"},
+		{Title: "has effect", EffectiveDate: "2019"},
+		{Title: "published", EffectiveDate: "2001", Publications: []*labellingv1.Publication{{}, {Date: "2018-03"}, {Date: "2017-05-01"}}},
+		{Title: "signed", SignedDate: "2016-11-25", EffectiveDate: "2020"},
+	}
+	slices.SortFunc(acts, byDate)
+	for i, want := range []string{"signed", "published", "has effect", "no day"} {
+		if acts[i].GetTitle() != want {
+			t.Errorf("act %d is %q, want %q", i, acts[i].GetTitle(), want)
+		}
+	}
+}
+
+func TestHistoryShowsCorrections(t *testing.T) {
+	none := ""
+	fact := &registryv1.Fact{Position: 9, Event: &registryv1.Fact_Labelling{Labelling: &labellingv1.Event{
+		Meta: &eventv1.Meta{Corrects: 7, Basis: &eventv1.Basis{ActId: "A", ActLine: 3, Note: "relu"}},
+		Fact: &labellingv1.Event_LabelCorrected{LabelCorrected: &labellingv1.LabelCorrected{LabelId: "L", Role: labellingv1.Role_ROLE_REFERENCE.Enum(), CycleId: &none}},
+	}}}
+	if _, content := factOf(fact); content != "corrige la position 7 ; Label : L ; Rôle : référence ; Cycle (id) : (vide)" {
+		t.Errorf("content %q", content)
+	}
+	row := map[string]string{}
+	for _, c := range historyColumns {
+		row[c.title] = c.cell(fact)
+	}
+	if row["Acte"] != "A, ligne 3" || !strings.Contains(row["Fondement"], "relu") {
+		t.Errorf("row %v", row)
+	}
+}
+
+func TestMoments(t *testing.T) {
+	for _, tc := range []struct {
+		given *registryv1.Resolved
+		want  string
+	}{
+		{&registryv1.Resolved{ValidAt: "2026-05-01", KnownPosition: 9}, "Valable au 1er mai 2026, connu à la position 9"},
+		{&registryv1.Resolved{ValidAt: "2026-05-02"}, "Valable au 2 mai 2026, connu avant l'ouverture du registre"},
+		{&registryv1.Resolved{ValidAt: "2026-05-02", KnownPosition: 9, Provisional: true}, "Valable au 2 mai 2026, connu à la position 9, à titre provisoire"},
+	} {
+		if got := moment(tc.given); got != tc.want {
+			t.Errorf("moment(%v) = %q, want %q", tc.given, got, tc.want)
+		}
+	}
+}
+
+func TestPlacesHaveNames(t *testing.T) {
+	h := hospitals{
+		"A": {Name: "CHU d'Angers", Place: &topologyv1.Place{City: "Angers", DepartmentCode: "49"}},
+		"B": {Name: "Clinique", Place: &topologyv1.Place{City: "Angers", DepartmentCode: "49"}},
+	}
+	if got := h.names("A", "X", ""); got != "CHU d'Angers, X" {
+		t.Errorf("names = %q", got)
+	}
+	if got := h.place(nil, []string{"A", "B", "X"}); got != "Angers (49)" {
+		t.Errorf("place = %q", got)
+	}
+	if got := h.place(&topologyv1.Place{City: "Tours"}, []string{"A"}); got != "Tours" {
+		t.Errorf("place = %q", got)
+	}
+}
+
+func TestDetailsShowSources(t *testing.T) {
+	entry := &registryv1.LabelEntry{
+		Label: &labellingv1.Label{
+			LabelId: "A", Role: labellingv1.Role_ROLE_COMPETENCE, Period: &eventv1.Period{Start: "2017"},
+			Basis: []*eventv1.Basis{{Source: "BO", Evidence: eventv1.Evidence_EVIDENCE_STATED, Note: "n"}},
+		},
+		Status: labellingv1.Status_STATUS_UNDETERMINED,
+	}
+	var out bytes.Buffer
+	a := &app{stdout: &out}
+	if err := a.show(entry, &registryv1.Resolved{ValidAt: "2026-11-22"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"compétence", "depuis 2017, fin inconnue", "BO, énoncé — n", "indéterminé", "22 novembre 2026"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}

@@ -1,0 +1,72 @@
+// Package seed reads a directory of CSV files about rare-disease labels and
+// records what they say through the public RPCs. The register's own seeds are in
+// the folder seeds; any directory in their layout can be loaded, also with only
+// some of the files.
+//
+// Reading comes first and whole: every file is parsed and checked, every request
+// is derived and held against the schema, and nothing is written while any of
+// them is at fault. Deriving is pure (plan): the same files give the same
+// requests in the same order, which name what earlier ones register by natural
+// key.
+//
+// What becomes of a row:
+//
+//   - establishments.csv: RegisterEstablishment. A hospital that only centres.csv,
+//     fsmr.csv or platforms.csv names is registered with the name and town of that
+//     row. A hospital is known by name and town.
+//   - fsmr.csv: RegisterFiliere. Nobody states which filière got which label, so no
+//     FSMR label is granted. A filière that only centres.csv names is registered
+//     with its acronym alone.
+//   - cycles.csv: RegisterCycle for each cycle, RecordAct for each row with a legal
+//     title, without lines. The period of a cycle is what its rows state, to the
+//     year: from the rows that give an end where there are any. Other names of a
+//     cycle are those its notes say sources write ("... write the period ..."). An
+//     arrêté that carries a list of centres (any but those "portant création") has
+//     one cell of scope, partial, over all filières and roles: absence from what
+//     is held of it means nothing.
+//   - centres.csv: RegisterNetwork for each title and acronym. A title without
+//     acronym is presumed the network of that title with an acronym where exactly one
+//     acronym goes with it in the directory; where several do, it is a network apart.
+//     The basis keeps what is printed. The filière is registered with the network
+//     where a row's source names it, by AttachNetwork as proposed where the
+//     compiler assigned it; another filière in another row is an assertion. Then
+//     RegisterCentre for each centre and its labels, as below.
+//   - platforms.csv: RegisterPlatform and GrantLabel as PEMR or PCOM from the year
+//     of the wave, end unknown, inferred where the note says deduced.
+//   - plans.csv, figures.csv, regions.csv, departments.csv: checked, not recorded.
+//
+// A centre in a network is presumed the same (one site) in two rows of centres.csv
+// of the same network and hospital, or without a hospital of the same town and
+// department, that stand in different sources or cycles. Two rows of one source
+// in one cycle are never one centre; where a place has several, a row goes to the
+// one that had its role before, else to the first free one. A row without any
+// place is a centre of its own. Of a site:
+//
+//   - Its first cycle is a GrantLabel. A later one is a RenewLabel, inferred, where its
+//     role is stated and of the family of the one before (coordinator, constitutive and
+//     reference are one family): only then is the continuity presumed. Else it is a
+//     GrantLabel too. Of several rows in one cycle the one with a stated role and a
+//     stated cycle is granted.
+//   - Another row of the cycle with the same role, or none, is a ConfirmLabel;
+//     with another role, an assertion about the field role.
+//   - A row without cycle, beside rows with one, speaks of the latest label of its
+//     role: an inferred ConfirmLabel, or an assertion where none has its role. Where
+//     no row has a cycle, they are one label with unknown dates.
+//   - A COLLABORATOR row carries no label: the centre is registered with an
+//     assertion about the field collaborates_with.
+//
+// A label's period is its cycle's where that has both ends, otherwise unknown: a
+// row of 2004-2007 says when the label began, not when it ended. The columns start and
+// end, which centres.csv may leave out, override either date for their row; a year of
+// the cycle that they contradict is left out.
+//
+// The column responsible becomes head_name, which servers keep in the vault, and
+// nothing else. Notes and sources are recorded with names of persons taken out.
+//
+// Loading twice adds nothing, also under another account. Establishments, filières,
+// cycles, networks and platforms that are registered under their natural key are
+// used as they stand. Every request_id is a digest of the request, and what has no
+// natural key (centres, labels, acts, assertions) is known again by it. Rows of two
+// directories about one network share the network but not its centres: they are
+// not matched with centres that other directories gave.
+package seed

@@ -1,0 +1,81 @@
+package seed
+
+import (
+	"context"
+
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+)
+
+// lookUp learns the ids of what the register holds already under the natural keys
+// of a plan. A key that two entities share is left out: the request_id then
+// decides.
+func (l *loader) lookUp(ctx context.Context) error {
+	asOf := &registryv1.AsOf{MinPosition: l.head}
+	for _, list := range []func(ctx context.Context, asOf *registryv1.AsOf, token string) (next string, err error){
+		l.establishments, l.filieres, l.cycles, l.networks, l.platforms,
+	} {
+		for token := ""; ; {
+			next, err := list(ctx, asOf, token)
+			if err != nil {
+				return err
+			}
+			if next == "" {
+				break
+			}
+			token = next
+		}
+	}
+	return nil
+}
+
+func (l *loader) known(k, id string) {
+	if held, there := l.ids[k]; there && held != id {
+		id = ""
+	}
+	l.ids[k] = id
+}
+
+func (l *loader) establishments(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, e := range page.GetEstablishments() {
+		l.known(join(establishment, key(e.GetName(), e.GetPlace().GetCity())), e.GetEstablishmentId())
+	}
+	return page.GetNextPageToken(), err
+}
+
+func (l *loader) filieres(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListFilieres(ctx, &registryv1.ListFilieresRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, f := range page.GetFilieres() {
+		l.known(join(filiere, key(f.GetAcronym())), f.GetFiliereId())
+	}
+	return page.GetNextPageToken(), err
+}
+
+func (l *loader) cycles(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListCycles(ctx, &registryv1.ListCyclesRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, c := range page.GetCycles() {
+		for _, name := range append([]string{c.GetCode()}, c.GetAliases()...) {
+			l.known(join(cycle, key(name)), c.GetCycleId())
+			l.spans[join(cycle, key(name))] = c.GetPeriod()
+		}
+	}
+	return page.GetNextPageToken(), err
+}
+
+func (l *loader) networks(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListNetworks(ctx, &registryv1.ListNetworksRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, n := range page.GetNetworks() {
+		k := join(network, key(n.GetTitle(), n.GetAcronym()))
+		l.known(k, n.GetNetworkId())
+		l.attached[k] = l.attached[k] || n.GetFiliereId() != ""
+	}
+	return page.GetNextPageToken(), err
+}
+
+func (l *loader) platforms(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListPlatforms(ctx, &registryv1.ListPlatformsRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, p := range page.GetPlatforms() {
+		l.known(join(platform, key(p.GetName())), p.GetPlatformId())
+	}
+	return page.GetNextPageToken(), err
+}

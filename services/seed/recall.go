@@ -1,0 +1,190 @@
+package seed
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+)
+
+// recall learns which of the steps were recorded before, under whichever account:
+// what has no natural key in the register (centres, labels, acts, what sources say)
+// is known again by the request_id in its events. It reads the histories of what
+// the plan's networks and platforms hold, and of the acts.
+func (l *loader) recall(ctx context.Context, f *files, steps []step) error {
+	var networks, about []string
+	acts := false
+	sources := map[string]bool{}
+	for _, s := range steps {
+		if r, is := s.req.(interface{ GetBasis() *eventv1.Basis }); is {
+			sources[r.GetBasis().GetSource()] = true
+		}
+		acts = acts || s.kind == act
+		if id := l.ids[s.key]; id != "" && (s.kind == network || s.kind == platform) {
+			about = append(about, id)
+			if s.kind == network {
+				networks = append(networks, id)
+			}
+		}
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	for _, n := range networks {
+		g.Go(func() error {
+			found, err := l.holders(gctx, n, sources)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			about = append(about, found...)
+			return err
+		})
+	}
+	if acts {
+		g.Go(func() error {
+			found, err := l.acts(gctx)
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			about = append(about, found...)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	if err := l.histories(ctx, about); err != nil {
+		return err
+	}
+	return l.recallUnlabelled(ctx, f, steps)
+}
+
+// recallUnlabelled does the same for centres without any label, which no label
+// leads to: those at the same place as a centre still to be registered in a network
+// that the register had.
+func (l *loader) recallUnlabelled(ctx context.Context, f *files, steps []step) error {
+	places := map[string]bool{}
+	for _, s := range steps {
+		if _, had := l.had(s); s.kind != centre || had || l.ids[join(network, f.network(s.about))] == "" {
+			continue
+		}
+		if where := cmp.Or(s.about.get("establishment"), s.about.get("city"), territory(s.about), s.about.get("department_code")); where != "" {
+			places[where] = true
+		}
+	}
+	var about []string
+	for where := range places {
+		req := &registryv1.ListCentresRequest{AsOf: &registryv1.AsOf{MinPosition: l.head}, Text: where, PageSize: pageSize}
+		for more := true; more; more = req.PageToken != "" {
+			page, err := l.registry.ListCentres(ctx, req)
+			if err != nil {
+				return err
+			}
+			for _, c := range page.GetCentres() {
+				about = append(about, c.GetCentreId())
+			}
+			req.PageToken = page.GetNextPageToken()
+		}
+	}
+	return l.histories(ctx, about)
+}
+
+func (l *loader) histories(ctx context.Context, about []string) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(inFlight)
+	for _, id := range about {
+		g.Go(func() error { return l.history(gctx, id) })
+	}
+	return g.Wait()
+}
+
+// holders returns the centres that hold or held a label in a network, and the sites
+// that hold one which rests on one of the sources: what others recorded there, thousands
+// of lines of an act, need not be read back.
+func (l *loader) holders(ctx context.Context, network string, sources map[string]bool) ([]string, error) {
+	req := &registryv1.ListLabelsRequest{AsOf: &registryv1.AsOf{MinPosition: l.head}, Network: network, PageSize: pageSize}
+	for n := range labellingv1.Status_name {
+		if n != 0 {
+			req.Statuses = append(req.Statuses, labellingv1.Status(n))
+		}
+	}
+	seen := map[string]bool{}
+	var out []string
+	for {
+		page, err := l.registry.ListLabels(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range page.GetEntries() {
+			site := e.GetLabel().GetHolder().GetSite()
+			ids := []string{site.GetCentreId()}
+			if slices.ContainsFunc(e.GetLabel().GetBasis(), func(b *eventv1.Basis) bool { return sources[b.GetSource()] }) {
+				ids = append(ids, site.GetSiteId())
+			}
+			for _, id := range ids {
+				if id != "" && !seen[id] {
+					seen[id] = true
+					out = append(out, id)
+				}
+			}
+		}
+		if req.PageToken = page.GetNextPageToken(); req.PageToken == "" {
+			return out, nil
+		}
+	}
+}
+
+func (l *loader) acts(ctx context.Context) ([]string, error) {
+	var out []string
+	for token := ""; ; {
+		page, err := l.registry.ListActs(ctx, &registryv1.ListActsRequest{AsOf: &registryv1.AsOf{MinPosition: l.head}, PageSize: pageSize, PageToken: token})
+		if err != nil {
+			return nil, err
+		}
+		for _, a := range page.GetActs() {
+			out = append(out, a.GetActId())
+		}
+		if token = page.GetNextPageToken(); token == "" {
+			return out, nil
+		}
+	}
+}
+
+// history notes the requests that made and changed an entity.
+func (l *loader) history(ctx context.Context, id string) error {
+	r, err := l.registry.ListHistory(ctx, &registryv1.ListHistoryRequest{EntityId: id, AsOf: &registryv1.AsOf{MinPosition: l.head}})
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, f := range r.GetFacts() {
+		request, made := madeBy(f)
+		if strings.HasPrefix(request, requestPrefix) {
+			l.before[request] = made
+		}
+	}
+	return nil
+}
+
+// madeBy returns the request that recorded a fact, and the id of what it made where
+// a later step may refer to it.
+func madeBy(f *registryv1.Fact) (request, made string) {
+	if e := f.GetTopology(); e != nil {
+		return e.GetMeta().GetRequestId(), e.GetCentreRegistered().GetCentreId()
+	}
+	e := f.GetLabelling()
+	request = e.GetMeta().GetRequestId()
+	switch {
+	case e.GetLabelGranted() != nil:
+		made = e.GetLabelGranted().GetLabelId()
+	case e.GetLabelRenewed() != nil:
+		made = e.GetLabelRenewed().GetSuccessorId()
+	case e.GetActRecorded() != nil:
+		made = e.GetActRecorded().GetActId()
+	}
+	return request, made
+}
