@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"os"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/nats-io/nats-server/v2/server"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// serveJetStream is the body of the child process: a NATS server that flushes on
+// every write, as the register's own.
+func serveJetStream(addr, dir string) error {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return err
+	}
+	n, err := strconv.Atoi(port)
+	if err != nil {
+		return err
+	}
+	s, err := server.NewServer(&server.Options{
+		Host: host, Port: n, JetStream: true, StoreDir: dir, SyncAlways: true, NoSigs: true,
+		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: 10001},
+	})
+	if err != nil {
+		return err
+	}
+	s.Start()
+	defer func() { s.Shutdown(); s.WaitForShutdown() }()
+	select {}
+}
+
+// broker is a raw JetStream with one stream, set as the register sets its own.
+type broker struct {
+	*child
+	url   string
+	conns []jetstream.JetStream
+	nc    []*nats.Conn
+}
+
+func startBroker(ctx context.Context, dir string) (*broker, error) {
+	addr, err := freeAddr()
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	c, err := start("the JetStream server", self, []string{"serve-jetstream", addr, dir}, nil)
+	if err != nil {
+		return nil, err
+	}
+	b := &broker{child: c, url: "nats://" + addr}
+	err = c.ready(ctx, 20*time.Second, func(context.Context) error {
+		nc, err := nats.Connect(b.url, nats.Timeout(time.Second))
+		if err != nil {
+			return err
+		}
+		defer nc.Close()
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		_, err = js.AccountInfo(ctx)
+		return err
+	})
+	if err != nil {
+		b.Close()
+		return nil, err
+	}
+	return b, nil
+}
+
+// open creates the stream and the connections of the publishers.
+func (b *broker) open(ctx context.Context, connections int) error {
+	for range connections {
+		nc, err := nats.Connect(b.url)
+		if err != nil {
+			return err
+		}
+		js, err := jetstream.New(nc)
+		if err != nil {
+			return err
+		}
+		b.nc, b.conns = append(b.nc, nc), append(b.conns, js)
+	}
+	_, err := b.conns[0].CreateStream(ctx, jetstream.StreamConfig{
+		Name: "REGISTRY", Subjects: []string{"registry.>"}, Storage: jetstream.FileStorage, Replicas: 1,
+		Retention: jetstream.LimitsPolicy, Discard: jetstream.DiscardNew, MaxMsgSize: 80 << 10,
+		DenyDelete: true, DenyPurge: true, AllowDirect: true, AllowAtomicPublish: true,
+	})
+	return err
+}
+
+// publish stores one message and waits for its acknowledgement.
+func (b *broker) publish(ctx context.Context, caller, n int) error {
+	ack, err := b.conns[caller%len(b.conns)].Publish(ctx, subject(caller, n), payload)
+	if err == nil && ack.Sequence == 0 {
+		return fmt.Errorf("no sequence in %+v", ack)
+	}
+	return err
+}
+
+func (b *broker) Close() {
+	for _, nc := range b.nc {
+		nc.Close()
+	}
+	b.stop(syscall.SIGTERM)
+}

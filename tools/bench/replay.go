@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/eventlog"
+	"maillage/services/eventlog/jetstream"
+	"maillage/services/ledger"
+	"maillage/services/projection"
+	"maillage/services/registry"
+)
+
+// replay measures how long a register takes to stand again on a log of so many
+// events, each a centre of its own: with both stores read and compared record by
+// record, the root recomputed and every event folded, as at every start; and the
+// fold alone, from the ledger.
+func (b *bench) replay(ctx context.Context) error {
+	if b.events == 0 {
+		return nil
+	}
+	streamDir, err := b.below("replayed-stream")
+	if err != nil {
+		return err
+	}
+	ledgerDir, err := b.below("replayed-ledger")
+	if err != nil {
+		return err
+	}
+	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
+	server, err := jetstream.StartServer(ctx, jetstream.Options{Dir: streamDir, Logger: quiet})
+	if err != nil {
+		return err
+	}
+	defer server.Shutdown()
+	log, err := server.Open(ctx)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	store, err := ledger.Open(ledgerDir, "")
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	start := time.Now()
+	if err := fill(ctx, log, store, b.events); err != nil {
+		return fmt.Errorf("before the replay: %w", err)
+	}
+	fmt.Fprintf(b.out, "\nreplay of %d events (both stores filled in %.3g s)\n", b.events, time.Since(start).Seconds())
+
+	start = time.Now()
+	var alone registry.State
+	for r, err := range store.Read(0) {
+		if err != nil {
+			return err
+		}
+		if _, err := alone.Evolve(r); err != nil {
+			return err
+		}
+	}
+	alone.Settle(alone.Position())
+	took := time.Since(start).Seconds()
+	fmt.Fprintf(b.out, "  fold alone, from the ledger   %.3g s  %.0f a second  heap %d MiB\n", took, float64(b.events)/took, heap(&alone))
+	alone = registry.State{}
+	return b.start(ctx, log, store, quiet)
+}
+
+// start replays as a process does that starts, and asks it whether it can answer.
+func (b *bench) start(ctx context.Context, log eventlog.Log, store *ledger.Store, quiet *slog.Logger) error {
+	var state registry.State
+	r := projection.NewRunner(projection.Config{
+		Log: log, Ledger: store, Logger: quiet,
+		Fold: projection.Fold{Evolve: state.Evolve, Rollback: state.Rollback, Settle: state.Settle},
+	})
+	running, stop := context.WithCancel(ctx)
+	ended := make(chan error, 1)
+	start := time.Now()
+	go func() { ended <- r.Run(running) }()
+	var took float64
+	for took == 0 {
+		select {
+		case err := <-ended:
+			stop()
+			return fmt.Errorf("the replica halted: %w", err)
+		case <-time.After(5 * time.Millisecond):
+			if r.Ready() == nil && r.Progress().Gate.Size == uint64(b.events) {
+				took = time.Since(start).Seconds()
+			}
+		}
+	}
+	fmt.Fprintf(b.out, "  ready, both stores compared   %.3g s  %.0f a second  heap %d MiB\n", took, float64(b.events)/took, heap(r))
+	stop()
+	err := <-ended
+	runtime.KeepAlive(&state)
+	return err
+}
+
+// heap is what is reachable, in MiB, while keep is.
+func heap(keep any) uint64 {
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	runtime.KeepAlive(keep)
+	return m.HeapAlloc >> 20
+}
+
+// fill appends events to both stores: the opening, then centres, one a commit.
+func fill(ctx context.Context, log eventlog.Log, store *ledger.Store, events int) error {
+	const together = 5000
+	now := timestamppb.Now()
+	batch := make([]eventlog.Record, 0, together)
+	for p := 1; p <= events; p++ {
+		meta := &eventv1.Meta{
+			Schema: 1, RecordTime: now, CommitSize: 1, Basis: basis, RequestId: rand.Text(), RequestDigest: payload[:32],
+			Actor: &eventv1.Actor{Account: account, Role: "developer", Assurance: eventv1.Assurance_ASSURANCE_DEVELOPMENT},
+		}
+		id := fmt.Sprintf("%010d", p)
+		subject := "registry.topology.centre." + id
+		var m proto.Message = &topologyv1.Event{Meta: meta, Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{
+			CentreId: id, ValidFrom: "2023-01-01", Name: "Centre " + id, Population: topologyv1.Population_POPULATION_CHILD,
+			Place: &topologyv1.Place{City: "Lyon", DepartmentCode: "69"},
+		}}}
+		if p == 1 {
+			subject = "registry.ledger.log.bench"
+			m = &ledgerv1.Event{Meta: meta, Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: "bench", Origin: "bench"}}}
+		}
+		body, err := proto.Marshal(m)
+		if err != nil {
+			return err
+		}
+		batch = append(batch, eventlog.Record{Position: uint64(p), Subject: subject, Body: body})
+		if len(batch) < together && p < events {
+			continue
+		}
+		if err := log.Append(ctx, uint64(p-len(batch)), batch); err != nil {
+			return err
+		}
+		if _, err := store.Append(batch); err != nil {
+			return err
+		}
+		batch = batch[:0]
+	}
+	return nil
+}
