@@ -154,6 +154,7 @@ func (r *Runner) loop(ctx context.Context) error {
 		case p := <-r.queue:
 			err = r.work(ctx, r.together(p))
 		case <-clock.C:
+			gc.follow()
 			err = r.check(ctx)
 		}
 		if err != nil {
