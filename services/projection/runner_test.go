@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -358,4 +359,45 @@ func tree(t *testing.T, log eventlog.Log) ledger.Head {
 		tree.Append(eventlog.LeafHash(rec))
 	}
 	return ledger.Head{Epoch: 1, Size: tree.Size(), Root: tree.Root()}
+}
+
+// altered is a log whose followers are shown another body at one position than was
+// appended there.
+type altered struct {
+	eventlog.Log
+	position uint64
+}
+
+func (l altered) Follow(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+	return func(yield func(eventlog.Record, error) bool) {
+		for rec, err := range l.Log.Follow(ctx, from) {
+			if err == nil && rec.Position == l.position {
+				rec.Body = append([]byte{}, rec.Body...)
+				rec.Body[len(rec.Body)-1] ^= 1
+			}
+			if !yield(rec, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestOwnRecordAltered: what the stream shows of this process's own records is compared
+// with what it appended and gave to the ledger; a difference stops it.
+func TestOwnRecordAltered(t *testing.T) {
+	log, store := opened(t), newStore(t, t.TempDir())
+	r := start(t, altered{log, 2}, store, nil)
+	_, _ = r.Do(t.Context(), r.take("a", "1", "x")) // it may be answered before the stream shows it
+	select {
+	case err := <-r.ended:
+		var e *fault.Error
+		if !errors.As(err, &e) || e.Reason != "LOG_FORKED" || e.Position != 2 {
+			t.Errorf("got %v", err)
+		}
+	case <-time.After(5 * time.Second):
+		t.Fatal("an altered record did not stop the replica")
+	}
+	if err := r.View(t.Context(), 0, func(uint64) error { return nil }); err == nil {
+		t.Error("a read was answered on an altered log")
+	}
 }
