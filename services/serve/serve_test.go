@@ -39,14 +39,17 @@ func begin(t *testing.T, c serve.Config) serve.Addresses {
 	}
 }
 
+// Tracers stay with the first provider that is set, so that there is one for all runs.
+var (
+	spans    = tracetest.NewInMemoryExporter()
+	provider = sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
+)
+
 // TestOneTrace follows one command from its caller through gRPC, the broker's headers
 // and the ledger into the fold of another process.
 func TestOneTrace(t *testing.T) {
-	spans := tracetest.NewInMemoryExporter()
-	provider := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	otel.SetTracerProvider(provider)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
-	t.Cleanup(func() { _ = provider.Shutdown(context.Background()) })
 
 	dir := t.TempDir()
 	first := begin(t, serve.Config{Data: filepath.Join(dir, "1"), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0"})
