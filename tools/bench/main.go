@@ -53,7 +53,8 @@ type settings struct {
 	acts       int
 	events     int // of the replay
 	three      bool
-	connection int // connections that a contender's callers share
+	only       string // part of the run, "" for all
+	connection int    // connections that a contender's callers share
 }
 
 func parse(args []string) (settings, error) {
@@ -66,9 +67,13 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.actLines, "lines", 2500, "lines of an act")
 	f.IntVar(&s.events, "events", 1_000_000, "events to replay; 0: none")
 	f.BoolVar(&s.three, "three", true, "measure three services over one NATS too")
+	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three or replay")
 	quick := f.Bool("quick", false, "under a minute: 3 repetitions of 0.4 s, 100,000 events")
 	if err := f.Parse(args); err != nil {
 		return s, err
+	}
+	if !slices.Contains([]string{"", "load", "three", "replay"}, s.only) {
+		return s, fmt.Errorf("-only %s: the parts are load, three and replay", s.only)
 	}
 	s.acts, s.connection = s.repeat, 8
 	if *quick {
@@ -116,6 +121,27 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if inMemory(dir) {
 		fmt.Fprintf(out, "WARNING: %s is in memory: a flush costs nothing here; choose a disk with -dir\n", dir)
 	}
+	if b.wants("load") {
+		if err := b.loads(ctx); err != nil {
+			return err
+		}
+	}
+	if s.three && b.wants("three") && built(s.binary) {
+		if err := b.threeServices(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants("replay") {
+		return b.replay(ctx)
+	}
+	return nil
+}
+
+// wants says whether a part of the run is asked for.
+func (b *bench) wants(part string) bool { return b.only == "" || b.only == part }
+
+// loads measures the contenders beside each other, then acts.
+func (b *bench) loads(ctx context.Context) error {
 	all, up, err := b.contenders(ctx)
 	if err != nil {
 		return err
@@ -125,19 +151,11 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	}
 	b.report(all)
 	if up == nil {
-		fmt.Fprintf(out, "\nmaillage: not measured, %s is not built\n", s.binary)
+		fmt.Fprintf(b.out, "\nmaillage: not measured, %s is not built\n", b.binary)
 		return nil
 	}
 	b.goals(all)
-	if err := b.acting(ctx, up); err != nil {
-		return err
-	}
-	if s.three {
-		if err := b.threeServices(ctx); err != nil {
-			return err
-		}
-	}
-	return b.replay(ctx)
+	return b.acting(ctx, up)
 }
 
 // below makes a directory of the run.
