@@ -253,7 +253,7 @@ func (r *Runner) receive(ctx context.Context, rec eventlog.Record) ([]eventlog.R
 	}
 	commit := r.partial
 	r.partial = nil
-	r.turn.foreign, r.turn.own = time.Now(), false
+	r.turn.other = time.Now()
 	if s.ahead != nil {
 		r.advance(*s.ahead)
 	}

@@ -11,6 +11,7 @@ package projection
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -54,6 +55,9 @@ type Config struct {
 	Ledger *ledger.Store
 	// Announce tells other processes of each flushed head. May be nil.
 	Announce func(ledger.Head)
+	// Tell brings to the Told of every process what this one says of its turns, this one
+	// included, or loses it. It must not block. Nil where no other process appends.
+	Tell func([]byte)
 	// Now is the clock; time.Now where nil.
 	Now func() time.Time
 	// Logger; slog.Default where nil.
@@ -66,11 +70,13 @@ type Runner struct {
 	fold     Fold
 	store    *ledger.Store
 	announce func(ledger.Head)
+	tell     func([]byte)
 	now      func() time.Time
 	logger   *slog.Logger
 
 	queue   chan *pending          // commands to decide
 	tail    chan eventlog.Record   // what the stream delivers
+	told    chan []byte            // what processes tell of their turns
 	broken  chan error             // why the stream stopped delivering
 	flushes chan []eventlog.Record // whole commits for the ledger of this process
 
@@ -125,6 +131,9 @@ func NewRunner(c Config) *Runner {
 		moved:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		live:    make(chan struct{}),
+		tell:    c.Tell,
+		told:    make(chan []byte, 256),
+		turn:    turn{name: rand.Text()},
 	}
 	r.state.whole = true
 	r.state.first = 1

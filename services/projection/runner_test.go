@@ -100,8 +100,15 @@ type replica struct {
 
 func start(t *testing.T, log eventlog.Log, store *ledger.Store, announce func(ledger.Head)) *replica {
 	t.Helper()
+	return startWith(t, projection.Config{Log: log, Ledger: store, Announce: announce})
+}
+
+// startWith starts a replica of a configuration that lacks only the fold.
+func startWith(t *testing.T, c projection.Config) *replica {
+	t.Helper()
 	s := &tally{names: map[string]uint64{}}
-	r := &replica{tally: s, Runner: projection.NewRunner(projection.Config{Log: log, Fold: s.fold(), Ledger: store, Announce: announce}), ended: make(chan error, 1)}
+	c.Fold = s.fold()
+	r := &replica{tally: s, Runner: projection.NewRunner(c), ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() { r.ended <- r.Run(ctx) })

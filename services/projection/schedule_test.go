@@ -18,7 +18,7 @@ import (
 
 // TestSchedules lets three writers and a ledger, which is started anew now and then, go
 // through random accidents: writes and answers are lost, writes land late, heads are
-// delayed, callers lose their patience and ask elsewhere. Whatever happens, what was
+// delayed, words of turns come late or never, callers lose their patience and ask elsewhere. Whatever happens, what was
 // acknowledged stands once where it was said to, what was refused stands nowhere, and
 // all folds and both stores are the same.
 func TestSchedules(t *testing.T) {
@@ -54,7 +54,7 @@ func newSchedule(t *testing.T, seed uint64) *schedule {
 	}
 	var writers []*replica
 	for range 3 {
-		writers = append(writers, start(t, &trouble{s.log, s}, nil, nil))
+		writers = append(writers, startWith(t, projection.Config{Log: &trouble{s.log, s}, Tell: s.tell}))
 	}
 	s.writers = writers
 	return s
@@ -92,6 +92,15 @@ func (l *trouble) Append(ctx context.Context, expected uint64, records []eventlo
 		return eventlog.ErrUnavailable
 	}
 	return l.Log.Append(ctx, expected, records)
+}
+
+// tell brings a word of a turn to each writer, unless it is lost.
+func (s *schedule) tell(b []byte) {
+	for _, w := range s.writers {
+		if s.dice(6) > 0 {
+			time.AfterFunc(s.within(10), func() { w.Told(b) })
+		}
+	}
 }
 
 func (s *schedule) run() {

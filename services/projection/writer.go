@@ -151,6 +151,8 @@ func (r *Runner) loop(ctx context.Context) error {
 		case err = <-r.broken:
 		case rec := <-r.tail:
 			err = r.arrive(ctx, rec)
+		case b := <-r.told:
+			r.turn.hear(b)
 		case p := <-r.queue:
 			err = r.work(ctx, r.together(p))
 		case <-clock.C:
@@ -213,10 +215,12 @@ func (r *Runner) queued(batch []*pending) []*pending {
 // stored or refused. One append is in flight at a time: were two, a foreign event
 // could take the place of the first and satisfy the expectation of the second.
 func (r *Runner) work(ctx context.Context, batch []*pending) error {
+	defer r.pass()
 	for attempt := 1; len(batch) > 0; attempt++ {
 		if err := r.giveWay(ctx); err != nil {
 			return err
 		}
+		batch = r.queued(batch)
 		refused, err := r.catchUp(ctx)
 		if err != nil {
 			return err
@@ -232,6 +236,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		batch = batch[n:]
 		switch {
 		case err == nil:
+			r.pass()
 			attempt = 0
 			continue
 		case errors.Is(err, eventlog.ErrTooLarge):
@@ -258,39 +263,6 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		}
 		if err := r.standBack(ctx, attempt, err); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// turn is what a process knows of whose turn it is to append.
-type turn struct {
-	own     bool          // the last commit in the stream is this process's
-	took    time.Duration // its append
-	foreign time.Time     // when another process's commit last came
-}
-
-// giveWay lets another process append where this one did last and others were seen of
-// late: else whoever wins once is ahead of the others, who must first hear of it, every
-// time. It waits no longer than its own append took.
-func (r *Runner) giveWay(ctx context.Context) error {
-	if !r.turn.own || time.Since(r.turn.foreign) > 100*time.Millisecond {
-		return nil
-	}
-	timer := time.NewTimer(min(r.turn.took, 20*time.Millisecond))
-	defer timer.Stop()
-	for r.turn.own {
-		select {
-		case <-timer.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		case err := <-r.broken:
-			return err
-		case rec := <-r.tail:
-			if err := r.arrive(ctx, rec); err != nil {
-				return err
-			}
 		}
 	}
 	return nil
@@ -472,11 +444,9 @@ func (r *Runner) append(ctx context.Context, batch []*pending) (int, error) {
 func (r *Runner) publish(ctx, caller context.Context, records []eventlog.Record) error {
 	timed, cancel := context.WithTimeout(withTrace(ctx, caller), appendTimeout)
 	defer cancel()
-	begun := time.Now()
 	if err := r.log.Append(timed, records[0].Position-1, records); err != nil {
 		return err
 	}
-	r.turn.own, r.turn.took = true, time.Since(begun)
 	r.mu.Lock()
 	r.stands(records[len(records)-1].Position)
 	r.mu.Unlock()

@@ -58,6 +58,7 @@ func (p *process) open(ctx context.Context) (err error) {
 		Log:    p.log,
 		Fold:   projection.Fold{Evolve: p.state.Evolve, Rollback: p.state.Rollback, Settle: p.state.Settle},
 		Ledger: p.store,
+		Tell:   p.tellTurn,
 	}
 	if p.store != nil {
 		config.Announce = p.announce
@@ -150,6 +151,20 @@ func (p *process) announce(h ledger.Head) {
 	}
 	if err != nil {
 		slog.Warn("announce the head", "err", err)
+	}
+}
+
+// tellTurn tells other processes of a turn of this one.
+func (p *process) tellTurn(b []byte) {
+	if err := p.log.TellTurn(b); err != nil {
+		slog.Debug("telling of a turn", "err", err) // nothing rests on it
+	}
+}
+
+// hearTurns hands what processes tell of their turns to the replica.
+func (p *process) hearTurns(ctx context.Context) {
+	if err := p.log.Turns(ctx, p.runner.Told); err != nil && ctx.Err() == nil {
+		slog.Warn("no turns are heard of", "err", err)
 	}
 }
 

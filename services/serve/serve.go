@@ -144,6 +144,7 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	running, stopRunner := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopRunner()
 	go func() { p.halt <- p.runner.Run(running) }()
+	go p.hearTurns(running)
 	if !p.config.has(Ledger) {
 		go p.hearLedger(running)
 	}

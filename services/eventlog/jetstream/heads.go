@@ -87,3 +87,27 @@ func (l *Log) Heads(ctx context.Context, f func([]byte)) error {
 		}
 	}
 }
+
+// turnSubject is where processes say whose turn it is to append.
+const turnSubject = "ledger.turn"
+
+// TellTurn tells every process that listens with Turns, this one included, of a turn.
+// What is told while disconnected is lost.
+func (l *Log) TellTurn(b []byte) error {
+	if err := l.write.Publish(turnSubject, b); err != nil {
+		return fmt.Errorf("telling of a turn: %w", err)
+	}
+	return nil
+}
+
+// Turns calls f with what processes tell of their turns, in the order in which the broker
+// heard it, until the context ends; it returns the context's error.
+func (l *Log) Turns(ctx context.Context, f func([]byte)) error {
+	sub, err := l.write.Subscribe(turnSubject, func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return fmt.Errorf("turns: %w", err)
+	}
+	<-ctx.Done()
+	_ = sub.Unsubscribe()
+	return ctx.Err()
+}

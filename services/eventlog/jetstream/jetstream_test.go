@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -278,6 +279,57 @@ func TestHeads(t *testing.T) {
 	if h, err := other.LastHead(t.Context()); err != nil || string(h) != "two" {
 		t.Fatalf("last head %q: %v", h, err)
 	}
+}
+
+// TestTurns: every process that listens hears of turns in one order, who tells too.
+func TestTurns(t *testing.T) {
+	b := newBroker(t)
+	teller := b.connect(ConnectOptions{})
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	heard := make(chan string, 1024)
+	var ended sync.WaitGroup
+	for _, l := range []*Log{teller, b.connect(ConnectOptions{})} {
+		listening := make(chan struct{})
+		var once sync.Once
+		ended.Go(func() {
+			if err := l.Turns(ctx, func(m []byte) {
+				once.Do(func() { close(listening) })
+				if string(m) != "hello" {
+					heard <- string(m)
+				}
+			}); !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+		for silent := true; silent; {
+			if err := teller.TellTurn([]byte("hello")); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-listening:
+				silent = false
+			case <-time.After(time.Millisecond):
+			}
+		}
+	}
+	for _, m := range []string{"ask a 0", "pass a 7"} {
+		if err := teller.TellTurn([]byte(m)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 {
+			select {
+			case got := <-heard:
+				if got != m {
+					t.Errorf("heard %q, want %q", got, m)
+				}
+			case <-ctx.Done():
+				t.Fatalf("%q is not heard by both", m)
+			}
+		}
+	}
+	cancel()
+	ended.Wait()
 }
 
 func TestUnavailable(t *testing.T) {
