@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/identifier"
 )
@@ -97,6 +98,7 @@ func check(f *files) Problems {
 		problems = append(problems, checkKeys(f.rows[l.file], keys[l.file])...)
 	}
 	problems = append(problems, checkPairs(f)...)
+	problems = append(problems, checkFINESS(f)...)
 	slices.SortStableFunc(problems, func(a, b Problem) int {
 		if c := strings.Compare(a.File, b.File); c != 0 {
 			return c
@@ -147,6 +149,30 @@ func checkPairs(f *files) Problems {
 		if emptyPeriod(r.get("start"), r.get("end")) {
 			problems = append(problems, r.problem("end", WrongValue, "is not after start %s", r.get("start")))
 		}
+	}
+	return problems
+}
+
+// checkFINESS checks that no two hospitals of a kind have one number: the register
+// would refuse the second when the first rows were recorded already.
+func checkFINESS(f *files) Problems {
+	type taken struct {
+		number string
+		kind   topologyv1.FinessKind
+	}
+	var problems Problems
+	first := map[taken]int{}
+	for _, r := range f.rows["establishments.csv"] {
+		number, err := identifier.FINESS(r.get("finess"))
+		if err != nil {
+			continue // none, or refused by its own rule
+		}
+		k := taken{number, finessKind(r)}
+		if n, twice := first[k]; twice {
+			problems = append(problems, r.problem("finess", Duplicate, "row %d has this number for the same kind", n))
+			continue
+		}
+		first[k] = r.num
 	}
 	return problems
 }

@@ -234,16 +234,20 @@ func (p *planner) basis(r row, evidence eventv1.Evidence, printed ...string) *ev
 	return b
 }
 
+// finessKind is what the FINESS number of a hospital's row names.
+func finessKind(r row) topologyv1.FinessKind {
+	switch {
+	case r.get("finess") == "":
+		return topologyv1.FinessKind_FINESS_KIND_UNSPECIFIED
+	case r.get("finess_kind") == "legal entity":
+		return topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY
+	default:
+		return topologyv1.FinessKind_FINESS_KIND_SITE
+	}
+}
+
 func (p *planner) establishments() {
 	for _, r := range p.files.rows["establishments.csv"] {
-		kind := topologyv1.FinessKind_FINESS_KIND_UNSPECIFIED
-		switch {
-		case r.get("finess") == "":
-		case r.get("finess_kind") == "legal entity":
-			kind = topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY
-		default:
-			kind = topologyv1.FinessKind_FINESS_KIND_SITE
-		}
 		place := placeOf(r.get("city"), r.get("department_code"), "")
 		if code := r.get("insee_commune"); code != "" || r.get("latitude") != "" {
 			if place == nil {
@@ -259,7 +263,7 @@ func (p *planner) establishments() {
 		p.hospital(r, r.get("name"), r.get("city"), &topologyv1.RegisterEstablishmentRequest{
 			Basis:  p.basis(r, eventv1.Evidence_EVIDENCE_STATED, "region", "finess", "finess_kind", "finess_source"),
 			Name:   r.get("name"),
-			Finess: r.get("finess"), FinessKind: kind,
+			Finess: r.get("finess"), FinessKind: finessKind(r),
 			Place: place,
 		})
 	}

@@ -42,6 +42,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a label over before it begins", dir("centres.csv", strings.TrimSpace(centresHeader)+",start,end\nN,,,,,,,,,,,,s,2019-09-01,2019-09-01\n"), Problem{File: "centres.csv", Row: 2, Column: "end", Fault: WrongValue}},
 		{"no role", dir("centres.csv", centresHeader+"N,,,,,,CHIEF,,,,,,s\n"), Problem{File: "centres.csv", Row: 2, Column: "role", Fault: WrongValue}},
 		{"a FINESS of a wrong check digit", dir("establishments.csv", establishments+"H,,,,,750712185,legal entity,,,,,s\n"), Problem{File: "establishments.csv", Row: 2, Column: "finess", Fault: WrongValue}},
+		{"a FINESS of two hospitals of a kind", dir("establishments.csv", establishments+"H,,,,,750712184,legal entity,,,,,s\nI,,,,,750712184,site,,,,,s\nJ,,,,,75 071 2184,geographic,,,,,s\n"), Problem{File: "establishments.csv", Row: 4, Column: "finess", Fault: Duplicate}},
 		{"half a point", dir("establishments.csv", establishments+"H,,,,,,,,48.1,,,s\n"), Problem{File: "establishments.csv", Row: 2, Column: "longitude", Fault: MissingValue}},
 		{"no place on Earth", dir("establishments.csv", establishments+"H,,,,,,,,NaN,2,,s\n"), Problem{File: "establishments.csv", Row: 2, Column: "latitude", Fault: WrongValue}},
 		{"an end before the start", dir("cycles.csv", "cycle,label,start_year,end_year,legal_kind,legal_title,nor,signed,published,note,source\nC,,2022,2017,,,,,,,s\n"), Problem{File: "cycles.csv", Row: 2, Column: "end_year", Fault: WrongValue}},

@@ -20,7 +20,9 @@ import (
 
 // RegisterEstablishment decides that a hospital enters the register under id. FINESS
 // and SIRET numbers were typed by an officer, so one that fails its check is refused:
-// FINESS_INVALID, SIRET_INVALID.
+// FINESS_INVALID, SIRET_INVALID. So is the FINESS number of an establishment of the same
+// kind: FINESS_TAKEN. A site may bear the number of its legal entity, as the annexes of
+// acts print some private clinics.
 func RegisterEstablishment(s *State, id string, r *topologyv1.RegisterEstablishmentRequest) ([]*topologyv1.Event, error) {
 	if err := cmp.Or(s.entering(id, r), checkPlace(r.GetPlace())); err != nil {
 		return nil, err
@@ -30,6 +32,9 @@ func RegisterEstablishment(s *State, id string, r *topologyv1.RegisterEstablishm
 	if finess != "" {
 		if finess, err = identifier.FINESS(finess); err != nil {
 			return nil, fault.New(fault.Invalid, "FINESS_INVALID", "finess", "%v", err)
+		}
+		if err := s.finessFree(finess, r.GetFinessKind()); err != nil {
+			return nil, err
 		}
 	}
 	if siret != "" {
@@ -341,6 +346,19 @@ func checkPlace(p *topologyv1.Place) error {
 	}
 	if commune := p.GetCommuneCode(); commune != "" && !strings.HasPrefix(commune, department.Code) {
 		return fault.New(fault.Invalid, "COMMUNE_ELSEWHERE", "place.commune_code", "The code %s is of no commune in the department %s (%s).", commune, department.Code, department.Name)
+	}
+	return nil
+}
+
+// finessFree refuses a FINESS number that an establishment has for the same kind
+// (FINESS_TAKEN). One whose kind is not said clashes only with another such.
+func (s *State) finessFree(number string, kind topologyv1.FinessKind) error {
+	for _, id := range s.ByFINESS(number) {
+		for _, v := range s.Establishments.Versions(id, bitemporal.Latest) {
+			if v.Value.GetFiness() == number && v.Value.GetFinessKind() == kind {
+				return fault.New(fault.Refused, "FINESS_TAKEN", "finess", "Establishment %s (%s) has the FINESS number %s.", id, v.Value.GetName(), number)
+			}
+		}
 	}
 	return nil
 }

@@ -137,7 +137,7 @@ func step(rt *rapid.T, w *world) {
 	establishment, from := draw("E1", "E2", "E3"), draw("", "2005", "2010-06", "2017-01-01", "2023")
 	name := draw("a", "b", "c")
 	decisions := []decision{
-		regE(establishment, &topologyv1.RegisterEstablishmentRequest{Basis: source, Name: name, ValidFrom: from, Finess: draw("", "750712184")}),
+		regE(establishment, &topologyv1.RegisterEstablishmentRequest{Basis: source, Name: name, ValidFrom: from, Finess: draw("", "750712184"), FinessKind: topologyv1.FinessKind(rapid.Int32Range(0, 2).Draw(rt, "kind"))}),
 		renE(establishment, from, name), attE(establishment, from, draw("E1", "E2", "E3")),
 		regC(draw("C1", "C2"), establishment), renC(draw("C1", "C2"), from, name), attC(draw("C1", "C2"), from, establishment),
 		regN(draw("N1", "N2"), "L1"), renN(draw("N1", "N2"), from, name, name), attN(draw("N1", "N2"), from, draw("L1", "L2")),

@@ -316,20 +316,42 @@ func TestLateFact(t *testing.T) {
 	}
 }
 
-func TestByFINESS(t *testing.T) {
-	w := newWorld(t)
+// A number names one site and one legal entity, which may be the same hospital. What is
+// rolled back takes no number.
+func TestFINESSNumbersAreTakenOnce(t *testing.T) {
 	const number = "750712184"
-	request := &topologyv1.RegisterEstablishmentRequest{Basis: source, Name: "AP-HP", Finess: number}
-	w.append(regE("X", request)(w.s))
+	const unspecified, entity, site = topologyv1.FinessKind_FINESS_KIND_UNSPECIFIED, topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY, topologyv1.FinessKind_FINESS_KIND_SITE
+	with := func(id string, kind topologyv1.FinessKind, printed string) decision {
+		return regE(id, &topologyv1.RegisterEstablishmentRequest{Basis: source, Name: "AP-HP", ValidFrom: "2010", Finess: printed, FinessKind: kind})
+	}
+	taken := func(w *world, by string, when decision) {
+		t.Helper()
+		_, err := when(w.s)
+		if e, _ := errors.AsType[*fault.Error](err); e == nil || e.Reason != "FINESS_TAKEN" || e.Field != "finess" || !strings.Contains(e.Message, by) {
+			t.Errorf("error is %v, want FINESS_TAKEN by %s", err, by)
+		}
+	}
+	w := newWorld(t)
+	w.append(with("X", entity, number)(w.s))
+	taken(w, "X", with("Y", entity, "75 071 2184"))
 	before := w.at
-	w.append(regE("Y", request)(w.s)) // a site and its legal entity may share it
-	if got := w.s.ByFINESS(number); !slices.Equal(got, []string{"X", "Y"}) {
+	for id, kind := range map[string]topologyv1.FinessKind{"Y": site, "Z": unspecified} {
+		w.append(with(id, kind, number)(w.s))
+		taken(w, id, with("V", kind, number))
+	}
+	w.append(renE("Y", "2020", "Renamed")(w.s))
+	taken(w, "Y", with("V", site, number))
+	if got := w.s.ByFINESS(number); len(got) != 3 {
 		t.Errorf("establishments are %v", got)
 	}
 	w.s.Rollback(before)
+	w.at = before
 	if got := w.s.ByFINESS(number); !slices.Equal(got, []string{"X"}) {
 		t.Errorf("after a rollback, establishments are %v", got)
 	}
+	taken(w, "X", with("Y", entity, number))
+	w.append(with("V", site, number)(w.s))
+	taken(w, "V", with("Y", site, number))
 }
 
 // A place is what is known of it: a town, a department, a commune, or none of them.

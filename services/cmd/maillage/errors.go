@@ -29,6 +29,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"ENTITY_UNKNOWN":        "rien n'est enregistré sous cet identifiant",
 	"BASIS_ACT_UNKNOWN":     "l'acte donné comme fondement n'est pas au registre : enregistrez-le d'abord (« maillage act record »)",
 	"FINESS_INVALID":        "ce numéro FINESS est faux (neuf caractères, clé de contrôle) : vérifiez la saisie",
+	"FINESS_TAKEN":          "un établissement du registre porte déjà ce numéro FINESS pour la même nature (EJ ou ET) : prenez celui-là, ou vérifiez la saisie",
 	"SIRET_INVALID":         "ce numéro SIRET est faux (quatorze chiffres, clé de contrôle) : vérifiez la saisie",
 	"NOR_INVALID":           "ce numéro NOR est faux (douze caractères) : vérifiez la saisie",
 	"DATE_INVALID":          "cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA",

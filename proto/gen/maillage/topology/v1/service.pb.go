@@ -34,7 +34,8 @@ type RegisterEstablishmentRequest struct {
 	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// Name.
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// FINESS number, where known; refused where its check digit fails.
+	// FINESS number, where known; refused where its check digit fails, or where another
+	// establishment has it for the same kind.
 	Finess string `protobuf:"bytes,5,opt,name=finess,proto3" json:"finess,omitempty"`
 	// What the FINESS number names.
 	FinessKind FinessKind `protobuf:"varint,6,opt,name=finess_kind,json=finessKind,proto3,enum=maillage.topology.v1.FinessKind" json:"finess_kind,omitempty"`
