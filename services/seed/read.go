@@ -221,7 +221,7 @@ func readTable(t table, data []byte) ([]row, Problems) {
 			value = tidy(value)
 			line.cells[header[i]] = value
 			empty = empty && value == ""
-			if strings.ContainsFunc(value, isControl) {
+			if hasControl(header[i], value) {
 				problems = append(problems, line.problem(header[i], WrongValue, "holds a control character"))
 			}
 		}
@@ -280,6 +280,11 @@ func badUTF8(data []byte) int {
 
 func tidy(s string) string { return strings.TrimSpace(norm.NFC.String(s)) }
 
-// isControl refuses what no page prints. References between steps begin with
-// such a character, so no value can be taken for one.
-func isControl(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' }
+// hasControl reports whether a value holds what no page prints, as the register would
+// refuse it: only a note may have lines. References between steps begin with such a
+// character, so no value can be taken for one.
+func hasControl(column, value string) bool {
+	return strings.ContainsFunc(value, func(r rune) bool {
+		return unicode.IsControl(r) && (column != "note" || r != '\n' && r != '\t')
+	})
+}

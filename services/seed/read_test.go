@@ -35,6 +35,7 @@ func TestReadRefuses(t *testing.T) {
 		{"a short row", dir("fsmr.csv", fsmr+"A,b\n"), Problem{File: "fsmr.csv", Line: 2, Fault: NotCSV}},
 		{"an open quote", dir("fsmr.csv", fsmr+"\"A,,,,,,,,s\n"), Problem{File: "fsmr.csv", Line: 2, Fault: NotCSV}},
 		{"a control character", dir("fsmr.csv", fsmr+"A\x00,,,,,,,,s\n"), Problem{File: "fsmr.csv", Row: 2, Column: "acronym", Fault: WrongValue}},
+		{"a name of two lines", dir("fsmr.csv", fsmr+"\"A\nB\",,,,,,,,s\n"), Problem{File: "fsmr.csv", Row: 2, Column: "acronym", Fault: WrongValue}},
 		{"no source", dir("fsmr.csv", fsmr+"A,,,,,,,,\n"), Problem{File: "fsmr.csv", Row: 2, Column: "source", Fault: MissingValue}},
 		{"the same filière twice", dir("fsmr.csv", fsmr+"A,,,,,,,,s\na,,,,,,,,s\n"), Problem{File: "fsmr.csv", Row: 3, Column: "acronym", Fault: Duplicate}},
 		{"no department", dir("centres.csv", centresHeader+"N,,,,,,,,,99,,,s\n"), Problem{File: "centres.csv", Row: 2, Column: "department_code", Fault: WrongValue}},

@@ -8,7 +8,11 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"buf.build/go/protovalidate"
 	"go.opentelemetry.io/contrib/instrumentation/google.golang.org/grpc/otelgrpc"
@@ -16,6 +20,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protopath"
+	"google.golang.org/protobuf/reflect/protorange"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
@@ -65,8 +72,8 @@ func edge(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.Un
 	return nil, status.Error(codes.Internal, "internal error")
 }
 
-// validate refuses a request that breaks a rule of its schema, naming the first
-// field at fault.
+// validate refuses a request that breaks a rule of its schema, or holds what no page
+// prints, naming the first field at fault.
 func validate(v protovalidate.Validator) grpc.UnaryServerInterceptor {
 	return func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		m, ok := req.(proto.Message)
@@ -75,6 +82,9 @@ func validate(v protovalidate.Validator) grpc.UnaryServerInterceptor {
 		}
 		err := v.Validate(m)
 		if err == nil {
+			if err := printable(m); err != nil {
+				return nil, err
+			}
 			return next(ctx, req)
 		}
 		bad, ok := errors.AsType[*protovalidate.ValidationError](err)
@@ -84,6 +94,42 @@ func validate(v protovalidate.Validator) grpc.UnaryServerInterceptor {
 		first := bad.Violations[0].Proto
 		return nil, fault.New(fault.Invalid, "REQUEST_INVALID", protovalidate.FieldPathString(first.GetField()), "%s", first.GetMessage())
 	}
+}
+
+// freeNote is the one field whose text may have lines and columns.
+const freeNote = protoreflect.FullName("maillage.event.v1.Basis.note")
+
+// printable refuses a request with a control character in a string: CONTROL_CHARACTER.
+// None is part of a name, a number or a title, and written down for ever it would move
+// the cursor of every terminal that shows it. Strings that are not UTF-8 do not come
+// here: they are refused when the request is decoded.
+func printable(m proto.Message) error {
+	return protorange.Options{Stable: true}.Range(m.ProtoReflect(), func(p protopath.Values) error {
+		text, ok := p.Index(-1).Value.Interface().(string)
+		if !ok {
+			return nil
+		}
+		at := strings.IndexFunc(text, unicode.IsControl)
+		if at >= 0 && fieldOf(p.Path) == freeNote {
+			at = strings.IndexFunc(text, func(r rune) bool { return unicode.IsControl(r) && r != '\n' && r != '\t' })
+		}
+		if at < 0 {
+			return nil
+		}
+		char, _ := utf8.DecodeRuneInString(text[at:])
+		path := strings.TrimPrefix(p.Path[1:].String(), ".")
+		return fault.New(fault.Invalid, "CONTROL_CHARACTER", path, "It holds the control character %U, %d bytes from its start.", char, at)
+	}, nil)
+}
+
+// fieldOf is the field that a path leads to, or into.
+func fieldOf(p protopath.Path) protoreflect.FullName {
+	for _, step := range slices.Backward(p) {
+		if step.Kind() == protopath.FieldAccessStep {
+			return step.FieldDescriptor().FullName()
+		}
+	}
+	return ""
 }
 
 // statusServer implements ledgerv1.LedgerServiceServer.

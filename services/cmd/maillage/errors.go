@@ -50,6 +50,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"ID_TAKEN":              "l'identifiant tiré est déjà pris : recommencez",
 	"REQUEST_ID_REUSED":     "cette clé d'idempotence a déjà servi à une autre demande",
 	"REQUEST_INVALID":       "la demande n'a pas la forme attendue",
+	"CONTROL_CHARACTER":     "ce champ contient un caractère de commande invisible, venu sans doute d'un copier-coller : retapez la valeur",
 	"PAGE_TOKEN_INVALID":    "la suite de la liste n'est plus lisible : recommencez la recherche",
 	"TOO_LARGE":             "la demande est trop grande pour un seul enregistrement : partagez-la",
 	"LEDGER_BEHIND":         "le grand livre est en retard, rien n'a été enregistré : réessayez dans un instant",

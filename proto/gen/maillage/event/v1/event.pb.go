@@ -357,7 +357,8 @@ type Basis struct {
 	// The values as the source prints them, before any reading. Never a person's
 	// name: those are values of the vault.
 	AsPrinted []*Printed `protobuf:"bytes,6,rep,name=as_printed,json=asPrinted,proto3" json:"as_printed,omitempty"`
-	// Remark of whoever read the source.
+	// Remark of whoever read the source. The one string of a request in which lines may
+	// end and tabs stand: elsewhere a control character is refused, as all others here.
 	Note          string `protobuf:"bytes,7,opt,name=note,proto3" json:"note,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
