@@ -120,6 +120,9 @@ func (c *ActRecordCmd) Run(a *app) error {
 	if where, value := mistyped(request.ProtoReflect(), ""); where != "" {
 		return fileError{c.File, fmt.Sprintf("%s%s : « %s » %s", where, lineOf(where), value, idMistyped)}
 	}
+	if where := namedIn(request); where != "" {
+		return fileError{c.File, where + lineOf(where) + " nomme un responsable : " + noPerson + " ; ôtez-le, headName seul le garde, au coffre"}
+	}
 	a.fieldsAsJSON = true
 	switch {
 	case c.RequestID != "":

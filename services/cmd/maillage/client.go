@@ -144,7 +144,7 @@ type Grounds struct {
 	Line      uint32       `name:"act-line" group:"fondement" help:"Ligne de son annexe."`
 	Evidence  evidenceFlag `group:"fondement" help:"lu dans l'acte (ou : acte lu), acte cité, énoncé, déduit ou proposé ; par défaut acte lu avec --act, énoncé sinon."`
 	Seen      string       `group:"fondement" placeholder:"DATE" help:"Jour où la source a été vue."`
-	Note      string       `group:"fondement" help:"Remarque, sans nom de personne."`
+	Note      string       `group:"fondement" help:"Remarque, sans aucun nom de personne : elle reste au journal, où rien ne s'efface."`
 }
 
 func (g Grounds) basis() *eventv1.Basis {

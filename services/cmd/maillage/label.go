@@ -153,6 +153,9 @@ func (c *LabelGrantCmd) Run(a *app) error {
 	} else if !held {
 		return usage(holderAsked + " (--site, --centre et --network, --network, --filiere ou --platform)")
 	}
+	if err := c.unnamed(c.Head); err != nil {
+		return err
+	}
 	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
 		grant, err := c.grant(ctx, conn)
 		if err != nil {
@@ -177,6 +180,9 @@ type LabelRenewCmd struct {
 // Run renews it.
 func (c *LabelRenewCmd) Run(a *app) error {
 	if _, err := c.check(); err != nil {
+		return err
+	}
+	if err := c.unnamed(c.Head); err != nil {
 		return err
 	}
 	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
@@ -256,6 +262,11 @@ type LabelCorrectCmd struct {
 
 // Run corrects it.
 func (c *LabelCorrectCmd) Run(a *app) error {
+	if c.Head != nil {
+		if err := c.unnamed(*c.Head); err != nil {
+			return err
+		}
+	}
 	request := &labellingv1.CorrectLabelRequest{
 		RequestId: a.request(c.RequestID), Basis: c.basis(), LabelId: string(c.ID), Corrects: c.Corrects,
 		Role: (*labellingv1.Role)(c.Role), RoleAsPrinted: c.RoleAsPrinted, HeadName: c.Head,

@@ -84,6 +84,13 @@ func TestExitCodes(t *testing.T) {
 		{"a label without holder", []string{"label", "grant", "--source", "s"}, exitUsage, "qui détient le label"},
 		{"a label of a centre in no network", []string{"label", "grant", "--source", "s", "--centre", "0000000000"}, exitUsage, "--network"},
 		{"a label of two holders", []string{"label", "grant", "--source", "s", "--filiere", "0000000000", "--platform", "0000000000"}, exitUsage, "un seul titulaire"},
+		{"a note that names the head", []string{"label", "grant", "--source", "s", "--filiere", "0000000000", "--head", "Pr Élise Dupont", "--note", "remplace le Dr DUPONT, Elise", "--server", nobody}, exitUsage, "--note nomme le responsable"},
+		{"a source that names the head", []string{"label", "renew", "0000000000", "--source", "courrier du Pr Dupont", "--head", "Dupont", "--server", nobody}, exitUsage, "--source nomme le responsable"},
+		{"a note that names the right head", []string{"label", "correct", "0000000000", "--corrects", "3", "--source", "s", "--head", "E. Dupont", "--note", "lire E. Dupont", "--server", nobody}, exitUsage, "--note nomme le responsable"},
+		{"a note that names no one", []string{"label", "grant", "--source", "s", "--filiere", "0000000000", "--head", "Pr Élise Dupont", "--note", "CHU Dupontel, page 12", "--server", nobody}, exitFailed, "maillage up"},
+		{"help of a note", []string{"label", "grant", "--help"}, 0, "aucun nom de personne"},
+		{"a line of an act that names its head", []string{"act", "record", "--server", nobody, file(`{"lines": [{}, {"granted": {"headName": "Élise Dupont"}, "asPrinted": [{"field": "a"}, {"field": "b", "value": "Pr Elise DUPONT"}]}]}`)}, exitRefused, "lines[1].asPrinted[1].value, ligne n° 2"},
+		{"a note of an act that names a head", []string{"act", "record", "--server", nobody, file(`{"basis": {"note": "vu avec Élise Dupont"}, "lines": [{"renewed": {"grant": {"headName": "Dr Élise Dupont"}}}]}`)}, exitRefused, "basis.note nomme"},
 		{"seeds of another shape", []string{"seed", seeds, "--server", nobody}, exitRefused, "colonne inconnue"},
 		{"no seeds", []string{"seed", filepath.Join(seeds, "none")}, exitFailed, "répertoire"},
 	} {
