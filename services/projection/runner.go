@@ -137,7 +137,6 @@ func NewRunner(c Config) *Runner {
 	}
 	r.state.whole = true
 	r.state.first = 1
-	observe(r)
 	return r
 }
 
@@ -145,6 +144,7 @@ func NewRunner(c Config) *Runner {
 // follows, decides and appends until the context ends or the replica halts. It
 // returns nil at the context's end and otherwise why it halted.
 func (r *Runner) Run(ctx context.Context) error {
+	defer observe(r)()
 	var workers sync.WaitGroup
 	working, cancel := context.WithCancel(ctx)
 	err := r.replay(ctx)

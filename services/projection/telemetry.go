@@ -15,33 +15,34 @@ import (
 
 const scope = "maillage/services/projection"
 
-// observe registers what an operator watches: the head and the lag behind it. The
-// log itself measures appends and conflicts.
-func observe(r *Runner) {
+// observe registers what an operator watches, the head and the lag behind it, until the
+// function returned is called. The log itself measures appends and conflicts.
+func observe(r *Runner) (end func()) {
 	meter := otel.Meter(scope)
-	_, _ = meter.Int64ObservableGauge("maillage.position", metric.WithDescription("last position folded, seen in the stream, announced by the ledger"),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			if r.replaying() {
-				return nil
-			}
-			r.mu.RLock()
-			defer r.mu.RUnlock()
-			o.Observe(int64(r.state.folded), metric.WithAttributes(attribute.String("of", "folded")))
-			o.Observe(int64(r.state.seen), metric.WithAttributes(attribute.String("of", "stream")))
-			o.Observe(int64(r.state.gate.Size), metric.WithAttributes(attribute.String("of", "ledger")))
+	// An error leaves a no-op instrument: measuring must not stop the register.
+	position, _ := meter.Int64ObservableGauge("maillage.position", metric.WithUnit("{position}"),
+		metric.WithDescription("Last position folded, seen in the stream, announced by the ledger"))
+	lag, _ := meter.Int64ObservableGauge("maillage.lag", metric.WithUnit("{position}"),
+		metric.WithDescription("Positions by which a follower is behind what was folded"))
+	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		if r.replaying() {
 			return nil
-		}))
-	_, _ = meter.Int64ObservableGauge("maillage.lag", metric.WithDescription("positions by which a follower is behind what was folded"),
-		metric.WithInt64Callback(func(_ context.Context, o metric.Int64Observer) error {
-			if r.replaying() {
-				return nil
-			}
-			r.mu.RLock()
-			defer r.mu.RUnlock()
-			o.Observe(int64(r.state.folded-r.state.seen), metric.WithAttributes(attribute.String("follower", "stream")))
-			o.Observe(int64(r.state.folded-r.state.gate.Size), metric.WithAttributes(attribute.String("follower", "ledger")))
-			return nil
-		}))
+		}
+		r.mu.RLock()
+		defer r.mu.RUnlock()
+		s := &r.state
+		for of, p := range map[string]uint64{"folded": s.folded, "stream": s.seen, "ledger": s.gate.Size} {
+			o.ObserveInt64(position, int64(p), metric.WithAttributes(attribute.String("of", of)))
+		}
+		for follower, p := range map[string]uint64{"stream": s.seen, "ledger": s.gate.Size} {
+			o.ObserveInt64(lag, int64(s.folded-p), metric.WithAttributes(attribute.String("follower", follower)))
+		}
+		return nil
+	}, position, lag)
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = registration.Unregister() }
 }
 
 // withTrace returns ctx with the trace of a caller.
