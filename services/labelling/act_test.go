@@ -359,6 +359,11 @@ func TestStatusOfATerm(t *testing.T) {
 			want:  want{"1990-01-01": undetermined, "2021-12-30": undetermined, "2021-12-31": inForce, "2022-01-01": abeyance},
 		},
 		{
+			name:  "no date at all",
+			given: func(w *world) { w.grant("A", site(centre1, net1)) },
+			want:  want{"1950-01-01": undetermined, "2018-01-01": undetermined, "2090-01-01": undetermined},
+		},
+		{
 			name: "a start nobody knows, in a cycle",
 			given: func(w *world) {
 				w.cycle("C", "2017-2022", "2017", "2022")

@@ -28,7 +28,9 @@
 //
 // Dates are often known to the month or year, or not at all. What follows from that
 // is [State.StatusAt]: a label is certainly in force between the latest day it may have
-// begun and the earliest day it may have ended, and undetermined around that. When
+// begun and the earliest day it may have ended, and undetermined around that. A label
+// without any date, of no cycle that has one, is undetermined on every day, in 1950 too:
+// nothing recorded says that it was not held, and no date is made up. When
 // its term is reached and nothing was decided, as from 2022 to the end of 2023 for
 // every label of the cycle before, it is in abeyance: not in force, and not lost.
 //
