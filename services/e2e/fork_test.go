@@ -90,23 +90,13 @@ func TestTailCutWhileRunning(t *testing.T) {
 	}
 }
 
-// awaitHalt polls the status of a process until it says why it refuses service.
+// awaitHalt waits until a process halts, and asks whether its status says why.
 func awaitHalt(ctx context.Context, t *testing.T, s *server) {
 	t.Helper()
-	client := ledgerv1.NewLedgerServiceClient(s.dial())
-	for tick := time.NewTicker(20 * time.Millisecond); ; {
-		resp, err := client.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
-		if err != nil {
-			t.Fatal(err)
-		}
-		if resp.GetHalted() != "" {
-			return
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			t.Fatal("a process goes on upon a fork")
-		}
+	s.await("msg=\"halted: ")
+	resp, err := ledgerv1.NewLedgerServiceClient(s.dial()).GetStatus(ctx, &ledgerv1.GetStatusRequest{})
+	if err != nil || resp.GetHalted() == "" {
+		t.Fatalf("a process that halted says %v, %v", resp, err)
 	}
 }
 

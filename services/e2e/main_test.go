@@ -109,22 +109,27 @@ func up(t *testing.T, data string, more ...string) *server {
 // awaitReady waits for the line of the log that says where to reach the process.
 func (s *server) awaitReady() {
 	s.t.Helper()
+	line := s.await("msg=ready")
+	s.grpc, s.nats = field(line, "grpc="), field(line, "nats=")
+}
+
+// await waits for a line of the log that holds a text.
+func (s *server) await(said string) string {
+	s.t.Helper()
 	deadline := time.After(60 * time.Second)
 	for {
 		text, changed := s.log.get()
 		for line := range strings.Lines(text) {
-			if !strings.Contains(line, "msg=ready") {
-				continue
+			if strings.Contains(line, said) {
+				return line
 			}
-			s.grpc, s.nats = field(line, "grpc="), field(line, "nats=")
-			return
 		}
 		select {
 		case <-changed:
 		case err := <-s.end:
-			s.t.Fatalf("ended before it was ready: %v", err)
+			s.t.Fatalf("ended before it said %q: %v", said, err)
 		case <-deadline:
-			s.t.Fatal("not ready in 60 s")
+			s.t.Fatalf("%q was not said in 60 s", said)
 		}
 	}
 }
