@@ -50,6 +50,7 @@ bench: build ## measure against raw JetStream and PostgreSQL (6 minutes; BENCH=-
 fault: build ## kill it 200 times under load, flip bits, cut tails, race for a minute
 	MAILLAGE_FAULT_ROUNDS=200 go test -count=1 -timeout 2h -v -run 'Kill|Flipped|Lost|RolledBack|TailCut|Share' ./services/e2e
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m ./services/eventlog/...
+	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m -v -run 'Race|Schedules' ./services/projection ./services/serve
 
 check: gen ## generated code is current, lint, breaking
 	git diff --exit-code -- proto && test -z "$$(git status --porcelain -- proto)"

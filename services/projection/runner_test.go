@@ -176,6 +176,7 @@ func TestDoRefusesAndRepeats(t *testing.T) {
 
 // TestReplicasRace lets three processes race for the same names and one position.
 // Every name is taken exactly once, whoever asks, and all folds agree.
+// MAILLAGE_RACE_SECONDS makes it last for more than its 150 names.
 func TestReplicasRace(t *testing.T) {
 	const names, replicas = 150, 3
 	log, store := opened(t), newStore(t, t.TempDir())
@@ -196,18 +197,39 @@ func TestReplicasRace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var won [names]atomic.Int32
+	until, taken := raceUntil(), uint64(1)
+	for round := 0; round == 0 || time.Now().Before(until) && !t.Failed(); round++ {
+		raceForNames(t, all, fmt.Sprint(round, "-"), names)
+		taken += names
+	}
+	for i, r := range all {
+		if err := r.View(t.Context(), taken, func(head uint64) error {
+			if head != taken || uint64(len(r.names)) != taken {
+				t.Errorf("replica %d: head %d, %d names", i, head, len(r.names))
+			}
+			return nil
+		}); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// raceForNames has every replica ask for a number of names.
+func raceForNames(t *testing.T, all []*replica, prefix string, names int) {
+	t.Helper()
+	won := make([]atomic.Int32, names)
 	var wg sync.WaitGroup
 	for i, r := range all {
 		for worker := range 8 {
 			wg.Go(func() {
 				for n := worker; n < names; n += 8 {
-					_, err := r.Do(t.Context(), r.take(fmt.Sprint(i), fmt.Sprint(n), fmt.Sprint(n)))
+					name := prefix + fmt.Sprint(n)
+					_, err := r.Do(t.Context(), r.take(fmt.Sprint(i), name, name))
 					switch {
 					case err == nil:
 						won[n].Add(1)
 					case !errors.Is(err, errTaken):
-						t.Errorf("replica %d, name %d: %v", i, n, err)
+						t.Errorf("replica %d, name %s: %v", i, name, err)
 					}
 				}
 			})
@@ -216,17 +238,7 @@ func TestReplicasRace(t *testing.T) {
 	wg.Wait()
 	for n := range won {
 		if won[n].Load() != 1 {
-			t.Errorf("name %d was acknowledged %d times", n, won[n].Load())
-		}
-	}
-	for i, r := range all {
-		if err := r.View(t.Context(), names+1, func(head uint64) error {
-			if head != names+1 || len(r.names) != names+1 {
-				t.Errorf("replica %d: head %d, %d names", i, head, len(r.names))
-			}
-			return nil
-		}); err != nil {
-			t.Error(err)
+			t.Errorf("name %s%d was acknowledged %d times", prefix, n, won[n].Load())
 		}
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"strconv"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,17 +22,28 @@ import (
 // through random accidents: writes and answers are lost, writes land late, heads are
 // delayed, words of turns come late or never, callers lose their patience and ask elsewhere. Whatever happens, what was
 // acknowledged stands once where it was said to, what was refused stands nowhere, and
-// all folds and both stores are the same.
+// all folds and both stores are the same. MAILLAGE_RACE_SECONDS makes it go through more
+// than its 12 schedules.
 func TestSchedules(t *testing.T) {
 	seeds := 12
 	if testing.Short() {
 		seeds = 4
 	}
-	for seed := range seeds {
+	until := raceUntil()
+	for seed := 0; seed < seeds || time.Now().Before(until); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { newSchedule(t, uint64(seed)).run() })
 		})
 	}
+}
+
+// raceUntil is when the races end that MAILLAGE_RACE_SECONDS makes last longer; in the
+// past where it is not set.
+func raceUntil() (t time.Time) {
+	if n, err := strconv.Atoi(os.Getenv("MAILLAGE_RACE_SECONDS")); err == nil {
+		t = time.Now().Add(time.Duration(n) * time.Second)
+	}
+	return t
 }
 
 // schedule is one random run, on the clock of a bubble.
