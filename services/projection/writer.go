@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -85,6 +86,8 @@ type pending struct {
 	err    error  // refusal
 	after  uint64 // the answer rests on the state up to here
 	open   bool   // it was in an append whose outcome was never learnt
+
+	attempts int // that failed
 }
 
 func (p *pending) finish(c Commit, err error) {
@@ -257,8 +260,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		default:
 			return err
 		}
-		if attempt >= maxAttempts {
-			r.refuse(batch, givenUp(err))
+		if batch = r.giveUp(batch, err); len(batch) == 0 {
 			return nil
 		}
 		if err := r.standBack(ctx, attempt, err); err != nil {
@@ -266,6 +268,19 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		}
 	}
 	return nil
+}
+
+// giveUp refuses the commands whose last attempt it was, and returns the others: those
+// that came in between have been tried less often.
+func (r *Runner) giveUp(batch []*pending, cause error) []*pending {
+	return slices.DeleteFunc(batch, func(p *pending) bool {
+		p.attempts++
+		if p.attempts < maxAttempts {
+			return false
+		}
+		r.refuse([]*pending{p}, givenUp(cause))
+		return true
+	})
 }
 
 // givenUp says why commands were not stored in all attempts.
