@@ -99,6 +99,13 @@ func Today(now time.Time) Date {
 	return civil(y, int(m), d)
 }
 
+// Begin is the instant at which the day begins in Europe/Paris, which is midnight there
+// also on the two days of the year that have 23 and 25 hours.
+func (d Date) Begin() time.Time {
+	y, m, day := time.Unix(int64(d)*secondsPerDay, 0).UTC().Date()
+	return time.Date(y, m, day, 0, 0, 0, 0, paris)
+}
+
 func civil(year, month, day int) Date {
 	return Date(time.Date(year, time.Month(month), day, 0, 0, 0, 0, time.UTC).Unix() / secondsPerDay)
 }

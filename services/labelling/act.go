@@ -97,11 +97,19 @@ func (s *State) readAct(topo *topology.State, r *labellingv1.RecordActRequest) (
 		AnnouncedTotals: r.GetAnnouncedTotals(),
 		LineCount:       uint32(len(r.GetLines())),
 		FileSha256:      r.GetFileSha256(),
+		AmendsActId:     r.GetAmendsActId(),
+		AbsencesStated:  r.GetAbsencesStated(),
 	}
 	if err := cmp.Or(s.checkBasis(r.GetBasis()), checkActDates(act), s.checkCycle(r.GetCycleId(), "cycle_id")); err != nil {
 		return nil, err
 	}
+	if id := r.GetAmendsActId(); id != "" && !s.knowsAct(id) {
+		return nil, fault.New(fault.NotFound, "ACT_UNKNOWN", "amends_act_id", "No act is recorded under %q.", id)
+	}
 	for i, c := range r.GetScope() {
+		if err := s.checkCycle(c.GetCycleId(), fmt.Sprintf("scope[%d].cycle_id", i)); err != nil {
+			return nil, err
+		}
 		if c.GetFiliereId() == "" {
 			continue
 		}
@@ -202,26 +210,54 @@ func (a *annex) line(i int, line *labellingv1.ActLine, heads func(int) *eventv1.
 		granted.Head = heads(i)
 		granted.CycleId = cmp.Or(granted.CycleId, a.act.GetCycleId())
 		return renew(does.Renewed.GetLabelId(), granted), nil
-	case *labellingv1.ActLine_ConfirmedLabelId:
-		field := at + ".confirmed_label_id"
-		label, err := a.s.label(does.ConfirmedLabelId, field)
-		if err != nil {
-			return nil, err
-		}
-		return confirm(does.ConfirmedLabelId), a.existing(i, label, field)
-	case *labellingv1.ActLine_RepealedLabelId:
-		field := at + ".repealed_label_id"
-		from := a.act.GetEffectiveDate()
-		if err := a.s.checkRepeal(does.RepealedLabelId, field, from, "effective_date"); err != nil {
-			return nil, err
-		}
-		label, err := a.s.label(does.RepealedLabelId, field)
-		if err != nil {
-			return nil, err
-		}
-		return repeal(does.RepealedLabelId, from), a.existing(i, label, field)
 	}
-	return nil, fault.New(fault.Invalid, "DISPOSITION_MISSING", at, "A line grants, renews, confirms or repeals a label.")
+	e, label, field, err := a.fate(line, heads(i), at)
+	if err != nil {
+		return nil, err
+	}
+	return e, a.existing(i, label, field)
+}
+
+// fate reads a line about a label that is there already into the event it is. It also
+// returns that label and the field that names it.
+func (a *annex) fate(line *labellingv1.ActLine, head *eventv1.PersonalValue, at string) (e *labellingv1.Event, label *labellingv1.Label, field string, err error) {
+	switch does := line.GetDisposition().(type) {
+	case *labellingv1.ActLine_ConfirmedLabelId:
+		field = at + ".confirmed_label_id"
+		label, err = a.s.standing(does.ConfirmedLabelId, field)
+		return confirm(does.ConfirmedLabelId), label, field, err
+	case *labellingv1.ActLine_RepealedLabelId:
+		field = at + ".repealed_label_id"
+		from := a.act.GetEffectiveDate()
+		label, err = a.s.checkRepeal(does.RepealedLabelId, field, from, "effective_date")
+		return repeal(does.RepealedLabelId, from), label, field, err
+	case *labellingv1.ActLine_WithdrawnLabelId:
+		field = at + ".withdrawn_label_id"
+		e, label, err = a.s.withdraw(does.WithdrawnLabelId, field)
+		return e, label, field, err
+	case *labellingv1.ActLine_LapsedLabelId:
+		field = at + ".lapsed_label_id"
+		e, label, err = a.s.lapsed(does.LapsedLabelId, a.act, field)
+		return e, label, field, err
+	case *labellingv1.ActLine_Extended:
+		at += ".extended."
+		e, label, err = a.s.extend(does.Extended.GetLabelId(), does.Extended.GetEnd(), at)
+	case *labellingv1.ActLine_Suspended:
+		at += ".suspended."
+		e, label, err = a.s.suspend(does.Suspended.GetLabelId(), does.Suspended.GetSuspendedFrom(), does.Suspended.GetSuspendedUntil(), at)
+	case *labellingv1.ActLine_Reinstated:
+		at += ".reinstated."
+		e, label, err = a.s.reinstate(does.Reinstated.GetLabelId(), does.Reinstated.GetReinstatedFrom(), at)
+	case *labellingv1.ActLine_Annulled:
+		at += ".annulled."
+		e, label, err = a.s.annul(does.Annulled.GetLabelId(), does.Annulled.GetAnnulledFrom(), at)
+	case *labellingv1.ActLine_Amended:
+		at += ".amended."
+		e, label, err = a.s.amend(a.topo, does.Amended, head, at)
+	default:
+		return nil, nil, at, fault.New(fault.Invalid, "DISPOSITION_MISSING", at, "A line says what it does to a label: grant it, renew it, or another fate.")
+	}
+	return e, label, at + "label_id", err
 }
 
 // claim gives a new label its id, and refuses it where another line of the act
@@ -289,7 +325,7 @@ func (s *State) read(topo *topology.State, g *labellingv1.Grant, field string, m
 // readRenewal also checks the label that ends: it can go on, and its successor begins
 // after it.
 func (s *State) readRenewal(topo *topology.State, r *labellingv1.Renewal, field string, mintSite func() string) (*labellingv1.LabelGranted, error) {
-	ended, err := s.label(r.GetLabelId(), field+".label_id")
+	ended, err := s.standing(r.GetLabelId(), field+".label_id")
 	if err != nil {
 		return nil, err
 	}
@@ -384,32 +420,32 @@ func (s *State) checkOverlap(granted *labellingv1.LabelGranted, but, field strin
 	w := windowOf(granted.GetPeriod()).certain()
 	for l := range s.LabelsOf(holderID(granted.GetHolder()), bitemporal.Latest) {
 		held := s.window(l, bitemporal.Latest).certain()
-		held.To = min(held.To, s.hull(l).To)
-		if l.GetLabelId() != but && overlap(held, w) {
+		held.To = min(held.To, s.hull(l).To, s.lapse(l, bitemporal.Future, bitemporal.Latest))
+		if l.GetLabelId() != but && !undone(l) && overlap(held, w) {
 			return fault.New(fault.Refused, "LABEL_OVERLAPS", field, "Its holder holds label %s for the same days: renew, confirm or correct that one.", l.GetLabelId())
 		}
 	}
 	return nil
 }
 
-// checkRepeal refuses the repeal of a label from a day outside its term.
-func (s *State) checkRepeal(labelID, labelField, from, fromField string) error {
-	label, err := s.label(labelID, labelField)
+// checkRepeal returns the label, unless it is to be repealed from a day outside its term.
+func (s *State) checkRepeal(labelID, labelField, from, fromField string) (*labellingv1.Label, error) {
+	label, err := s.standing(labelID, labelField)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := checkOpen(label, labelField); err != nil {
-		return err
+		return nil, err
 	}
 	day, err := bitemporal.ParseDate(from)
 	if err != nil {
-		return fault.New(fault.Invalid, "DATE_INVALID", fromField, "A label is repealed from a full date on (YYYY-MM-DD), not from %q.", from)
+		return nil, fault.New(fault.Invalid, "DATE_INVALID", fromField, "A label is repealed from a full date on (YYYY-MM-DD), not from %q.", from)
 	}
 	if w := s.window(label, bitemporal.Latest); day <= w.startFrom || day > w.endBy {
-		return fault.New(fault.Refused, "REPEAL_OUTSIDE_TERM", fromField, "%s is not a day within the term of label %s, %s to %s.",
+		return nil, fault.New(fault.Refused, "REPEAL_OUTSIDE_TERM", fromField, "%s is not a day within the term of label %s, %s to %s.",
 			from, labelID, label.GetPeriod().GetStart(), label.GetPeriod().GetEnd())
 	}
-	return nil
+	return label, nil
 }
 
 // checkOpen refuses a label that ended by a decision: nothing more can be decided of
@@ -420,6 +456,9 @@ func checkOpen(l *labellingv1.Label, field string) error {
 	}
 	if from := l.GetRepealedFrom(); from != "" {
 		return fault.New(fault.Refused, "LABEL_ENDED", field, "Label %s is repealed from %s.", l.GetLabelId(), from)
+	}
+	if from := l.GetAnnulledFrom(); from != "" {
+		return fault.New(fault.Refused, "LABEL_ENDED", field, "Label %s is annulled from %s.", l.GetLabelId(), from)
 	}
 	return nil
 }

@@ -28,6 +28,9 @@ func dump(t testing.TB, s *State) string {
 	facttest.Rows(t, all, "acts", &s.Acts)
 	facttest.Rows(t, all, "labels", &s.Labels)
 	facttest.Rows(t, all, "assertions", &s.Assertions)
+	facttest.Rows(t, all, "offices", &s.Offices)
+	facttest.Rows(t, all, "campaigns", &s.Campaigns)
+	facttest.Rows(t, all, "drafts", &s.Drafts)
 	return all.Text(t)
 }
 
@@ -71,7 +74,37 @@ func samples() []*labellingv1.Event {
 		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{
 			EntityId: "LABE100002", Field: "role", Value: "CCMR",
 		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeTaken{OfficeTaken: &labellingv1.OfficeTaken{
+			OfficeId: "0FF1CE0001", HolderId: "S1TE000001", Kind: labellingv1.OfficeKind_OFFICE_KIND_HEAD, PersonId: "PERS0N0001", Name: head, Start: "2017-09",
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeTaken{OfficeTaken: &labellingv1.OfficeTaken{
+			OfficeId: "0FF1CE0002", HolderId: "S1TE000001", Kind: labellingv1.OfficeKind_OFFICE_KIND_HEAD, Interim: true, Start: "2019-03-01", PredecessorId: "0FF1CE0001",
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeLeft{OfficeLeft: &labellingv1.OfficeLeft{OfficeId: "0FF1CE0002", End: "2027-02-01"}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeReviewed{OfficeReviewed: &labellingv1.OfficeReviewed{
+			OfficeId: "0FF1CE0001", Body: "Filière NeuroSphinx", Favourable: true, Date: "2020-05-22",
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeRefused{OfficeRefused: &labellingv1.OfficeRefused{OfficeId: "0FF1CE0001", Date: "2020"}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OfficeApproved{OfficeApproved: &labellingv1.OfficeApproved{OfficeId: "0FF1CE0001", Date: "2023-02"}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_CampaignOpened{CampaignOpened: &labellingv1.CampaignOpened{
+			CampaignId: "CAMP000001", Name: "Campagne 2017", CycleId: "CYC1E00001",
+			Calls: []*labellingv1.Call{{Title: "Appel à projets", Reference: "DGOS/R4/2016/11", Date: "2016-10"}},
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_OutcomeRecorded{OutcomeRecorded: &labellingv1.OutcomeRecorded{
+			OutcomeId: "0VTC0ME001", CampaignId: "CAMP000001", Candidate: "C-MAVEM", NetworkId: net1, Kind: labellingv1.OutcomeKind_OUTCOME_KIND_ADJUSTED, Date: "2017-05-09",
+		}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_TermReached{TermReached: &labellingv1.TermReached{LabelId: "LABE100002", End: "2028-12-29"}}},
+		{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_DayReached{DayReached: &labellingv1.DayReached{EntityId: "0FF1CE0002", Date: "2027-02-01", Position: 11}}},
+		{Meta: &eventv1.Meta{}, Fact: &labellingv1.Event_DraftPrepared{DraftPrepared: &labellingv1.DraftPrepared{
+			DraftId: "DRAFT00001", Annex: &eventv1.PersonalValue{ValueId: "V000000003", Commitment: []byte(strings.Repeat("d", 32))}, EffectsSha256: []byte(strings.Repeat("e", 32)),
+		}}},
+		{Meta: &eventv1.Meta{}, Fact: &labellingv1.Event_DraftRejected{DraftRejected: &labellingv1.DraftRejected{DraftId: "DRAFT00001", Reason: "Le périmètre manque"}}},
+		{Meta: &eventv1.Meta{}, Fact: &labellingv1.Event_DraftPrepared{DraftPrepared: &labellingv1.DraftPrepared{
+			DraftId: "DRAFT00002", Annex: &eventv1.PersonalValue{ValueId: "V000000004", Commitment: []byte(strings.Repeat("f", 32))}, EffectsSha256: []byte(strings.Repeat("g", 32)),
+		}}},
+		{Meta: &eventv1.Meta{}, Fact: &labellingv1.Event_DraftApproved{DraftApproved: &labellingv1.DraftApproved{DraftId: "DRAFT00002", ActId: "ACT0000001"}}},
 	}
+	events = append(events, fateSamples(basis, head)...)
 	for i, e := range events {
 		e.Meta.Schema = 1
 		e.Meta.RecordTime = &timestamppb.Timestamp{Seconds: 1795000000 + int64(i)}
@@ -111,10 +144,42 @@ func TestEvolveRefuses(t *testing.T) {
 		"a renewal into itself": func(e *labellingv1.Event) {
 			e.Fact = renew("LABE100001", &labellingv1.LabelGranted{LabelId: "LABE100001"}).GetFact()
 		},
-		"an act that is there":  func(e *labellingv1.Event) { e.Fact = samples()[1].GetFact() },
-		"a cycle that is there": func(e *labellingv1.Event) { e.Fact = samples()[0].GetFact() },
+		"an act that is there":     func(e *labellingv1.Event) { e.Fact = samples()[1].GetFact() },
+		"a cycle that is there":    func(e *labellingv1.Event) { e.Fact = samples()[0].GetFact() },
+		"an extension to no day":   func(e *labellingv1.Event) { e.Fact = extendedE("LABE100001", "2023").GetFact() },
+		"an extension of no label": func(e *labellingv1.Event) { e.Fact = extendedE("X", "2029-01-01").GetFact() },
+		"a suspension before it begins": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelSuspended{LabelSuspended: &labellingv1.LabelSuspended{LabelId: "LABE100001", SuspendedFrom: "2020-01-02", SuspendedUntil: "2020-01-01"}}
+		},
+		"a reinstatement of what is not suspended": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelReinstated{LabelReinstated: &labellingv1.LabelReinstated{LabelId: "LABE100001", ReinstatedFrom: "2020-01-01"}}
+		},
+		"an annulment from no day": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelAnnulled{LabelAnnulled: &labellingv1.LabelAnnulled{LabelId: "LABE100001", AnnulledFrom: "2020"}}
+		},
+		"a loss from no day": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelLapsed{LabelLapsed: &labellingv1.LabelLapsed{LabelId: "LABE100001"}}
+		},
+		"an opening on no day": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelOpened{LabelOpened: &labellingv1.LabelOpened{LabelId: "LABE100001"}}
+		},
+		"a withdrawal of no label": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_LabelWithdrawn{LabelWithdrawn: &labellingv1.LabelWithdrawn{LabelId: "X"}}
+		},
 		"an assertion on nothing": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{}}
+		},
+		"an office that is not": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_OfficeLeft{OfficeLeft: &labellingv1.OfficeLeft{OfficeId: "X", End: "2020"}}
+		},
+		"an office after one that is not": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_OfficeTaken{OfficeTaken: &labellingv1.OfficeTaken{OfficeId: "O", PredecessorId: "X", Start: "2020"}}
+		},
+		"an outcome of no campaign": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_OutcomeRecorded{OutcomeRecorded: &labellingv1.OutcomeRecorded{OutcomeId: "R", CampaignId: "X"}}
+		},
+		"the term of no label": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_TermReached{TermReached: &labellingv1.TermReached{LabelId: "X", End: "2020"}}
 		},
 		"a correction of no label": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_LabelCorrected{LabelCorrected: &labellingv1.LabelCorrected{LabelId: "X"}}
@@ -166,7 +231,7 @@ func step(rt *rapid.T, w *world) {
 	anyLabel := func() string { return rapid.SampledFrom(append([]string{"none"}, labels...)).Draw(rt, "label") }
 	var events []*labellingv1.Event
 	var err error
-	switch rapid.IntRange(0, 7).Draw(rt, "decision") {
+	switch rapid.IntRange(0, 14).Draw(rt, "decision") {
 	case 0:
 		events, err = w.registering(w.mint(), &labellingv1.RegisterCycleRequest{Basis: source, Code: rapid.StringMatching("[ab]{2}").Draw(rt, "code")})
 	case 1, 2:
@@ -184,6 +249,22 @@ func step(rt *rapid.T, w *world) {
 		events, err = w.correcting(id, corrects, func(r *labellingv1.CorrectLabelRequest) {
 			r.Period = period(date.Draw(rt, "start"), date.Draw(rt, "end"))
 		})
+	case 8:
+		after := rapid.SampledFrom(append([]string{""}, slices.Collect(w.s.Offices.IDs())...)).Draw(rt, "after")
+		events, err = w.taking(taking{
+			id: w.mint(), holder: rapid.SampledFrom([]string{net1, fil1}).Draw(rt, "of"), kind: coordinator, start: date.Draw(rt, "start"), after: after,
+			person: rapid.SampledFrom([]string{"", alice}).Draw(rt, "person"),
+		})
+	case 9:
+		if offices := slices.Collect(w.s.Offices.IDs()); len(offices) > 0 {
+			events, err = w.leaving(rapid.SampledFrom(offices).Draw(rt, "office"), date.Draw(rt, "end"))
+		}
+	case 10:
+		id := w.mint()
+		if events, err = w.openingCampaign(id, rapid.StringMatching("[ab]{2}").Draw(rt, "name")); err == nil {
+			w.append(events, nil)
+			events, err = w.outcome(w.mint(), id, "x", labellingv1.OutcomeKind_OUTCOME_KIND_DEFERRED)
+		}
 	case 6:
 		events, err = w.confirming(anyLabel(), source)
 	case 7:
@@ -191,14 +272,17 @@ func step(rt *rapid.T, w *world) {
 		r.Title = w.mint()
 		for range rapid.IntRange(0, 4).Draw(rt, "lines") {
 			r.Lines = append(r.Lines, rapid.SampledFrom([]*labellingv1.ActLine{
-				granted(anyGrant()), renewed(anyLabel(), anyGrant()), confirmed(anyLabel()), repealed(anyLabel()),
+				granted(anyGrant()), renewed(anyLabel(), anyGrant()), confirmed(anyLabel()), repealed(anyLabel()), anyFate(rt, anyLabel()),
 			}).Draw(rt, "line"))
 		}
+		r.AbsencesStated = rapid.Bool().Draw(rt, "absences stated")
 		r.EffectiveDate = rapid.SampledFrom([]string{"", "2017-08-08", "2020-01-01", "2023-12-29"}).Draw(rt, "effective")
-		r.Scope = []*labellingv1.ScopeCell{{Coverage: rapid.SampledFrom([]labellingv1.Coverage{1, 2}).Draw(rt, "coverage")}}
+		r.Scope = []*labellingv1.ScopeCell{{Coverage: rapid.SampledFrom([]labellingv1.Coverage{complete, partial, labellingv1.Coverage_COVERAGE_EXCLUDED}).Draw(rt, "coverage")}}
 		if events, err = w.recording(r); err == nil && len(events) != 1+len(r.GetLines()) {
 			rt.Fatalf("%d events for %d lines", len(events), len(r.GetLines()))
 		}
+	default:
+		events, err = w.decidingFate(rt, anyLabel())
 	}
 	if err == nil {
 		w.append(events, nil)
@@ -218,7 +302,22 @@ func answers(w *world, known uint64) map[string]string {
 			}
 			held, _ := w.s.Labels.At(id, day(d), known)
 			l, _ := w.s.Label(id, known)
-			out[id+" "+d] = fmt.Sprintf("%v held %t %v %d", status, held != nil, l.GetPeriod(), len(l.GetBasis()))
+			operation, _ := w.s.OperationAt(id, day(d), known, w.topo)
+			out[id+" "+d] = fmt.Sprintf("%v %v held %t %v %d", status, operation, held != nil, l.GetPeriod(), len(l.GetBasis()))
+		}
+	}
+	for _, holder := range []string{net1, fil1} {
+		for _, d := range sampledDays {
+			since, vacant := w.s.VacantSince(holder, coordinator, day(d), known)
+			out[holder+" "+d] = fmt.Sprint(since, vacant)
+		}
+		for o := range w.s.OfficesOf(holder, known) {
+			out[o.GetOfficeId()] = o.GetPeriod().String()
+		}
+	}
+	for id := range w.s.Campaigns.IDs() {
+		if c, ok := w.s.Campaigns.Last(id, known); ok {
+			out[id] = fmt.Sprint(len(c.GetOutcomes()))
 		}
 	}
 	return out
@@ -268,7 +367,8 @@ func TestOneLabelInForce(t *testing.T) {
 			holds := make(map[string]string)
 			for id := range w.s.Labels.IDs() {
 				l := w.label(id)
-				if status, _ := w.s.StatusAt(id, day(d), w.at, w.topo); status != inForce || l.GetPeriod().GetStart() == "" {
+				status, _ := w.s.StatusAt(id, day(d), w.at, w.topo)
+				if status != inForce && status != extended && status != suspendedS || l.GetPeriod().GetStart() == "" {
 					continue
 				}
 				if other, taken := holds[holderID(l.GetHolder())]; taken {
@@ -330,6 +430,7 @@ func FuzzEvolve(f *testing.F) {
 		for id := range s.Labels.IDs() {
 			for _, d := range sampledDays {
 				s.StatusAt(id, day(d), bitemporal.Latest, nil)
+				s.OperationAt(id, day(d), bitemporal.Latest, nil)
 			}
 		}
 		Subject(e)

@@ -22,6 +22,9 @@ type indexes struct {
 	labelsByHolder     index // holders of all kinds: ids are one namespace
 	sitesByCentre      index
 	assertionsByEntity index
+	officesByHolder    index
+	campaignsByName    index // folded
+	campaignsByOutcome index
 	lists              []list // acts with a scope, by position
 }
 
@@ -49,6 +52,19 @@ func (x *index) enter(key, id string) {
 		x.first[hash] = id
 	} else if first != id && !slices.Contains(x.more[hash], id) {
 		x.more[hash] = append(x.more[hash], id)
+	}
+}
+
+// begin enters an id that begins with the fact that is folded. Where it is there already,
+// that was a prediction which was taken back, and others may have come before it since.
+func (x *index) begin(key, id string) {
+	hash := hashOf(key)
+	if more := x.more[hash]; x.first[hash] == id && len(more) > 0 {
+		x.first[hash], x.more[hash] = more[0], append(slices.Clone(more[1:]), id)
+	} else if i := slices.Index(more, id); i >= 0 {
+		x.more[hash] = append(slices.Delete(slices.Clone(more), i, i+1), id)
+	} else {
+		x.enter(key, id)
 	}
 }
 
@@ -89,14 +105,14 @@ func (x *indexes) indexLabel(l *labellingv1.Label) {
 	if holder == "" {
 		return
 	}
-	x.labelsByHolder.enter(holder, l.GetLabelId())
+	x.labelsByHolder.begin(holder, l.GetLabelId())
 	if site := l.GetHolder().GetSite(); site != nil {
 		x.sitesByCentre.enter(site.GetCentreId(), site.GetSiteId())
 	}
 }
 
 func (x *indexes) indexAssertion(entity, key string) {
-	x.assertionsByEntity.enter(entity, key)
+	x.assertionsByEntity.begin(entity, key)
 }
 
 func (x *indexes) rollbackLists(to uint64) {
@@ -211,9 +227,10 @@ func (s *State) knowsAct(id string) bool {
 	return ok
 }
 
-// knows reports whether an id names a cycle, an act, a label or a site.
+// knows reports whether an id names a cycle, an act, a label, a site, an office, a
+// campaign or an outcome of one, or a draft.
 func (s *State) knows(id string) bool {
-	if s.knowsCycle(id) || s.knowsAct(id) {
+	if s.knowsCycle(id) || s.knowsAct(id) || isThere(&s.Offices, id) || isThere(&s.Campaigns, id) || isThere(&s.Drafts, id) || s.knowsOutcome(id) {
 		return true
 	}
 	if _, ok := s.Label(id, bitemporal.Latest); ok {

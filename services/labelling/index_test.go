@@ -1,6 +1,10 @@
 package labelling
 
-import "testing"
+import (
+	"testing"
+
+	"maillage/services/bitemporal"
+)
 
 // Every key leads to the ids of all the others: what is read is the same.
 func TestKeysOfOneHash(t *testing.T) {
@@ -33,5 +37,30 @@ func TestIndexKeepsTheOrder(t *testing.T) {
 		if got != want {
 			t.Errorf("%s leads to %q, want %q", key, got, want)
 		}
+	}
+}
+
+// TestAPredictionTakenBackHasNoPlace: what is decided again, after what others recorded
+// meanwhile, stands where the log has it.
+func TestAPredictionTakenBackHasNoPlace(t *testing.T) {
+	w := newWorld(t)
+	givenHead(w)
+	before := w.at
+	take := func(id string) {
+		w.append(w.taking(taking{id: id, holder: "SA", kind: head, start: "2019"}))
+	}
+	take("O2")
+	take("O3")
+	w.s.Rollback(before)
+	w.at = before
+	take("O4")
+	take("O3")
+	take("O2")
+	got := ""
+	for o := range w.s.OfficesOf("SA", bitemporal.Latest) {
+		got += o.GetOfficeId()
+	}
+	if got != "O1O4O3O2" {
+		t.Errorf("the offices stand as %s", got)
 	}
 }

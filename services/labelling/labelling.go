@@ -18,13 +18,19 @@
 //     (octroi), renews it (renouvellement: the label ends and a successor goes on, on
 //     this holder or another, in this role or another), confirms it (one more act says
 //     so, nothing changes) or repeals it (abrogation, for the future only).
-//   - An act has a scope: for which filières and roles its list stands, and whether we
-//     hold that list whole. Being absent from a whole list is how a label is lost: there
-//     is hardly ever a text that withdraws one. Absence from a list held in part means
-//     nothing.
+//   - An act has a scope: for which filières, roles and cycles its list stands, which it
+//     leaves out, and whether we hold that list whole. Being absent from a whole list is
+//     how a label is lost: there is hardly ever a text that withdraws one. Absence from a
+//     list held in part means nothing, nor does absence from an act that states, line by
+//     line, which labels its list leaves out.
 //   - What a signed act prints is recorded beside what acts before it did: of two labels
 //     of one holder the one that begins later supersedes the other and, where they begin
 //     together, the one recorded later.
+//   - Who heads a site, or coordinates a network, a filière or a platform, holds an office
+//     in fact from a day on; opinions on it and the ministry's approval or refusal are
+//     later facts. A campaign leads to labels: its candidates have outcomes.
+//   - When the term of a label passes, or the day of what was recorded ahead comes, a fact
+//     tells so and changes nothing ([Due]).
 //
 // Dates are often known to the month or year, or not at all. What follows from that
 // is [State.StatusAt]: a label is certainly in force between the latest day it may have
@@ -34,14 +40,37 @@
 // its term is reached and nothing was decided, as from 2022 to the end of 2023 for
 // every label of the cycle before, it is in abeyance: not in force, and not lost.
 //
-// A keying fault is corrected by a fact of its own, which has no legal effect. What a
-// source says against the record is kept beside it, as an assertion. Nothing is ever
-// overwritten: each fact opens a version known from its position in the log.
+// Between its grant and its end a label may meet these fates, each a fact of its own:
+//
+//   - extended (prorogation): its end moves later, also after the end was reached, and
+//     the gap since is bridged, for the extension says so; nothing else bridges one;
+//   - suspended, for days within its term, and reinstated;
+//   - repealed: it ends early, from a day on; annulled by a court from a day on, where
+//     the ruling defers it, ends it the same way;
+//   - withdrawn (retrait), or annulled from its start: in law it never was. What its
+//     grant had done to others is undone too: the label it went on from has its own end
+//     again, and what it superseded is superseded no longer. It takes no further fate;
+//   - lapsed: a list that states what it leaves out left it out;
+//   - amended: an erratum or a ruling changes what it was, in law and from its start.
+//
+// A keying fault is no fate. It is corrected, or the label voided where none should have
+// been recorded, by a fact without legal effect. What a source says against the record
+// is kept beside it, as an assertion. Nothing is ever overwritten: each fact opens a
+// version known from its position in the log.
+//
+// All that is the legal window, which acts alone move. Beside it stands the operational
+// one, [State.OperationAt]: when the holder works under the label. Facts of its own open
+// it, else the start of the label does; they close it, and so does whatever undoes or
+// replaces the label, or loses it. A term never does: who reaches one goes on working.
+// Where a source states that a holder is maintained, it works on whatever becomes of the
+// label. These facts have no legal effect.
 //
 // The package is pure. [State.Evolve] folds facts into a state; a decision, one for
 // each command, reads a state and returns the facts to append. A new kind of fact is a
 // message in event.proto, a case in Evolve, the decision that returns it, and a row in
-// the tests. Acts are decided in act.go; windows are reckoned in window.go, absences in list.go.
+// the tests. Acts are decided in act.go, fates in fate.go, offices in office.go, campaigns
+// in campaign.go, what two people sign off in draft.go; status is derived in status.go,
+// windows are reckoned in window.go, absences in list.go, and what comes due in clock.go.
 package labelling
 
 import (
@@ -79,8 +108,14 @@ type State struct {
 	Labels bitemporal.Table[*labellingv1.Label]
 	// Assertions hold on every day, under keys of their own: see AssertionsAbout.
 	Assertions bitemporal.Table[*labellingv1.Assertion]
+	// Offices hold on the days they may be held.
+	Offices bitemporal.Table[*labellingv1.Office]
+	// Campaigns and Drafts hold on every day.
+	Campaigns bitemporal.Table[*labellingv1.Campaign]
+	Drafts    bitemporal.Table[*labellingv1.Draft]
 
 	indexes
+	agenda fact.Agenda // days stated ahead
 }
 
 // Evolve folds the event at a position into the state. Positions must not go back. It
@@ -91,6 +126,7 @@ func (s *State) Evolve(position uint64, e *labellingv1.Event) error {
 	if err := s.evolve(position, e); err != nil {
 		return fmt.Errorf("labelling: position %d: %w", position, err)
 	}
+	s.lookAhead(position, e)
 	return nil
 }
 
@@ -116,6 +152,52 @@ func (s *State) evolve(at uint64, e *labellingv1.Event) error {
 		return s.labelCorrected(at, f.LabelCorrected, why)
 	case *labellingv1.Event_AssertionRecorded:
 		return s.assertionRecorded(at, f.AssertionRecorded, why)
+	case *labellingv1.Event_LabelExtended:
+		return s.labelExtended(at, f.LabelExtended, why)
+	case *labellingv1.Event_LabelSuspended:
+		return s.labelSuspended(at, f.LabelSuspended, why)
+	case *labellingv1.Event_LabelReinstated:
+		return s.labelReinstated(at, f.LabelReinstated, why)
+	case *labellingv1.Event_LabelWithdrawn:
+		return s.labelWithdrawn(at, f.LabelWithdrawn, why)
+	case *labellingv1.Event_LabelAnnulled:
+		return s.labelAnnulled(at, f.LabelAnnulled, why)
+	case *labellingv1.Event_LabelLapsed:
+		return s.labelLapsed(at, f.LabelLapsed, why)
+	case *labellingv1.Event_LabelAmended:
+		return s.labelAmended(at, f.LabelAmended, why)
+	case *labellingv1.Event_LabelVoided:
+		return s.labelVoided(at, f.LabelVoided, why)
+	case *labellingv1.Event_LabelOpened:
+		return s.labelOpened(at, f.LabelOpened, why)
+	case *labellingv1.Event_LabelMaintained:
+		return s.labelMaintained(at, f.LabelMaintained, why)
+	case *labellingv1.Event_LabelClosed:
+		return s.labelClosed(at, f.LabelClosed, why)
+	case *labellingv1.Event_OfficeTaken:
+		return s.officeTaken(at, f.OfficeTaken, why)
+	case *labellingv1.Event_OfficeLeft:
+		return s.officeLeft(at, f.OfficeLeft, why)
+	case *labellingv1.Event_OfficeReviewed:
+		return s.officeReviewed(at, f.OfficeReviewed, why)
+	case *labellingv1.Event_OfficeApproved:
+		return s.officeDecided(at, f.OfficeApproved.GetOfficeId(), labellingv1.Approval_APPROVAL_APPROVED, f.OfficeApproved.GetDate(), why)
+	case *labellingv1.Event_OfficeRefused:
+		return s.officeDecided(at, f.OfficeRefused.GetOfficeId(), labellingv1.Approval_APPROVAL_REFUSED, f.OfficeRefused.GetDate(), why)
+	case *labellingv1.Event_CampaignOpened:
+		return s.campaignOpened(at, f.CampaignOpened, why)
+	case *labellingv1.Event_OutcomeRecorded:
+		return s.outcomeRecorded(at, f.OutcomeRecorded, why)
+	case *labellingv1.Event_TermReached:
+		return s.termReached(at, f.TermReached)
+	case *labellingv1.Event_DayReached:
+		return s.dayReached(at, f.DayReached)
+	case *labellingv1.Event_DraftPrepared:
+		return s.draftPrepared(at, f.DraftPrepared, e.GetMeta().GetActor())
+	case *labellingv1.Event_DraftRejected:
+		return s.draftClosed(at, f.DraftRejected.GetDraftId(), labellingv1.DraftState_DRAFT_STATE_REJECTED, f.DraftRejected.GetReason(), "")
+	case *labellingv1.Event_DraftApproved:
+		return s.draftClosed(at, f.DraftApproved.GetDraftId(), labellingv1.DraftState_DRAFT_STATE_APPROVED, "", f.DraftApproved.GetActId())
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -164,6 +246,8 @@ func (s *State) actRecorded(at uint64, f *labellingv1.ActRecorded, why *eventv1.
 		AnnouncedTotals: f.GetAnnouncedTotals(),
 		LineCount:       f.GetLineCount(),
 		FileSha256:      f.GetFileSha256(),
+		AmendsActId:     f.GetAmendsActId(),
+		AbsencesStated:  f.GetAbsencesStated(),
 		Basis:           rest(nil, why),
 	}
 	s.Acts.Assert(act.GetActId(), always, at, act)
@@ -249,13 +333,13 @@ func (s *State) labelCorrected(at uint64, f *labellingv1.LabelCorrected, why *ev
 	if err != nil {
 		return err
 	}
-	keyed := label.GetPeriod().GetStart()
+	shown := label.GetPeriod().GetStart()
 	correct(label, f)
 	s.keep(at, label)
-	if label.GetPredecessorId() == "" || f.GetPeriod() == nil && f.CycleId == nil {
+	if f.GetPeriod() == nil && f.CycleId == nil {
 		return nil
 	}
-	return s.recut(at, label.GetPredecessorId(), keyed, label.GetPeriod().GetStart(), why)
+	return s.recut(at, label, shown, why)
 }
 
 // correct puts what a correction states, and nothing else, into a label.
@@ -291,48 +375,6 @@ func (s *State) assertionRecorded(at uint64, f *labellingv1.AssertionRecorded, w
 	})
 	s.indexAssertion(f.GetEntityId(), key)
 	return nil
-}
-
-// StatusAt derives the status of a label on a day, as known at a position: acts,
-// renewals and repeals recorded after it do not count. topo tells the filière of the
-// label's network; without it (nil) that is unknown. ok is false for a label that is
-// not known at that position. It takes about a microsecond where a million labels are
-// read in order.
-func (s *State) StatusAt(labelID string, validAt bitemporal.Date, known uint64, topo *topology.State) (status labellingv1.Status, ok bool) {
-	label, ok := s.Label(labelID, known)
-	if !ok {
-		return labellingv1.Status_STATUS_UNSPECIFIED, false
-	}
-	term := s.window(label, known)
-	next := s.sequel(label, term, validAt, known)
-	switch {
-	case validAt < term.startFrom:
-		return labellingv1.Status_STATUS_PLANNED, true
-	case isRepealed(label, validAt):
-		return labellingv1.Status_STATUS_REPEALED, true
-	case next.begun:
-		return labellingv1.Status_STATUS_SUPERSEDED, true
-	}
-	// What goes on from it from a day nobody states may have begun already. What nothing
-	// goes on from may have been lost, by absence from a later list.
-	lost, doubt := bitemporal.Future, next.unstated
-	if !next.exists {
-		lost, doubt = s.absence(label, term, validAt, known, topo)
-	}
-	ended := validAt >= term.endBy
-	switch {
-	case lost < term.endFrom:
-		return labellingv1.Status_STATUS_LAPSED, true
-	case ended && lost != bitemporal.Future:
-		return labellingv1.Status_STATUS_EXPIRED, true
-	case ended && doubt:
-		return labellingv1.Status_STATUS_UNDETERMINED, true
-	case ended:
-		return labellingv1.Status_STATUS_IN_ABEYANCE, true
-	case term.startBy <= validAt && validAt < term.endFrom && !next.mayHaveBegun:
-		return labellingv1.Status_STATUS_IN_FORCE, true
-	}
-	return labellingv1.Status_STATUS_UNDETERMINED, true // around a date that is not sure
 }
 
 // Each decision reads the state it will be appended to, changes nothing, and returns
@@ -399,12 +441,13 @@ func RenewLabel(s *State, topo *topology.State, ids IDs, r *labellingv1.RenewLab
 	return one(r.GetBasis(), renew(r.GetRenewal().GetLabelId(), granted))
 }
 
-// ConfirmLabel decides that a label rests on one more act or source.
+// ConfirmLabel decides that a label rests on one more act or source. One that was
+// undone from its start cannot: LABEL_ENDED.
 func ConfirmLabel(s *State, r *labellingv1.ConfirmLabelRequest) ([]*labellingv1.Event, error) {
 	if err := s.checkBasis(r.GetBasis()); err != nil {
 		return nil, err
 	}
-	if _, err := s.label(r.GetLabelId(), "label_id"); err != nil {
+	if _, err := s.standing(r.GetLabelId(), "label_id"); err != nil {
 		return nil, err
 	}
 	return one(r.GetBasis(), confirm(r.GetLabelId()))
@@ -416,7 +459,7 @@ func RepealLabel(s *State, r *labellingv1.RepealLabelRequest) ([]*labellingv1.Ev
 	if err := s.checkBasis(r.GetBasis()); err != nil {
 		return nil, err
 	}
-	if err := s.checkRepeal(r.GetLabelId(), "label_id", r.GetRepealedFrom(), "repealed_from"); err != nil {
+	if _, err := s.checkRepeal(r.GetLabelId(), "label_id", r.GetRepealedFrom(), "repealed_from"); err != nil {
 		return nil, err
 	}
 	return one(r.GetBasis(), repeal(r.GetLabelId(), r.GetRepealedFrom()))
@@ -482,6 +525,10 @@ func (s *State) Rollback(to uint64) {
 	s.Acts.Rollback(to)
 	s.Labels.Rollback(to)
 	s.Assertions.Rollback(to)
+	s.Offices.Rollback(to)
+	s.Campaigns.Rollback(to)
+	s.Drafts.Rollback(to)
+	s.agenda.Rollback(to)
 	s.rollbackLists(to)
 }
 
@@ -491,6 +538,9 @@ func (s *State) Settle(to uint64) {
 	s.Acts.Settle(to)
 	s.Labels.Settle(to)
 	s.Assertions.Settle(to)
+	s.Offices.Settle(to)
+	s.Campaigns.Settle(to)
+	s.Drafts.Settle(to)
 }
 
 // Subject is the subject that an event stands under, registry.labelling.<kind>.<id>;
@@ -522,6 +572,52 @@ func subject(e *labellingv1.Event) (kind, id string) {
 		return "label", f.LabelCorrected.GetLabelId()
 	case *labellingv1.Event_AssertionRecorded:
 		return "assertion", f.AssertionRecorded.GetEntityId()
+	case *labellingv1.Event_LabelExtended:
+		return "label", f.LabelExtended.GetLabelId()
+	case *labellingv1.Event_LabelSuspended:
+		return "label", f.LabelSuspended.GetLabelId()
+	case *labellingv1.Event_LabelReinstated:
+		return "label", f.LabelReinstated.GetLabelId()
+	case *labellingv1.Event_LabelWithdrawn:
+		return "label", f.LabelWithdrawn.GetLabelId()
+	case *labellingv1.Event_LabelAnnulled:
+		return "label", f.LabelAnnulled.GetLabelId()
+	case *labellingv1.Event_LabelLapsed:
+		return "label", f.LabelLapsed.GetLabelId()
+	case *labellingv1.Event_LabelAmended:
+		return "label", f.LabelAmended.GetLabelId()
+	case *labellingv1.Event_LabelVoided:
+		return "label", f.LabelVoided.GetLabelId()
+	case *labellingv1.Event_LabelOpened:
+		return "label", f.LabelOpened.GetLabelId()
+	case *labellingv1.Event_LabelMaintained:
+		return "label", f.LabelMaintained.GetLabelId()
+	case *labellingv1.Event_LabelClosed:
+		return "label", f.LabelClosed.GetLabelId()
+	case *labellingv1.Event_OfficeTaken:
+		return "office", f.OfficeTaken.GetOfficeId()
+	case *labellingv1.Event_OfficeLeft:
+		return "office", f.OfficeLeft.GetOfficeId()
+	case *labellingv1.Event_OfficeReviewed:
+		return "office", f.OfficeReviewed.GetOfficeId()
+	case *labellingv1.Event_OfficeApproved:
+		return "office", f.OfficeApproved.GetOfficeId()
+	case *labellingv1.Event_OfficeRefused:
+		return "office", f.OfficeRefused.GetOfficeId()
+	case *labellingv1.Event_CampaignOpened:
+		return "campaign", f.CampaignOpened.GetCampaignId()
+	case *labellingv1.Event_OutcomeRecorded:
+		return "campaign", f.OutcomeRecorded.GetCampaignId()
+	case *labellingv1.Event_TermReached:
+		return "label", f.TermReached.GetLabelId()
+	case *labellingv1.Event_DayReached:
+		return "day", f.DayReached.GetEntityId()
+	case *labellingv1.Event_DraftPrepared:
+		return "draft", f.DraftPrepared.GetDraftId()
+	case *labellingv1.Event_DraftRejected:
+		return "draft", f.DraftRejected.GetDraftId()
+	case *labellingv1.Event_DraftApproved:
+		return "draft", f.DraftApproved.GetDraftId()
 	}
 	return "", ""
 }

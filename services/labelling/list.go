@@ -10,9 +10,18 @@ import (
 
 // list is an act as the whole or partial list it is: what absence from it means.
 type list struct {
-	position  uint64
-	day       bitemporal.Date // from which it certainly has effect
-	cycle     string
+	position uint64
+	day      bitemporal.Date // from which it certainly has effect
+	cycle    string
+	grid     grid             // for labels of a cycle that no cell names
+	byCycle  map[string]*grid // for those of a cycle that one does, and under "" of an unknown one
+}
+
+// otherCycles stands for every cycle that no cell of a list names. It is no id.
+const otherCycles = "-"
+
+// grid is what the list says by filière.
+type grid struct {
 	anywhere  cell            // for holders under no filière, and those without cells of their own
 	byFiliere map[string]cell // for those under a filière with cells of its own
 	unplaced  cell            // for holders under a filière nobody knows
@@ -51,42 +60,76 @@ func listOf(at uint64, act *labellingv1.Act) (list, bool) {
 	if len(act.GetScope()) == 0 || !dated {
 		return list{}, false
 	}
-	l := list{position: at, day: day, cycle: act.GetCycleId(), byFiliere: make(map[string]cell)}
-	// From the general to the special, since the special cell says more.
-	for _, special := range []bool{false, true} {
-		for _, c := range act.GetScope() {
-			if c.GetFiliereId() == "" && (c.GetRole() != labellingv1.Role_ROLE_UNSPECIFIED) == special {
-				l.anywhere = l.anywhere.with(c)
-			}
+	l := list{position: at, day: day, cycle: act.GetCycleId(), grid: *gridOf(act, otherCycles)}
+	for _, c := range act.GetScope() {
+		if c.GetCycleId() == "" {
+			continue
 		}
-	}
-	for _, special := range []bool{false, true} {
-		for _, c := range act.GetScope() {
-			if c.GetFiliereId() == "" || (c.GetRole() != labellingv1.Role_ROLE_UNSPECIFIED) != special {
-				continue
-			}
-			own, ok := l.byFiliere[c.GetFiliereId()]
-			if !ok {
-				own = l.anywhere
-			}
-			l.byFiliere[c.GetFiliereId()] = own.with(c)
+		if l.byCycle == nil {
+			l.byCycle = map[string]*grid{"": gridOf(act, "")}
 		}
-	}
-	l.unplaced, l.somewhere = l.anywhere, l.anywhere
-	for own := range maps.Values(l.byFiliere) {
-		l.unplaced.listed |= own.listed
-		l.unplaced.whole &= own.whole
-		l.somewhere.listed |= own.listed
-		l.somewhere.whole |= own.whole
+		if _, ok := l.byCycle[c.GetCycleId()]; !ok {
+			l.byCycle[c.GetCycleId()] = gridOf(act, c.GetCycleId())
+		}
 	}
 	return l, true
 }
 
-func (c cell) with(s *labellingv1.ScopeCell) cell {
+// gridOf is what the scope of an act says of labels of a cycle. For those whose cycle
+// nobody knows, a cell of one cycle may stand or not.
+func gridOf(act *labellingv1.Act, cycle string) *grid {
+	g := &grid{byFiliere: make(map[string]cell)}
+	// From the general to the special, since the special cell says more: first by
+	// filière, then by role, then by cycle.
+	each := func(filiere bool, put func(*labellingv1.ScopeCell)) {
+		for special := range 4 {
+			for _, c := range act.GetScope() {
+				byRole, byCycle := c.GetRole() != labellingv1.Role_ROLE_UNSPECIFIED, c.GetCycleId() != ""
+				if (c.GetFiliereId() != "") == filiere && byRole == (special&2 != 0) && byCycle == (special&1 != 0) &&
+					(!byCycle || cycle == "" || c.GetCycleId() == cycle) {
+					put(c)
+				}
+			}
+		}
+	}
+	each(false, func(c *labellingv1.ScopeCell) { g.anywhere = g.anywhere.with(c, act, cycle) })
+	each(true, func(c *labellingv1.ScopeCell) {
+		own, ok := g.byFiliere[c.GetFiliereId()]
+		if !ok {
+			own = g.anywhere
+		}
+		g.byFiliere[c.GetFiliereId()] = own.with(c, act, cycle)
+	})
+	g.unplaced, g.somewhere = g.anywhere, g.anywhere
+	for own := range maps.Values(g.byFiliere) {
+		g.unplaced.listed |= own.listed
+		g.unplaced.whole &= own.whole
+		g.somewhere.listed |= own.listed
+		g.somewhere.whole |= own.whole
+	}
+	return g
+}
+
+// with is what a cell says, after what more general ones do. An act that states the
+// labels its list leaves out says nothing more by leaving one out.
+func (c cell) with(s *labellingv1.ScopeCell, act *labellingv1.Act, cycle string) cell {
 	r := rolesOf(s.GetRole(), allRoles)
-	c.listed |= r
-	c.whole &^= r
-	if s.GetCoverage() == labellingv1.Coverage_COVERAGE_COMPLETE {
+	if s.GetCycleId() != "" && cycle == "" { // may not be about the label
+		switch s.GetCoverage() {
+		case labellingv1.Coverage_COVERAGE_EXCLUDED:
+			c.whole &^= r
+		case labellingv1.Coverage_COVERAGE_COMPLETE:
+			c.listed |= r // held whole where it was so anyway
+		default:
+			c.listed, c.whole = c.listed|r, c.whole&^r
+		}
+		return c
+	}
+	c.listed, c.whole = c.listed|r, c.whole&^r
+	switch {
+	case s.GetCoverage() == labellingv1.Coverage_COVERAGE_EXCLUDED:
+		c.listed &^= r
+	case s.GetCoverage() == labellingv1.Coverage_COVERAGE_COMPLETE && !act.GetAbsencesStated():
 		c.whole |= r
 	}
 	return c
@@ -135,15 +178,24 @@ func (s *State) missing(l *labellingv1.Label, after, day bitemporal.Date, known 
 		if list.position > known {
 			break
 		}
-		if list.day <= after || list.day > day || may&list.somewhere.listed == 0 {
+		if list.day <= after || list.day > day {
 			continue
 		}
-		if doubt && may&^list.somewhere.whole != 0 {
+		g := &list.grid
+		if list.byCycle != nil {
+			if own, ok := list.byCycle[l.GetCycleId()]; ok {
+				g = own
+			}
+		}
+		if may&g.somewhere.listed == 0 {
+			continue
+		}
+		if doubt && may&^g.somewhere.whole != 0 {
 			continue // it can say no more
 		}
-		c := list.anywhere
-		if len(list.byFiliere) > 0 {
-			c = list.cell(filiereOf(l.GetHolder(), topo, list.day, known))
+		c := g.anywhere
+		if len(g.byFiliere) > 0 {
+			c = g.cell(filiereOf(l.GetHolder(), topo, list.day, known))
 		}
 		switch {
 		case may&^c.whole == 0:
@@ -156,30 +208,49 @@ func (s *State) missing(l *labellingv1.Label, after, day bitemporal.Date, known 
 }
 
 // cell is what the list says to holders under a filière, empty where it is unknown.
-func (l *list) cell(filiere string, placed bool) cell {
+func (g *grid) cell(filiere string, placed bool) cell {
 	if !placed {
-		return l.anywhere
+		return g.anywhere
 	}
 	if filiere == "" {
-		return l.unplaced
+		return g.unplaced
 	}
-	if own, ok := l.byFiliere[filiere]; ok {
+	if own, ok := g.byFiliere[filiere]; ok {
 		return own
 	}
-	return l.anywhere
+	return g.anywhere
+}
+
+// lapse is the day from which a list is stated to have left a label out; Future if none
+// is, on or before a day, or if an act that took effect after it names the label or its
+// holder.
+func (s *State) lapse(l *labellingv1.Label, day bitemporal.Date, known uint64) bitemporal.Date {
+	if l.GetLapsedFrom() == "" {
+		return bitemporal.Future
+	}
+	from, err := bitemporal.ParseDate(l.GetLapsedFrom())
+	if err != nil || from > day || s.lastNamed(l, day, known) > from {
+		return bitemporal.Future
+	}
+	return from
 }
 
 // lastNamed is the last day, up to the one given, on which an act took effect that the
-// labels of the holder rest on; Past if there is none.
+// labels of the holder rest on; Past if there is none. A label that never was does not
+// count, nor does the list that a label rests on for having been left out.
 func (s *State) lastNamed(l *labellingv1.Label, day bitemporal.Date, known uint64) bitemporal.Date {
 	last := bitemporal.Past
 	for held := range s.LabelsOf(holderID(l.GetHolder()), known) {
+		if undone(held) {
+			continue
+		}
 		for _, b := range held.GetBasis() {
 			act, ok := s.Acts.At(b.GetActId(), 0, known)
 			if !ok {
 				continue
 			}
-			if effect, ok := effectOf(act); ok && effect <= day {
+			effect, ok := effectOf(act)
+			if left := act.GetAbsencesStated() && held.GetLapsedFrom() == effect.String(); ok && effect <= day && !left {
 				last = max(last, effect)
 			}
 		}

@@ -25,14 +25,21 @@ type window struct{ startFrom, startBy, endFrom, endBy bitemporal.Date }
 func windowOf(p *eventv1.Period) window {
 	w := window{endFrom: bitemporal.Past, endBy: bitemporal.Future}
 	w.startFrom, w.startBy, _ = bitemporal.Span(p.GetStart())
-	if end := p.GetEnd(); end != "" {
-		w.endFrom, w.endBy, _ = bitemporal.Span(end)
-		if w.endFrom != w.endBy {
-			w.endBy++ // a month or year: over once it is past
-		}
+	if p.GetEnd() != "" {
+		w.endFrom, w.endBy = overFrom(p.GetEnd())
 		w.startBy = min(w.startBy, w.endBy-1)
 	}
 	return w
+}
+
+// overFrom is the days from which what ends on a known day, month or year may be over,
+// and is over for sure.
+func overFrom(end string) (may, sure bitemporal.Date) {
+	may, sure, _ = bitemporal.Span(end)
+	if may != sure {
+		sure++ // a month or year: over once it is past
+	}
+	return may, sure
 }
 
 // window is the window of a label. One whose start nobody states begins no earlier
@@ -65,11 +72,11 @@ func overlap(a, b bitemporal.Interval) bool {
 }
 
 // hull is the days on which a label may be held, its valid time: never empty, so that
-// a label once known stays known.
+// a label once known stays known. One that was undone keeps the days it was granted for.
 func (s *State) hull(l *labellingv1.Label) bitemporal.Interval {
 	w := s.window(l, bitemporal.Latest)
 	to := w.endBy
-	if day := l.GetRepealedFrom(); day != "" {
+	for _, day := range [...]string{l.GetRepealedFrom(), l.GetAnnulledFrom()} {
 		if from, err := bitemporal.ParseDate(day); err == nil {
 			to = min(to, from)
 		}
@@ -125,19 +132,27 @@ func cut(p *eventv1.Period, start string) *eventv1.Period {
 	return &eventv1.Period{Start: p.GetStart(), End: start}
 }
 
-// recut mends the window of a label that had been cut at its successor's start, once
-// that start is corrected.
-func (s *State) recut(at uint64, id, keyed, right string, why *eventv1.Basis) error {
-	label, err := s.edit(id, why)
-	if err != nil {
-		return err
+// recut mends the window of the label before, which had been cut at the start shown
+// until now of the one that goes on from it.
+func (s *State) recut(at uint64, next *labellingv1.Label, shown string, why *eventv1.Basis) error {
+	if next.GetPredecessorId() == "" {
+		return nil
 	}
-	if keyed != "" && label.GetPeriod().GetEnd() == keyed {
-		label.Period = &eventv1.Period{Start: label.GetPeriod().GetStart(), End: s.endBeforeRenewal(id)}
+	label, err := s.edit(next.GetPredecessorId(), why)
+	if err != nil || label.GetSuccessorId() != next.GetLabelId() {
+		return err // or next was undone, and cuts nothing
 	}
-	label.Period = cut(label.GetPeriod(), right)
+	s.uncut(label, shown)
+	label.Period = cut(label.GetPeriod(), next.GetPeriod().GetStart())
 	s.keep(at, label)
 	return nil
+}
+
+// uncut gives a label that was cut at a day the end back that it had before.
+func (s *State) uncut(l *labellingv1.Label, day string) {
+	if day != "" && l.GetPeriod().GetEnd() == day {
+		l.Period = &eventv1.Period{Start: l.GetPeriod().GetStart(), End: s.endBeforeRenewal(l.GetLabelId())}
+	}
 }
 
 func (s *State) endBeforeRenewal(id string) (end string) {
@@ -149,65 +164,14 @@ func (s *State) endBeforeRenewal(id string) (end string) {
 	return end
 }
 
-func isRepealed(l *labellingv1.Label, day bitemporal.Date) bool {
-	if l.GetRepealedFrom() == "" {
-		return false
-	}
-	from, err := bitemporal.ParseDate(l.GetRepealedFrom())
-	return err == nil && day >= from
-}
-
-// sequel is how, on a day, other labels go on from a label: its successor and, as
-// across acts the later one supersedes, later ones of the same holder.
-type sequel struct {
-	exists       bool // one does, on some day
-	mayHaveBegun bool
-	begun        bool // for sure
-	unstated     bool // one may have begun whose start nobody states
-}
-
-func (s *State) sequel(l *labellingv1.Label, w window, day bitemporal.Date, known uint64) (q sequel) {
-	if next, ok := s.Label(l.GetSuccessorId(), known); ok {
-		q.add(next, s.window(next, known), day)
-	}
-	for other := range s.LabelsOf(holderID(l.GetHolder()), known) {
-		if other.GetLabelId() == l.GetLabelId() {
-			continue
-		}
-		if v := s.window(other, known); s.supersedes(other, v, l, w) {
-			q.add(other, v, day)
+// without takes the last basis like one given out.
+func without(bases []*eventv1.Basis, b *eventv1.Basis) []*eventv1.Basis {
+	for i, o := range slices.Backward(bases) {
+		if proto.Equal(o, b) {
+			return slices.Delete(bases, i, i+1)
 		}
 	}
-	return q
-}
-
-// add reckons with a label that goes on within a window. Where nothing is known of its
-// start, not even a cycle, it cuts no term short: labels are renewed at their term.
-func (q *sequel) add(next *labellingv1.Label, w window, day bitemporal.Date) {
-	q.exists = true
-	q.begun = q.begun || day >= w.startBy
-	if day < w.startFrom {
-		return
-	}
-	q.mayHaveBegun = q.mayHaveBegun || w.startFrom != bitemporal.Past
-	q.unstated = q.unstated || next.GetPeriod().GetStart() == ""
-}
-
-// supersedes reports whether a label, in its window v, takes the place of another one
-// of its holder, in its window w: it certainly begins later or, where by the starts
-// stated neither does, it was granted later.
-func (s *State) supersedes(later *labellingv1.Label, v window, l *labellingv1.Label, w window) bool {
-	if v.beginsAfter(w) {
-		return true
-	}
-	if w.beginsAfter(v) || later.GetPeriod().GetStart() == "" || l.GetPeriod().GetStart() == "" {
-		return false
-	}
-	return s.grantedAt(later.GetLabelId()) > s.grantedAt(l.GetLabelId())
-}
-
-func (w window) beginsAfter(before window) bool {
-	return w.startFrom > before.startFrom && w.startFrom >= before.startBy
+	return bases
 }
 
 func rest(on []*eventv1.Basis, why *eventv1.Basis) []*eventv1.Basis {

@@ -174,6 +174,52 @@ func TestDoRefusesAndRepeats(t *testing.T) {
 	}
 }
 
+// A request is that of whoever made it, the approver where two people sign off, also for
+// a process that reads it in the log.
+func TestApproved(t *testing.T) {
+	log, dir := opened(t), t.TempDir()
+	approve := func(r *replica, approver string, names ...string) projection.Command {
+		cmd := r.take(approver, "1", names...)
+		cmd.Preparer = &eventv1.Actor{Account: "preparer"}
+		return cmd
+	}
+	check := func(r *replica) {
+		t.Helper()
+		c, err := r.Do(t.Context(), approve(r, "approver", "x"))
+		if err != nil || c.First != 2 {
+			t.Fatalf("position %d, %v", c.First, err)
+		}
+		var e topologyv1.Event
+		if err := proto.Unmarshal(c.Records[0].Body, &e); err != nil {
+			t.Fatal(err)
+		}
+		if m := e.GetMeta(); m.GetActor().GetAccount() != "preparer" || m.GetApprover().GetAccount() != "approver" {
+			t.Errorf("actor %v, approver %v", m.GetActor(), m.GetApprover())
+		}
+		if alone, err := r.Do(t.Context(), r.take("preparer", "1", "y")); err != nil || alone.First != 3 {
+			t.Errorf("the preparer's own request of that id: position %d, %v", alone.First, err)
+		}
+		if !r.Done("approver", "1") || !r.Done("preparer", "1") {
+			t.Error("a request is not known as done")
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	store, err := ledger.Open(dir, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &tally{names: map[string]uint64{}}
+	first := &replica{tally: s, Runner: projection.NewRunner(projection.Config{Log: log, Fold: s.fold(), Ledger: store})}
+	ended := make(chan error, 1)
+	go func() { ended <- first.Run(ctx) }()
+	check(first)
+	cancel()
+	if err := errors.Join(<-ended, store.Close()); err != nil {
+		t.Fatal(err)
+	}
+	check(start(t, log, newStore(t, dir), nil))
+}
+
 // TestReplicasRace lets three processes race for the same names and one position.
 // Every name is taken exactly once, whoever asks, and all folds agree.
 // MAILLAGE_RACE_SECONDS makes it last for more than its 150 names.

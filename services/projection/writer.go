@@ -43,7 +43,12 @@ type Event struct {
 
 // Command is what a caller wants done.
 type Command struct {
-	Actor     *eventv1.Actor
+	// Actor makes the request.
+	Actor *eventv1.Actor
+	// Preparer is who recorded what the actor approves, where two people sign off: the
+	// events then name the preparer as their actor and the actor as their approver.
+	// Nil where one person does both.
+	Preparer  *eventv1.Actor
 	RequestID string // unique for ever within the actor's account
 	Digest    []byte // keyed digest of the request
 	// Decide returns the events, decided on the state as it stands when it is
@@ -367,6 +372,9 @@ func (r *Runner) predict(p *pending) (c Commit, err error) {
 		e.Meta.Schema = Schema
 		e.Meta.RecordTime = timestamppb.New(now)
 		e.Meta.Actor = p.cmd.Actor
+		if p.cmd.Preparer != nil {
+			e.Meta.Actor, e.Meta.Approver = p.cmd.Preparer, p.cmd.Actor
+		}
 		e.Meta.RequestId = p.cmd.RequestID
 		e.Meta.RequestDigest = p.cmd.Digest
 		e.Meta.CommitIndex = uint32(i)
@@ -398,9 +406,14 @@ func tooLong(header map[string][]string) bool {
 	return length > maxHeader
 }
 
-// remember notes where the answer to a request stands. The caller holds the lock.
+// remember notes where the answer to a request stands. The request is that of whoever
+// made it: the approver where there is one. The caller holds the lock.
 func (r *Runner) remember(meta *eventv1.Meta, last uint64) {
-	key := keyOf(meta.GetActor().GetAccount(), meta.GetRequestId())
+	by := meta.GetActor()
+	if meta.GetApprover() != nil {
+		by = meta.GetApprover()
+	}
+	key := keyOf(by.GetAccount(), meta.GetRequestId())
 	r.answers[key] = answer{sha256.Sum256(meta.GetRequestDigest()), last + 1 - uint64(meta.GetCommitSize()), last}
 }
 

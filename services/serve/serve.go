@@ -174,6 +174,11 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		if err := p.bindVault(ctx); err != nil {
 			return err
 		}
+		stopClock, err := p.startClock(running)
+		if err != nil {
+			return err
+		}
+		defer stopClock()
 	}
 	p.tellHealth(server)
 	slog.InfoContext(ctx, "ready", "grpc", addresses.GRPC, "http", addresses.HTTP, "nats", addresses.NATS, "position", p.runner.Progress().Gate.Size)

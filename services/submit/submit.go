@@ -41,73 +41,107 @@ type request interface {
 	GetRequestId() string
 }
 
-// Submit has a command decided and appended, and returns its commit. Names are
-// those the request gives: they are in the vault before the command is decided,
-// and are erased again where it is refused. decide gets them in the same order and
-// returns the events; an empty name is a nil value.
-func (d *Desk) Submit(ctx context.Context, req request, names []string,
-	decide func(heads []*eventv1.PersonalValue) ([]projection.Event, error),
+// Keep puts the personal values of a command into the vault. On an error it returns
+// those that were put before it.
+type Keep func(ctx context.Context) ([]*eventv1.PersonalValue, error)
+
+// Names is the Keep of names as printed: what stands for each of them, in their order,
+// nil for an empty one.
+func (d *Desk) Names(names ...string) Keep {
+	return func(ctx context.Context) ([]*eventv1.PersonalValue, error) {
+		kept := make([]*eventv1.PersonalValue, len(names))
+		var given []string
+		for _, n := range names {
+			if n != "" {
+				given = append(given, n)
+			}
+		}
+		if len(given) == 0 {
+			return kept, nil
+		}
+		put, err := d.Vault.Put(ctx, headKind, given...)
+		if err != nil {
+			return nil, err
+		}
+		for i, n := range names {
+			if n != "" {
+				kept[i], put = put[0], put[1:]
+			}
+		}
+		return kept, nil
+	}
+}
+
+// Submit has a command decided and appended, and returns its commit. What keep puts,
+// nil for nothing, is in the vault before the command is decided, and is erased again
+// where it is refused.
+func (d *Desk) Submit(ctx context.Context, req request, keep Keep,
+	decide func(kept []*eventv1.PersonalValue) ([]projection.Event, error),
 ) (projection.Commit, error) {
-	actor, err := d.actor(ctx)
+	cmd, err := d.command(ctx, req)
 	if err != nil {
 		return projection.Commit{}, err
 	}
-	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	var kept []*eventv1.PersonalValue
+	if keep != nil && !d.Runner.Done(cmd.Actor.GetAccount(), cmd.RequestID) {
+		if kept, err = keep(ctx); err != nil {
+			d.Forget(ctx, kept)
+			return projection.Commit{}, err
+		}
+	}
+	decided := false
+	cmd.Decide = func() ([]projection.Event, error) {
+		decided = true
+		return decide(kept)
+	}
+	commit, err := d.Runner.Do(ctx, cmd)
+	if refused(err) || err == nil && !decided { // or the same request was done meanwhile
+		d.Forget(ctx, kept)
+	}
+	return commit, err
+}
+
+// SubmitApproved is Submit for a caller who approves what another account prepared: its
+// events name both. The two must differ: SAME_PERSON. Personal values were kept when it
+// was prepared.
+func (d *Desk) SubmitApproved(ctx context.Context, preparer *eventv1.Actor, req request, decide func() ([]projection.Event, error)) (projection.Commit, error) {
+	cmd, err := d.command(ctx, req)
 	if err != nil {
 		return projection.Commit{}, err
+	}
+	if preparer.GetAccount() == cmd.Actor.GetAccount() {
+		return projection.Commit{}, fault.New(fault.Refused, "SAME_PERSON", "", "Whoever prepared it cannot approve it: another person must.")
+	}
+	cmd.Preparer, cmd.Decide = preparer, decide
+	return d.Runner.Do(ctx, cmd)
+}
+
+// command is a request as a command, undecided.
+func (d *Desk) command(ctx context.Context, req request) (projection.Command, error) {
+	actor, err := d.actor(ctx)
+	if err != nil {
+		return projection.Command{}, err
+	}
+	body, err := proto.MarshalOptions{Deterministic: true}.Marshal(req)
+	if err != nil {
+		return projection.Command{}, err
 	}
 	cmd := projection.Command{Actor: actor, RequestID: req.GetRequestId(), Digest: d.Vault.Digest(append([]byte(string(proto.MessageName(req))+"\x00"), body...))}
 	if cmd.RequestID == "" {
 		cmd.RequestID = uuid.Must(uuid.NewV7()).String()
 	}
-	heads := make([]*eventv1.PersonalValue, len(names))
-	if !d.Runner.Done(actor.GetAccount(), cmd.RequestID) {
-		if heads, err = d.keep(ctx, names); err != nil {
-			return projection.Commit{}, err
-		}
-	}
-	cmd.Decide = func() ([]projection.Event, error) { return decide(heads) }
-	commit, err := d.Runner.Do(ctx, cmd)
-	if refused(err) {
-		d.forget(ctx, heads)
-	}
-	return commit, err
+	return cmd, nil
 }
 
-// keep writes the names that are given to the vault.
-func (d *Desk) keep(ctx context.Context, names []string) ([]*eventv1.PersonalValue, error) {
-	heads := make([]*eventv1.PersonalValue, len(names))
-	var given []string
-	for _, n := range names {
-		if n != "" {
-			given = append(given, n)
-		}
-	}
-	if len(given) == 0 {
-		return heads, nil
-	}
-	kept, err := d.Vault.Put(ctx, headKind, given...)
-	if err != nil {
-		return nil, err
-	}
-	next := 0
-	for i, n := range names {
-		if n != "" {
-			heads[i] = kept[next]
-			next++
-		}
-	}
-	return heads, nil
-}
-
-// forget erases the names of a command that was refused: nothing refers to them.
-func (d *Desk) forget(ctx context.Context, heads []*eventv1.PersonalValue) {
-	for _, h := range heads {
-		if h == nil {
+// Forget erases values of the vault: those of a command that was refused, to which
+// nothing refers, or of one that came to nothing.
+func (d *Desk) Forget(ctx context.Context, kept []*eventv1.PersonalValue) {
+	for _, h := range kept {
+		if h.GetValueId() == "" {
 			continue
 		}
 		if err := d.Vault.Erase(h.GetValueId()); err != nil {
-			slog.WarnContext(ctx, "a value of a refused command stays in the vault", "value", h.GetValueId(), "err", err)
+			slog.WarnContext(ctx, "a value stays in the vault", "value", h.GetValueId(), "err", err)
 		}
 	}
 }

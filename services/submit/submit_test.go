@@ -140,7 +140,7 @@ type decision func(heads []*eventv1.PersonalValue) ([]projection.Event, error)
 
 // grant asks for a label under the name of its head.
 func (d *desk) grant(ctx context.Context, decide decision) error {
-	_, err := d.Submit(ctx, &labellingv1.GrantLabelRequest{RequestId: "g", Grant: &labellingv1.Grant{HeadName: head}}, []string{head}, decide)
+	_, err := d.Submit(ctx, &labellingv1.GrantLabelRequest{RequestId: "g", Grant: &labellingv1.Grant{HeadName: head}}, d.Names(head), decide)
 	return err
 }
 
@@ -312,4 +312,74 @@ func TestRepeatedWhilePending(t *testing.T) {
 		}
 		d.stands(t)
 	})
+}
+
+// TestRepeatedWhileStored: a request is repeated while the first is being stored. What
+// the second put into the vault stands in no event, and does not stay.
+func TestRepeatedWhileStored(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hold := make(chan struct{})
+		d := open(t, func(_ int, store func() error) error {
+			<-hold
+			return store()
+		})
+		close(d.log.follow)
+		both := make(chan error, 2)
+		for range 2 {
+			go func() { both <- d.grant(d.ctx, record) }()
+			synctest.Wait()
+		}
+		close(hold)
+		for range 2 {
+			if err := <-both; err != nil {
+				t.Error(err)
+			}
+		}
+		d.stands(t)
+		if n := d.values(t); n != 2 {
+			t.Errorf("the vault keeps %d values, want those of the account and the head", n)
+		}
+	})
+}
+
+// What one account prepared another approves: the events name both, the request is the
+// approver's, and nobody approves what they prepared.
+func TestSubmitApproved(t *testing.T) {
+	d := open(t, nil)
+	close(d.log.follow)
+	as := func(who string) context.Context {
+		return metadata.NewIncomingContext(t.Context(), metadata.Pairs(submit.IdentityKey, who))
+	}
+	account, err := d.Vault.Account("development", "officer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	preparer := &eventv1.Actor{Account: account, Role: "officer", Assurance: eventv1.Assurance_ASSURANCE_DEVELOPMENT}
+	request := &labellingv1.ApproveActRequest{RequestId: "approval"}
+	approve := func() ([]projection.Event, error) { return record(nil) }
+	if _, err := d.SubmitApproved(as("officer"), preparer, request, approve); reason(err) != "SAME_PERSON" {
+		t.Errorf("approved by who prepared it: %v", err)
+	}
+	commit, err := d.SubmitApproved(as("other"), preparer, request, approve)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var e labellingv1.Event
+	if err := proto.Unmarshal(commit.Records[0].Body, &e); err != nil {
+		t.Fatal(err)
+	}
+	other, err := d.Vault.Account("development", "other")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if m := e.GetMeta(); m.GetActor().GetAccount() != account || m.GetApprover().GetAccount() != other {
+		t.Errorf("actor %v, approver %v; want %s and %s", m.GetActor(), m.GetApprover(), account, other)
+	}
+	if again, err := d.SubmitApproved(as("other"), preparer, request, approve); err != nil || again.First != commit.First {
+		t.Errorf("repeated: position %d, %v; want %d", again.First, err, commit.First)
+	}
+	// The request id of the approver is not taken in the preparer's account.
+	if mine, err := d.Submit(as("officer"), request, nil, record); err != nil || mine.First == commit.First {
+		t.Errorf("the preparer's own request: position %d, %v", mine.First, err)
+	}
 }

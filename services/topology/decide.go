@@ -111,7 +111,7 @@ func RegisterCentre(s *State, id string, r *topologyv1.RegisterCentreRequest) ([
 
 // RenameCentre decides that a team has another name from a day on.
 func RenameCentre(s *State, r *topologyv1.RenameCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()))
+	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), centreOpen(s, r.GetCentreId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +130,7 @@ func RenameCentre(s *State, r *topologyv1.RenameCentreRequest) ([]*topologyv1.Ev
 // AttachCentre decides that a team works in a hospital from a day on, besides those it
 // already works in.
 func AttachCentre(s *State, r *topologyv1.AttachCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), s.establishment("establishment_id", r.GetEstablishmentId()))
+	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), s.establishment("establishment_id", r.GetEstablishmentId()), centreOpen(s, r.GetCentreId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +166,7 @@ func RegisterNetwork(s *State, id string, r *topologyv1.RegisterNetworkRequest) 
 
 // RenameNetwork decides that a network has another title and acronym from a day on.
 func RenameNetwork(s *State, r *topologyv1.RenameNetworkRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()))
+	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()), networkOpen(s, r.GetNetworkId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func RenameNetwork(s *State, r *topologyv1.RenameNetworkRequest) ([]*topologyv1.
 // AttachNetwork decides that a network belongs to a filière from a day on, and no
 // longer to another.
 func AttachNetwork(s *State, r *topologyv1.AttachNetworkRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()), s.filiere("filiere_id", r.GetFiliereId()))
+	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()), s.filiere("filiere_id", r.GetFiliereId()), networkOpen(s, r.GetNetworkId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -353,7 +353,7 @@ func checkPlace(p *topologyv1.Place) error {
 // finessFree refuses a FINESS number that an establishment has for the same kind
 // (FINESS_TAKEN). One whose kind is not said clashes only with another such.
 func (s *State) finessFree(number string, kind topologyv1.FinessKind) error {
-	for _, id := range s.ByFINESS(number) {
+	for _, id := range s.ByFINESS(number, bitemporal.Latest) {
 		for _, v := range s.Establishments.Versions(id, bitemporal.Latest) {
 			if v.Value.GetFiness() == number && v.Value.GetFinessKind() == kind {
 				return fault.New(fault.Refused, "FINESS_TAKEN", "finess", "Establishment %s (%s) has the FINESS number %s.", id, v.Value.GetName(), number)

@@ -32,7 +32,7 @@ func dump(t testing.TB, s *State) string {
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
 // under testdata, an event must fold for ever: a sample is added, never changed.
 func samples() []*topologyv1.Event {
-	const e1, e2, c1, n1, l1, p1 = "E000000001", "E000000002", "C000000001", "N000000001", "F000000001", "P000000001"
+	const e1, e2, c1, c2, n1, n2, l1, p1 = "E000000001", "E000000002", "C000000001", "C000000002", "N000000001", "N000000002", "F000000001", "P000000001"
 	place := &topologyv1.Place{
 		City: "Le Kremlin-Bicêtre", CommuneCode: "94043", DepartmentCode: "94", Territory: "Paris-Saclay",
 		Latitude: 48.81, Longitude: 2.3611, PointSource: "centroid of the commune",
@@ -62,6 +62,12 @@ func samples() []*topologyv1.Event {
 		}}},
 		{Fact: &topologyv1.Event_PlatformRenamed{PlatformRenamed: &topologyv1.PlatformRenamed{PlatformId: p1, ValidFrom: "2021", Name: "Plateforme Paris-Saclay"}}},
 		{Fact: &topologyv1.Event_PlatformAttached{PlatformAttached: &topologyv1.PlatformAttached{PlatformId: p1, ValidFrom: "2021", EstablishmentId: e2}}},
+		{Fact: &topologyv1.Event_CentreMoved{CentreMoved: &topologyv1.CentreMoved{CentreId: c1, ValidFrom: "2015-09-01", EstablishmentIds: []string{e2}, Place: place}}},
+		{Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{CentreId: c2, ValidFrom: "2019"}}},
+		{Fact: &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{PredecessorIds: []string{c1}, SuccessorIds: []string{c2}, ValidFrom: "2019-01"}}},
+		{Fact: &topologyv1.Event_NetworkRegistered{NetworkRegistered: &topologyv1.NetworkRegistered{NetworkId: n2, ValidFrom: "2023", Title: "Moelle et Chiari"}}},
+		{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{PredecessorIds: []string{n1}, SuccessorIds: []string{n2}, ValidFrom: "2027-01-01"}}},
+		{Fact: &topologyv1.Event_DayReached{DayReached: &topologyv1.DayReached{EntityId: n1, Date: "2027-01-01", Position: 20}}},
 	}
 	for i, e := range events {
 		e.Meta = &eventv1.Meta{
@@ -98,9 +104,18 @@ func TestEvolveRefuses(t *testing.T) {
 		"unknown field of place": func(e *topologyv1.Event) { e.GetCentreRegistered().GetPlace().ProtoReflect().SetUnknown(extra) },
 		"unknown population":     func(e *topologyv1.Event) { e.GetCentreRegistered().Population = 77 },
 		"a date no calendar has": func(e *topologyv1.Event) { e.GetCentreRegistered().ValidFrom = "2023-02-30" },
-		"no id":                  func(e *topologyv1.Event) { e.GetCentreRegistered().CentreId = "" },
-		"an id that is there":    func(e *topologyv1.Event) { e.Fact = samples()[0].GetFact() },
-		"an entity that is not":  func(e *topologyv1.Event) { e.Fact = samples()[4].GetFact() },
+		"a succession by itself": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{PredecessorIds: []string{"E"}, SuccessorIds: []string{"E"}}}
+		},
+		"a succession of nothing": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{}}
+		},
+		"the day of nothing": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_DayReached{DayReached: &topologyv1.DayReached{EntityId: "X"}}
+		},
+		"no id":                 func(e *topologyv1.Event) { e.GetCentreRegistered().CentreId = "" },
+		"an id that is there":   func(e *topologyv1.Event) { e.Fact = samples()[0].GetFact() },
+		"an entity that is not": func(e *topologyv1.Event) { e.Fact = samples()[4].GetFact() },
 		"a renaming from no day": func(e *topologyv1.Event) {
 			e.Fact = samples()[1].GetFact()
 			e.GetEstablishmentRenamed().ValidFrom = "x"
@@ -142,6 +157,7 @@ func step(rt *rapid.T, w *world) {
 		regC(draw("C1", "C2"), establishment), renC(draw("C1", "C2"), from, name), attC(draw("C1", "C2"), from, establishment),
 		regN(draw("N1", "N2"), "L1"), renN(draw("N1", "N2"), from, name, name), attN(draw("N1", "N2"), from, draw("L1", "L2")),
 		renL("L1", from, name, name), attL("L2", from, establishment), renP("P1", from, name), attP("P1", from, establishment),
+		movC("C1", from, establishment), sucC(from, []string{draw("C1", "C2")}, draw("C1", "C2", "C3")), sucN(from, []string{draw("N1", "N2")}, draw("N1", "N2")),
 	}
 	if events, err := rapid.SampledFrom(decisions).Draw(rt, "decision")(w.s); err == nil {
 		w.append(events, nil)

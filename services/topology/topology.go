@@ -14,9 +14,11 @@
 //   - A platform (PEMR, or PCOM overseas) helps the labelled centres of a territory,
 //     whatever their filière, from one hospital or several.
 //
-// Each is registered, renamed and attached, as a fact with a first day in the world
+// Each is registered, renamed and attached, a centre moves, and centres and networks
+// are closed as others take their place: each time a fact with a first day in the world
 // (valid time) and a position in the log (known time). A fact that comes late is
-// recorded late and read at its day; nothing is overwritten.
+// recorded late and read at its day; nothing is overwritten. A first day that lies
+// ahead is told once it has come ([Due]).
 //
 // The package is pure. [State.Evolve] folds facts into a state; a decision, one for
 // each command, reads a state and returns the facts to append. A new kind of fact is a
@@ -63,6 +65,8 @@ type State struct {
 	// it. It only grows: readers ask the table whether it is still so, which is why
 	// Rollback need not undo it.
 	finess map[string][]string
+
+	agenda fact.Agenda // days stated ahead
 }
 
 // Evolve folds the event at a position into the state. Positions must not go back. It
@@ -73,6 +77,7 @@ func (s *State) Evolve(position uint64, e *topologyv1.Event) error {
 	if err := s.evolve(position, e); err != nil {
 		return fmt.Errorf("topology: position %d: %w", position, err)
 	}
+	s.lookAhead(position, e)
 	return nil
 }
 
@@ -112,6 +117,14 @@ func (s *State) evolve(at uint64, e *topologyv1.Event) error {
 		return s.platformRenamed(at, f.PlatformRenamed, why)
 	case *topologyv1.Event_PlatformAttached:
 		return s.platformAttached(at, f.PlatformAttached, why)
+	case *topologyv1.Event_CentreMoved:
+		return s.centreMoved(at, f.CentreMoved, why)
+	case *topologyv1.Event_CentreSucceeded:
+		return s.centreSucceeded(at, f.CentreSucceeded, why)
+	case *topologyv1.Event_NetworkSucceeded:
+		return s.networkSucceeded(at, f.NetworkSucceeded, why)
+	case *topologyv1.Event_DayReached:
+		return s.dayReached(at, f.DayReached)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -295,6 +308,7 @@ func (s *State) Rollback(to uint64) {
 	s.Networks.Rollback(to)
 	s.Filieres.Rollback(to)
 	s.Platforms.Rollback(to)
+	s.agenda.Rollback(to)
 }
 
 // Settle says that facts up to position to will not be rolled back.
@@ -313,18 +327,19 @@ func (s *State) Knows(id string) bool {
 }
 
 // ByFINESS returns the ids of the establishments registered with a FINESS number in its
-// printed form: none, one, or several, as a number can stand for a site and for its
-// legal entity.
-func (s *State) ByFINESS(number string) []string {
+// printed form, as known at a position: none, one, or several, as a number can stand for
+// a site and for its legal entity.
+func (s *State) ByFINESS(number string, known uint64) []string {
 	return slices.DeleteFunc(slices.Clone(s.finess[number]), func(id string) bool {
-		return !slices.ContainsFunc(s.Establishments.Versions(id, bitemporal.Latest), func(v bitemporal.Version[*topologyv1.Establishment]) bool {
+		return !slices.ContainsFunc(s.Establishments.Versions(id, known), func(v bitemporal.Version[*topologyv1.Establishment]) bool {
 			return v.Value.GetFiness() == number
 		})
 	})
 }
 
 // Subject is the subject that an event stands under, registry.topology.<kind>.<id>;
-// empty for an event without a known fact.
+// empty for an event without a known fact. A succession stands under the first of those
+// that close.
 func Subject(e *topologyv1.Event) string {
 	kind, id := subject(e)
 	if id == "" {
@@ -365,8 +380,23 @@ func subject(e *topologyv1.Event) (kind, id string) {
 		return "platform", f.PlatformRenamed.GetPlatformId()
 	case *topologyv1.Event_PlatformAttached:
 		return "platform", f.PlatformAttached.GetPlatformId()
+	case *topologyv1.Event_CentreMoved:
+		return "centre", f.CentreMoved.GetCentreId()
+	case *topologyv1.Event_CentreSucceeded:
+		return "centre", first(f.CentreSucceeded.GetPredecessorIds())
+	case *topologyv1.Event_NetworkSucceeded:
+		return "network", first(f.NetworkSucceeded.GetPredecessorIds())
+	case *topologyv1.Event_DayReached:
+		return "day", f.DayReached.GetEntityId()
 	}
 	return "", ""
+}
+
+func first(ids []string) string {
+	if len(ids) == 0 {
+		return ""
+	}
+	return ids[0]
 }
 
 func known[E any](t *bitemporal.Table[E], id string) bool {

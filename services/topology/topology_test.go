@@ -151,6 +151,24 @@ func attP(id, from, to string) decision {
 	}
 }
 
+func movC(id, from string, hospitals ...string) decision {
+	return func(s *State) ([]*topologyv1.Event, error) {
+		return MoveCentre(s, &topologyv1.MoveCentreRequest{Basis: source, CentreId: id, ValidFrom: from, EstablishmentIds: hospitals})
+	}
+}
+
+func sucC(from string, predecessors []string, successors ...string) decision {
+	return func(s *State) ([]*topologyv1.Event, error) {
+		return SucceedCentres(s, &topologyv1.SucceedCentresRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
+	}
+}
+
+func sucN(from string, predecessors []string, successors ...string) decision {
+	return func(s *State) ([]*topologyv1.Event, error) {
+		return SucceedNetworks(s, &topologyv1.SucceedNetworksRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -208,6 +226,18 @@ func TestRefusals(t *testing.T) {
 		{"attach an unknown platform", attP("X", "", "E1"), "PLATFORM_UNKNOWN platform_id"},
 		{"attach a platform to an unknown hospital", attP("P1", "", "E9"), "ESTABLISHMENT_UNKNOWN establishment_id"},
 		{"attach a platform where it is", attP("P1", "", "E1"), "ALREADY_ATTACHED establishment_id"},
+		{"move an unknown centre", movC("X", "", "E2"), "CENTRE_UNKNOWN centre_id"},
+		{"move to an unknown hospital", movC("C1", "", "E2", "E9"), "ESTABLISHMENT_UNKNOWN establishment_ids[1]"},
+		{"move where it is", movC("C1", "2010", "E1"), "PLACE_UNCHANGED establishment_ids"},
+		{"move nowhere", movC("C1", "2010"), "PLACE_MISSING establishment_ids"},
+		{"succeed an unknown centre", sucC("", []string{"C1", "X"}, "C1"), "CENTRE_UNKNOWN predecessor_ids[1]"},
+		{"be succeeded by an unknown centre", sucC("", []string{"C1"}, "X"), "CENTRE_UNKNOWN successor_ids[0]"},
+		{"be succeeded by a network", sucC("", []string{"C1"}, "N1"), "CENTRE_UNKNOWN successor_ids[0]"},
+		{"be succeeded by itself", sucC("2020", []string{"C1"}, "C1"), "SUCCEEDS_ITSELF successor_ids[0]"},
+		{"a network succeeded by itself", sucN("2020", []string{"N1"}, "N1"), "SUCCEEDS_ITSELF successor_ids[0]"},
+		{"close twice at once", sucC("2020", []string{"C1", "C1"}, "C1"), "NAMED_TWICE predecessor_ids[1]"},
+		{"close on no day", sucN("2023-02-30", []string{"N1"}, "N1"), "DATE_INVALID valid_from"},
+		{"succeed an unknown network", sucN("", []string{"X"}, "N1"), "NETWORK_UNKNOWN predecessor_ids[0]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := newWorld(t)
@@ -341,12 +371,12 @@ func TestFINESSNumbersAreTakenOnce(t *testing.T) {
 	}
 	w.append(renE("Y", "2020", "Renamed")(w.s))
 	taken(w, "Y", with("V", site, number))
-	if got := w.s.ByFINESS(number); len(got) != 3 {
+	if got := w.s.ByFINESS(number, bitemporal.Latest); len(got) != 3 {
 		t.Errorf("establishments are %v", got)
 	}
 	w.s.Rollback(before)
 	w.at = before
-	if got := w.s.ByFINESS(number); !slices.Equal(got, []string{"X"}) {
+	if got := w.s.ByFINESS(number, bitemporal.Latest); !slices.Equal(got, []string{"X"}) {
 		t.Errorf("after a rollback, establishments are %v", got)
 	}
 	taken(w, "X", with("Y", entity, number))

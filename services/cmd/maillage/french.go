@@ -41,6 +41,11 @@ var statusWords = []word[labellingv1.Status]{
 	{labellingv1.Status_STATUS_SUPERSEDED, "remplacé", []string{"superseded"}},
 	{labellingv1.Status_STATUS_UNDETERMINED, "indéterminé", []string{"undetermined"}},
 	{labellingv1.Status_STATUS_LAPSED, "perdu par absence", []string{"lapsed", "caduc", "perdu"}},
+	{labellingv1.Status_STATUS_EXTENDED, "prorogé", []string{"extended"}},
+	{labellingv1.Status_STATUS_SUSPENDED, "suspendu", []string{"suspended"}},
+	{labellingv1.Status_STATUS_WITHDRAWN, "retiré", []string{"withdrawn"}},
+	{labellingv1.Status_STATUS_ANNULLED, "annulé", []string{"annulled"}},
+	{labellingv1.Status_STATUS_VOIDED, "enregistré à tort", []string{"voided", "nul"}},
 }
 
 var evidenceWords = []word[eventv1.Evidence]{
@@ -60,6 +65,7 @@ var actKindWords = []word[labellingv1.ActKind]{
 	{labellingv1.ActKind_ACT_KIND_CALL, "appel à projets", []string{"call"}},
 	{labellingv1.ActKind_ACT_KIND_LETTER, "lettre", []string{"letter"}},
 	{labellingv1.ActKind_ACT_KIND_RULING, "décision de justice", []string{"ruling"}},
+	{labellingv1.ActKind_ACT_KIND_DECISION, "décision", []string{"decision"}},
 }
 
 var finessWords = []word[topologyv1.FinessKind]{
@@ -79,8 +85,9 @@ var platformWords = []word[topologyv1.PlatformKind]{
 }
 
 var coverageWords = []word[labellingv1.Coverage]{
-	{labellingv1.Coverage_COVERAGE_COMPLETE, "liste complète", nil},
-	{labellingv1.Coverage_COVERAGE_PARTIAL, "liste partielle", nil},
+	{labellingv1.Coverage_COVERAGE_COMPLETE, "liste complète", []string{"complete", "complète"}},
+	{labellingv1.Coverage_COVERAGE_PARTIAL, "liste partielle", []string{"partial", "partielle"}},
+	{labellingv1.Coverage_COVERAGE_EXCLUDED, "exclue", []string{"excluded"}},
 }
 
 var unitWords = []word[labellingv1.ThresholdUnit]{

@@ -28,6 +28,14 @@ var factNames = map[protoreflect.Name]string{
 	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "act_recorded": "Acte enregistré",
 	"label_granted": "Label accordé", "label_renewed": "Label renouvelé", "label_confirmed": "Label confirmé",
 	"label_repealed": "Label abrogé", "label_corrected": "Label corrigé", "assertion_recorded": "Autre dire d'une source",
+	"label_extended": "Label prorogé", "label_suspended": "Label suspendu", "label_reinstated": "Label rétabli", "label_withdrawn": "Label retiré",
+	"label_annulled": "Label annulé", "label_lapsed": "Label non repris", "label_amended": "Label rectifié", "label_voided": "Label enregistré à tort",
+	"label_opened": "Activité ouverte", "label_maintained": "Activité maintenue", "label_closed": "Activité fermée",
+	"office_taken": "Poste pris", "office_left": "Poste quitté", "office_reviewed": "Avis rendu", "office_approved": "Poste approuvé",
+	"office_refused": "Poste refusé", "campaign_opened": "Campagne ouverte", "outcome_recorded": "Issue d'une candidature",
+	"term_reached": "Terme atteint", "day_reached": "Jour venu", "draft_prepared": "Acte préparé", "draft_rejected": "Acte rejeté",
+	"draft_approved": "Acte approuvé", "centre_moved": "Centre déplacé", "centre_succeeded": "Succession de centres",
+	"network_succeeded": "Succession de réseaux",
 }
 
 var historyColumns = []column[*registryv1.Fact]{

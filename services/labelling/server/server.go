@@ -8,6 +8,8 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fact"
 	"maillage/services/identifier"
 	"maillage/services/labelling"
 	"maillage/services/projection"
@@ -17,7 +19,7 @@ import (
 
 // Server implements labellingv1.LabellingServiceServer.
 type Server struct {
-	labellingv1.UnsafeLabellingServiceServer
+	labellingv1.UnimplementedLabellingServiceServer
 	desk  *submit.Desk
 	state *labelling.State
 	topo  *topology.State
@@ -41,28 +43,48 @@ type decision func(heads []*eventv1.PersonalValue) ([]*labellingv1.Event, error)
 
 // do has a command decided and appended, and returns its events and its position.
 func (s *Server) do(ctx context.Context, req command, names []string, decide decision) ([]*labellingv1.Event, uint64, error) {
-	commit, err := s.desk.Submit(ctx, req, names, func(heads []*eventv1.PersonalValue) ([]projection.Event, error) {
-		facts, err := decide(heads)
-		if err != nil {
-			return nil, err
-		}
-		events := make([]projection.Event, len(facts))
-		for i, f := range facts {
-			events[i] = projection.Event{Subject: labelling.Subject(f), Message: f, Meta: f.GetMeta()}
-		}
-		return events, nil
+	commit, err := s.desk.Submit(ctx, req, s.desk.Names(names...), func(heads []*eventv1.PersonalValue) ([]projection.Event, error) {
+		return events(decide(heads))
 	})
 	if err != nil {
 		return nil, 0, err
 	}
+	facts, err := factsOf(commit)
+	return facts, commit.Last, err
+}
+
+// events are facts of either context as the writer takes them.
+func events[E fact.Event](facts []E, err error) ([]projection.Event, error) {
+	if err != nil {
+		return nil, err
+	}
+	out := make([]projection.Event, len(facts))
+	for i, f := range facts {
+		out[i] = projection.Event{Subject: subject(f), Message: f, Meta: f.GetMeta()}
+	}
+	return out, nil
+}
+
+func subject(f fact.Event) string {
+	switch e := f.(type) {
+	case *topologyv1.Event:
+		return topology.Subject(e)
+	case *labellingv1.Event:
+		return labelling.Subject(e)
+	}
+	return ""
+}
+
+// factsOf decodes a commit of this context alone.
+func factsOf(commit projection.Commit) ([]*labellingv1.Event, error) {
 	facts := make([]*labellingv1.Event, len(commit.Records))
 	for i, rec := range commit.Records {
 		facts[i] = &labellingv1.Event{}
 		if err := proto.Unmarshal(rec.Body, facts[i]); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	return facts, commit.Last, nil
+	return facts, nil
 }
 
 func mintLabel() labelling.IDs {
@@ -90,6 +112,8 @@ func (s *Server) RecordAct(ctx context.Context, req *labellingv1.RecordActReques
 			names[i] = d.Granted.GetHeadName()
 		case *labellingv1.ActLine_Renewed:
 			names[i] = d.Renewed.GetGrant().GetHeadName()
+		case *labellingv1.ActLine_Amended:
+			names[i] = l.GetHeadName()
 		}
 	}
 	facts, position, err := s.do(ctx, req, names, func(heads []*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
@@ -116,6 +140,20 @@ func labelOf(e *labellingv1.Event) string {
 		return f.LabelConfirmed.GetLabelId()
 	case *labellingv1.Event_LabelRepealed:
 		return f.LabelRepealed.GetLabelId()
+	case *labellingv1.Event_LabelExtended:
+		return f.LabelExtended.GetLabelId()
+	case *labellingv1.Event_LabelSuspended:
+		return f.LabelSuspended.GetLabelId()
+	case *labellingv1.Event_LabelReinstated:
+		return f.LabelReinstated.GetLabelId()
+	case *labellingv1.Event_LabelWithdrawn:
+		return f.LabelWithdrawn.GetLabelId()
+	case *labellingv1.Event_LabelAnnulled:
+		return f.LabelAnnulled.GetLabelId()
+	case *labellingv1.Event_LabelLapsed:
+		return f.LabelLapsed.GetLabelId()
+	case *labellingv1.Event_LabelAmended:
+		return f.LabelAmended.GetLabelId()
 	}
 	return ""
 }
@@ -176,6 +214,105 @@ func (s *Server) CorrectLabel(ctx context.Context, req *labellingv1.CorrectLabel
 		return nil, err
 	}
 	return &labellingv1.CorrectLabelResponse{Position: position}, nil
+}
+
+// ExtendLabel moves the end of a label later (prorogation).
+func (s *Server) ExtendLabel(ctx context.Context, req *labellingv1.ExtendLabelRequest) (*labellingv1.ExtendLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.ExtendLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.ExtendLabelResponse{Position: position}, nil
+}
+
+// SuspendLabel suspends a label.
+func (s *Server) SuspendLabel(ctx context.Context, req *labellingv1.SuspendLabelRequest) (*labellingv1.SuspendLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.SuspendLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.SuspendLabelResponse{Position: position}, nil
+}
+
+// ReinstateLabel ends the suspension of a label.
+func (s *Server) ReinstateLabel(ctx context.Context, req *labellingv1.ReinstateLabelRequest) (*labellingv1.ReinstateLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.ReinstateLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.ReinstateLabelResponse{Position: position}, nil
+}
+
+// WithdrawLabel withdraws a label from its start (retrait).
+func (s *Server) WithdrawLabel(ctx context.Context, req *labellingv1.WithdrawLabelRequest) (*labellingv1.WithdrawLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.WithdrawLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.WithdrawLabelResponse{Position: position}, nil
+}
+
+// AnnulLabel records that a court annulled a label.
+func (s *Server) AnnulLabel(ctx context.Context, req *labellingv1.AnnulLabelRequest) (*labellingv1.AnnulLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.AnnulLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.AnnulLabelResponse{Position: position}, nil
+}
+
+// VoidLabel records that a label should never have been recorded.
+func (s *Server) VoidLabel(ctx context.Context, req *labellingv1.VoidLabelRequest) (*labellingv1.VoidLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.VoidLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.VoidLabelResponse{Position: position}, nil
+}
+
+// OpenLabel records from when the holder of a label works under it.
+func (s *Server) OpenLabel(ctx context.Context, req *labellingv1.OpenLabelRequest) (*labellingv1.OpenLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.OpenLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.OpenLabelResponse{Position: position}, nil
+}
+
+// MaintainLabel records that the holder of a label goes on working, whatever its term.
+func (s *Server) MaintainLabel(ctx context.Context, req *labellingv1.MaintainLabelRequest) (*labellingv1.MaintainLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.MaintainLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.MaintainLabelResponse{Position: position}, nil
+}
+
+// CloseLabel records that the holder of a label ceased to work under it.
+func (s *Server) CloseLabel(ctx context.Context, req *labellingv1.CloseLabelRequest) (*labellingv1.CloseLabelResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.CloseLabel(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.CloseLabelResponse{Position: position}, nil
 }
 
 // RecordAssertion keeps what a source says beside the record.

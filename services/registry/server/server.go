@@ -16,7 +16,7 @@ import (
 
 // Server is the RegistryService over the queries in memory.
 type Server struct {
-	registryv1.UnsafeRegistryServiceServer // a missing RPC does not compile
+	registryv1.UnimplementedRegistryServiceServer
 
 	queries *memory.Queries
 }

@@ -196,3 +196,30 @@ func (s *Server) AttachPlatform(ctx context.Context, req *topologyv1.AttachPlatf
 	}
 	return &topologyv1.AttachPlatformResponse{Position: position, PlatformId: e.GetPlatformAttached().GetPlatformId()}, nil
 }
+
+// MoveCentre records that a team works elsewhere from a day on.
+func (s *Server) MoveCentre(ctx context.Context, req *topologyv1.MoveCentreRequest) (*topologyv1.MoveCentreResponse, error) {
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.MoveCentre(s.state, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.MoveCentreResponse{Position: position}, nil
+}
+
+// SucceedCentres records that teams are closed and others take their place.
+func (s *Server) SucceedCentres(ctx context.Context, req *topologyv1.SucceedCentresRequest) (*topologyv1.SucceedCentresResponse, error) {
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedCentres(s.state, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.SucceedCentresResponse{Position: position}, nil
+}
+
+// SucceedNetworks records that networks are closed and others take their place.
+func (s *Server) SucceedNetworks(ctx context.Context, req *topologyv1.SucceedNetworksRequest) (*topologyv1.SucceedNetworksResponse, error) {
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedNetworks(s.state, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.SucceedNetworksResponse{Position: position}, nil
+}

@@ -158,7 +158,8 @@ type Meta struct {
 	Actor *Actor `protobuf:"bytes,3,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Who approved it, where two people signed off.
 	Approver *Actor `protobuf:"bytes,4,opt,name=approver,proto3" json:"approver,omitempty"`
-	// The caller's idempotency key, unique for ever within the actor's account.
+	// The caller's idempotency key, unique for ever within the account of whoever made
+	// the request: the approver's, where two people signed off.
 	RequestId string `protobuf:"bytes,5,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
 	// Keyed digest of the request (HMAC-SHA-256 under the vault's key, 32 bytes):
 	// the same request_id with another digest is refused.

@@ -39,6 +39,29 @@ type Event struct {
 	//	*Event_LabelRepealed
 	//	*Event_LabelCorrected
 	//	*Event_AssertionRecorded
+	//	*Event_LabelExtended
+	//	*Event_LabelSuspended
+	//	*Event_LabelReinstated
+	//	*Event_LabelWithdrawn
+	//	*Event_LabelAnnulled
+	//	*Event_LabelLapsed
+	//	*Event_LabelAmended
+	//	*Event_LabelVoided
+	//	*Event_LabelOpened
+	//	*Event_LabelMaintained
+	//	*Event_LabelClosed
+	//	*Event_OfficeTaken
+	//	*Event_OfficeLeft
+	//	*Event_OfficeReviewed
+	//	*Event_OfficeApproved
+	//	*Event_OfficeRefused
+	//	*Event_CampaignOpened
+	//	*Event_OutcomeRecorded
+	//	*Event_TermReached
+	//	*Event_DayReached
+	//	*Event_DraftPrepared
+	//	*Event_DraftRejected
+	//	*Event_DraftApproved
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -160,6 +183,213 @@ func (x *Event) GetAssertionRecorded() *AssertionRecorded {
 	return nil
 }
 
+func (x *Event) GetLabelExtended() *LabelExtended {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelExtended); ok {
+			return x.LabelExtended
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelSuspended() *LabelSuspended {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelSuspended); ok {
+			return x.LabelSuspended
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelReinstated() *LabelReinstated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelReinstated); ok {
+			return x.LabelReinstated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelWithdrawn() *LabelWithdrawn {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelWithdrawn); ok {
+			return x.LabelWithdrawn
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelAnnulled() *LabelAnnulled {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelAnnulled); ok {
+			return x.LabelAnnulled
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelLapsed() *LabelLapsed {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelLapsed); ok {
+			return x.LabelLapsed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelAmended() *LabelAmended {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelAmended); ok {
+			return x.LabelAmended
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelVoided() *LabelVoided {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelVoided); ok {
+			return x.LabelVoided
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelOpened() *LabelOpened {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelOpened); ok {
+			return x.LabelOpened
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelMaintained() *LabelMaintained {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelMaintained); ok {
+			return x.LabelMaintained
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLabelClosed() *LabelClosed {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LabelClosed); ok {
+			return x.LabelClosed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfficeTaken() *OfficeTaken {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OfficeTaken); ok {
+			return x.OfficeTaken
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfficeLeft() *OfficeLeft {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OfficeLeft); ok {
+			return x.OfficeLeft
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfficeReviewed() *OfficeReviewed {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OfficeReviewed); ok {
+			return x.OfficeReviewed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfficeApproved() *OfficeApproved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OfficeApproved); ok {
+			return x.OfficeApproved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOfficeRefused() *OfficeRefused {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OfficeRefused); ok {
+			return x.OfficeRefused
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCampaignOpened() *CampaignOpened {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_CampaignOpened); ok {
+			return x.CampaignOpened
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetOutcomeRecorded() *OutcomeRecorded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_OutcomeRecorded); ok {
+			return x.OutcomeRecorded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetTermReached() *TermReached {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_TermReached); ok {
+			return x.TermReached
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDayReached() *DayReached {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_DayReached); ok {
+			return x.DayReached
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDraftPrepared() *DraftPrepared {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_DraftPrepared); ok {
+			return x.DraftPrepared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDraftRejected() *DraftRejected {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_DraftRejected); ok {
+			return x.DraftRejected
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDraftApproved() *DraftApproved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_DraftApproved); ok {
+			return x.DraftApproved
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -204,6 +434,121 @@ type Event_AssertionRecorded struct {
 	AssertionRecorded *AssertionRecorded `protobuf:"bytes,17,opt,name=assertion_recorded,json=assertionRecorded,proto3,oneof"`
 }
 
+type Event_LabelExtended struct {
+	// The end of a label moves later.
+	LabelExtended *LabelExtended `protobuf:"bytes,18,opt,name=label_extended,json=labelExtended,proto3,oneof"`
+}
+
+type Event_LabelSuspended struct {
+	// A label is suspended from a day on.
+	LabelSuspended *LabelSuspended `protobuf:"bytes,19,opt,name=label_suspended,json=labelSuspended,proto3,oneof"`
+}
+
+type Event_LabelReinstated struct {
+	// A suspension is over.
+	LabelReinstated *LabelReinstated `protobuf:"bytes,20,opt,name=label_reinstated,json=labelReinstated,proto3,oneof"`
+}
+
+type Event_LabelWithdrawn struct {
+	// A label is withdrawn from its start.
+	LabelWithdrawn *LabelWithdrawn `protobuf:"bytes,21,opt,name=label_withdrawn,json=labelWithdrawn,proto3,oneof"`
+}
+
+type Event_LabelAnnulled struct {
+	// A court annuls a label.
+	LabelAnnulled *LabelAnnulled `protobuf:"bytes,22,opt,name=label_annulled,json=labelAnnulled,proto3,oneof"`
+}
+
+type Event_LabelLapsed struct {
+	// A complete list left a label out.
+	LabelLapsed *LabelLapsed `protobuf:"bytes,23,opt,name=label_lapsed,json=labelLapsed,proto3,oneof"`
+}
+
+type Event_LabelAmended struct {
+	// An erratum or a ruling changes what an act says of a label.
+	LabelAmended *LabelAmended `protobuf:"bytes,24,opt,name=label_amended,json=labelAmended,proto3,oneof"`
+}
+
+type Event_LabelVoided struct {
+	// A label should never have been recorded.
+	LabelVoided *LabelVoided `protobuf:"bytes,25,opt,name=label_voided,json=labelVoided,proto3,oneof"`
+}
+
+type Event_LabelOpened struct {
+	// The holder of a label began to work under it.
+	LabelOpened *LabelOpened `protobuf:"bytes,26,opt,name=label_opened,json=labelOpened,proto3,oneof"`
+}
+
+type Event_LabelMaintained struct {
+	// The holder of a label goes on working, whatever its term.
+	LabelMaintained *LabelMaintained `protobuf:"bytes,27,opt,name=label_maintained,json=labelMaintained,proto3,oneof"`
+}
+
+type Event_LabelClosed struct {
+	// The holder of a label ceased to work under it.
+	LabelClosed *LabelClosed `protobuf:"bytes,28,opt,name=label_closed,json=labelClosed,proto3,oneof"`
+}
+
+type Event_OfficeTaken struct {
+	// A person takes an office.
+	OfficeTaken *OfficeTaken `protobuf:"bytes,29,opt,name=office_taken,json=officeTaken,proto3,oneof"`
+}
+
+type Event_OfficeLeft struct {
+	// A person leaves an office.
+	OfficeLeft *OfficeLeft `protobuf:"bytes,30,opt,name=office_left,json=officeLeft,proto3,oneof"`
+}
+
+type Event_OfficeReviewed struct {
+	// A body gives its opinion on who holds an office.
+	OfficeReviewed *OfficeReviewed `protobuf:"bytes,31,opt,name=office_reviewed,json=officeReviewed,proto3,oneof"`
+}
+
+type Event_OfficeApproved struct {
+	// The ministry approves who holds an office.
+	OfficeApproved *OfficeApproved `protobuf:"bytes,32,opt,name=office_approved,json=officeApproved,proto3,oneof"`
+}
+
+type Event_OfficeRefused struct {
+	// The ministry refuses who holds an office.
+	OfficeRefused *OfficeRefused `protobuf:"bytes,33,opt,name=office_refused,json=officeRefused,proto3,oneof"`
+}
+
+type Event_CampaignOpened struct {
+	// A campaign of labelling is open.
+	CampaignOpened *CampaignOpened `protobuf:"bytes,34,opt,name=campaign_opened,json=campaignOpened,proto3,oneof"`
+}
+
+type Event_OutcomeRecorded struct {
+	// A candidate of a campaign has an outcome.
+	OutcomeRecorded *OutcomeRecorded `protobuf:"bytes,35,opt,name=outcome_recorded,json=outcomeRecorded,proto3,oneof"`
+}
+
+type Event_TermReached struct {
+	// The term of a label has passed.
+	TermReached *TermReached `protobuf:"bytes,36,opt,name=term_reached,json=termReached,proto3,oneof"`
+}
+
+type Event_DayReached struct {
+	// The day of a fact that was recorded ahead has come.
+	DayReached *DayReached `protobuf:"bytes,37,opt,name=day_reached,json=dayReached,proto3,oneof"`
+}
+
+type Event_DraftPrepared struct {
+	// An act is prepared, for another person to approve.
+	DraftPrepared *DraftPrepared `protobuf:"bytes,38,opt,name=draft_prepared,json=draftPrepared,proto3,oneof"`
+}
+
+type Event_DraftRejected struct {
+	// A prepared act is rejected.
+	DraftRejected *DraftRejected `protobuf:"bytes,39,opt,name=draft_rejected,json=draftRejected,proto3,oneof"`
+}
+
+type Event_DraftApproved struct {
+	// A prepared act is approved and applied.
+	DraftApproved *DraftApproved `protobuf:"bytes,40,opt,name=draft_approved,json=draftApproved,proto3,oneof"`
+}
+
 func (*Event_CycleRegistered) isEvent_Fact() {}
 
 func (*Event_ActRecorded) isEvent_Fact() {}
@@ -219,6 +564,52 @@ func (*Event_LabelRepealed) isEvent_Fact() {}
 func (*Event_LabelCorrected) isEvent_Fact() {}
 
 func (*Event_AssertionRecorded) isEvent_Fact() {}
+
+func (*Event_LabelExtended) isEvent_Fact() {}
+
+func (*Event_LabelSuspended) isEvent_Fact() {}
+
+func (*Event_LabelReinstated) isEvent_Fact() {}
+
+func (*Event_LabelWithdrawn) isEvent_Fact() {}
+
+func (*Event_LabelAnnulled) isEvent_Fact() {}
+
+func (*Event_LabelLapsed) isEvent_Fact() {}
+
+func (*Event_LabelAmended) isEvent_Fact() {}
+
+func (*Event_LabelVoided) isEvent_Fact() {}
+
+func (*Event_LabelOpened) isEvent_Fact() {}
+
+func (*Event_LabelMaintained) isEvent_Fact() {}
+
+func (*Event_LabelClosed) isEvent_Fact() {}
+
+func (*Event_OfficeTaken) isEvent_Fact() {}
+
+func (*Event_OfficeLeft) isEvent_Fact() {}
+
+func (*Event_OfficeReviewed) isEvent_Fact() {}
+
+func (*Event_OfficeApproved) isEvent_Fact() {}
+
+func (*Event_OfficeRefused) isEvent_Fact() {}
+
+func (*Event_CampaignOpened) isEvent_Fact() {}
+
+func (*Event_OutcomeRecorded) isEvent_Fact() {}
+
+func (*Event_TermReached) isEvent_Fact() {}
+
+func (*Event_DayReached) isEvent_Fact() {}
+
+func (*Event_DraftPrepared) isEvent_Fact() {}
+
+func (*Event_DraftRejected) isEvent_Fact() {}
+
+func (*Event_DraftApproved) isEvent_Fact() {}
 
 // CycleRegistered: a cycle is known.
 type CycleRegistered struct {
@@ -333,9 +724,15 @@ type ActRecorded struct {
 	// Number of lines recorded with it.
 	LineCount uint32 `protobuf:"varint,13,opt,name=line_count,json=lineCount,proto3" json:"line_count,omitempty"`
 	// SHA-256 of the file that was read.
-	FileSha256    []byte `protobuf:"bytes,14,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FileSha256 []byte `protobuf:"bytes,14,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
+	// The act that this one amends: an erratum (rectificatif), an amending act or a
+	// ruling; empty for an act of its own.
+	AmendsActId string `protobuf:"bytes,15,opt,name=amends_act_id,json=amendsActId,proto3" json:"amends_act_id,omitempty"`
+	// The labels that its complete cells do not restate are stated, as LabelLapsed
+	// of the same commit: absence from its list means nothing more.
+	AbsencesStated bool `protobuf:"varint,16,opt,name=absences_stated,json=absencesStated,proto3" json:"absences_stated,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ActRecorded) Reset() {
@@ -464,6 +861,20 @@ func (x *ActRecorded) GetFileSha256() []byte {
 		return x.FileSha256
 	}
 	return nil
+}
+
+func (x *ActRecorded) GetAmendsActId() string {
+	if x != nil {
+		return x.AmendsActId
+	}
+	return ""
+}
+
+func (x *ActRecorded) GetAbsencesStated() bool {
+	if x != nil {
+		return x.AbsencesStated
+	}
+	return false
 }
 
 // LabelGranted: a label begins. The first label of a centre in a network opens
@@ -936,11 +1347,1449 @@ func (x *AssertionRecorded) GetValue() string {
 	return ""
 }
 
+// LabelExtended: the end of a label moves later (prorogation). An extension that is
+// signed after the end bridges the gap from that end on, since it says so.
+type LabelExtended struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it is no longer held, by the extension.
+	End           string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelExtended) Reset() {
+	*x = LabelExtended{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelExtended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelExtended) ProtoMessage() {}
+
+func (x *LabelExtended) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelExtended.ProtoReflect.Descriptor instead.
+func (*LabelExtended) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *LabelExtended) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelExtended) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// LabelSuspended: a label is suspended.
+type LabelSuspended struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day of the suspension.
+	SuspendedFrom string `protobuf:"bytes,2,opt,name=suspended_from,json=suspendedFrom,proto3" json:"suspended_from,omitempty"`
+	// First day after it; empty until it is reinstated.
+	SuspendedUntil string `protobuf:"bytes,3,opt,name=suspended_until,json=suspendedUntil,proto3" json:"suspended_until,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LabelSuspended) Reset() {
+	*x = LabelSuspended{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelSuspended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelSuspended) ProtoMessage() {}
+
+func (x *LabelSuspended) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelSuspended.ProtoReflect.Descriptor instead.
+func (*LabelSuspended) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *LabelSuspended) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelSuspended) GetSuspendedFrom() string {
+	if x != nil {
+		return x.SuspendedFrom
+	}
+	return ""
+}
+
+func (x *LabelSuspended) GetSuspendedUntil() string {
+	if x != nil {
+		return x.SuspendedUntil
+	}
+	return ""
+}
+
+// LabelReinstated: the last suspension of a label is over.
+type LabelReinstated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it is in force again.
+	ReinstatedFrom string `protobuf:"bytes,2,opt,name=reinstated_from,json=reinstatedFrom,proto3" json:"reinstated_from,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LabelReinstated) Reset() {
+	*x = LabelReinstated{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelReinstated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelReinstated) ProtoMessage() {}
+
+func (x *LabelReinstated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelReinstated.ProtoReflect.Descriptor instead.
+func (*LabelReinstated) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *LabelReinstated) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelReinstated) GetReinstatedFrom() string {
+	if x != nil {
+		return x.ReinstatedFrom
+	}
+	return ""
+}
+
+// LabelWithdrawn: a label is withdrawn (retrait): it never was held, in law.
+type LabelWithdrawn struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId       string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelWithdrawn) Reset() {
+	*x = LabelWithdrawn{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelWithdrawn) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelWithdrawn) ProtoMessage() {}
+
+func (x *LabelWithdrawn) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelWithdrawn.ProtoReflect.Descriptor instead.
+func (*LabelWithdrawn) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *LabelWithdrawn) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+// LabelAnnulled: a court annuls a label, in principle from its start.
+type LabelAnnulled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day of the annulment, where the ruling defers it; empty from its start.
+	AnnulledFrom  string `protobuf:"bytes,2,opt,name=annulled_from,json=annulledFrom,proto3" json:"annulled_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelAnnulled) Reset() {
+	*x = LabelAnnulled{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelAnnulled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelAnnulled) ProtoMessage() {}
+
+func (x *LabelAnnulled) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelAnnulled.ProtoReflect.Descriptor instead.
+func (*LabelAnnulled) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{13}
+}
+
+func (x *LabelAnnulled) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelAnnulled) GetAnnulledFrom() string {
+	if x != nil {
+		return x.AnnulledFrom
+	}
+	return ""
+}
+
+// LabelLapsed: a complete list left a label out. Inside its term it is lost on that
+// day; past it, it had expired at its term.
+type LabelLapsed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// Day from which the list has effect.
+	LapsedFrom    string `protobuf:"bytes,2,opt,name=lapsed_from,json=lapsedFrom,proto3" json:"lapsed_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelLapsed) Reset() {
+	*x = LabelLapsed{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelLapsed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelLapsed) ProtoMessage() {}
+
+func (x *LabelLapsed) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelLapsed.ProtoReflect.Descriptor instead.
+func (*LabelLapsed) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *LabelLapsed) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelLapsed) GetLapsedFrom() string {
+	if x != nil {
+		return x.LapsedFrom
+	}
+	return ""
+}
+
+// LabelAmended: an erratum (rectificatif) or a ruling changes what an act says of a
+// label, in law and from its start. Fields left out stay as they are.
+type LabelAmended struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// The role; absent to leave it.
+	Role *Role `protobuf:"varint,2,opt,name=role,proto3,enum=maillage.labelling.v1.Role,oneof" json:"role,omitempty"`
+	// The role as printed; absent to leave it.
+	RoleAsPrinted *string `protobuf:"bytes,3,opt,name=role_as_printed,json=roleAsPrinted,proto3,oneof" json:"role_as_printed,omitempty"`
+	// The window; absent to leave it.
+	Period *v1.Period `protobuf:"bytes,4,opt,name=period,proto3" json:"period,omitempty"`
+	// The head; absent to leave it.
+	Head          *v1.PersonalValue `protobuf:"bytes,5,opt,name=head,proto3" json:"head,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelAmended) Reset() {
+	*x = LabelAmended{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelAmended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelAmended) ProtoMessage() {}
+
+func (x *LabelAmended) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelAmended.ProtoReflect.Descriptor instead.
+func (*LabelAmended) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *LabelAmended) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelAmended) GetRole() Role {
+	if x != nil && x.Role != nil {
+		return *x.Role
+	}
+	return Role_ROLE_UNSPECIFIED
+}
+
+func (x *LabelAmended) GetRoleAsPrinted() string {
+	if x != nil && x.RoleAsPrinted != nil {
+		return *x.RoleAsPrinted
+	}
+	return ""
+}
+
+func (x *LabelAmended) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *LabelAmended) GetHead() *v1.PersonalValue {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+// LabelVoided: a label should never have been recorded: a keying fault. It has no
+// legal effect; Meta.corrects names the event that granted it.
+type LabelVoided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId       string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelVoided) Reset() {
+	*x = LabelVoided{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelVoided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelVoided) ProtoMessage() {}
+
+func (x *LabelVoided) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelVoided.ProtoReflect.Descriptor instead.
+func (*LabelVoided) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *LabelVoided) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+// LabelOpened: the holder of a label began to work under it, such as a platform
+// that opens a year after it was labelled.
+type LabelOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day.
+	OpenedFrom    string `protobuf:"bytes,2,opt,name=opened_from,json=openedFrom,proto3" json:"opened_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelOpened) Reset() {
+	*x = LabelOpened{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelOpened) ProtoMessage() {}
+
+func (x *LabelOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelOpened.ProtoReflect.Descriptor instead.
+func (*LabelOpened) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *LabelOpened) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelOpened) GetOpenedFrom() string {
+	if x != nil {
+		return x.OpenedFrom
+	}
+	return ""
+}
+
+// LabelMaintained: the holder of a label goes on working, whatever its legal term.
+type LabelMaintained struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day from which that is stated.
+	MaintainedFrom string `protobuf:"bytes,2,opt,name=maintained_from,json=maintainedFrom,proto3" json:"maintained_from,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LabelMaintained) Reset() {
+	*x = LabelMaintained{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelMaintained) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelMaintained) ProtoMessage() {}
+
+func (x *LabelMaintained) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelMaintained.ProtoReflect.Descriptor instead.
+func (*LabelMaintained) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *LabelMaintained) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelMaintained) GetMaintainedFrom() string {
+	if x != nil {
+		return x.MaintainedFrom
+	}
+	return ""
+}
+
+// LabelClosed: the holder of a label ceased to work under it.
+type LabelClosed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it no longer works.
+	ClosedFrom    string `protobuf:"bytes,2,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LabelClosed) Reset() {
+	*x = LabelClosed{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LabelClosed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LabelClosed) ProtoMessage() {}
+
+func (x *LabelClosed) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LabelClosed.ProtoReflect.Descriptor instead.
+func (*LabelClosed) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *LabelClosed) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *LabelClosed) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+// OfficeTaken: a person takes an office, from the day it is so in fact. The opinion
+// and the approval are later facts, sometimes years back.
+type OfficeTaken struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office: one person's time in one post.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Whose office it is: a site, a network, a filière or a platform.
+	HolderId string `protobuf:"bytes,2,opt,name=holder_id,json=holderId,proto3" json:"holder_id,omitempty"`
+	// The post.
+	Kind OfficeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=maillage.labelling.v1.OfficeKind" json:"kind,omitempty"`
+	// Held in the meantime only.
+	Interim bool `protobuf:"varint,4,opt,name=interim,proto3" json:"interim,omitempty"`
+	// Opaque id of the person, where an RPPS number tells who it is; a name alone
+	// makes no known person.
+	PersonId string `protobuf:"bytes,5,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// The name as printed, in the vault; absent where unknown.
+	Name *v1.PersonalValue `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// First day in fact.
+	Start string `protobuf:"bytes,7,opt,name=start,proto3" json:"start,omitempty"`
+	// The office it follows, which ends on that day; empty where none is known.
+	PredecessorId string `protobuf:"bytes,8,opt,name=predecessor_id,json=predecessorId,proto3" json:"predecessor_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeTaken) Reset() {
+	*x = OfficeTaken{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeTaken) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeTaken) ProtoMessage() {}
+
+func (x *OfficeTaken) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeTaken.ProtoReflect.Descriptor instead.
+func (*OfficeTaken) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *OfficeTaken) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *OfficeTaken) GetHolderId() string {
+	if x != nil {
+		return x.HolderId
+	}
+	return ""
+}
+
+func (x *OfficeTaken) GetKind() OfficeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OfficeKind_OFFICE_KIND_UNSPECIFIED
+}
+
+func (x *OfficeTaken) GetInterim() bool {
+	if x != nil {
+		return x.Interim
+	}
+	return false
+}
+
+func (x *OfficeTaken) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *OfficeTaken) GetName() *v1.PersonalValue {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *OfficeTaken) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *OfficeTaken) GetPredecessorId() string {
+	if x != nil {
+		return x.PredecessorId
+	}
+	return ""
+}
+
+// OfficeLeft: a person leaves an office; who comes after takes an office of their
+// own, and until then the post is vacant.
+type OfficeLeft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// First day on which it is no longer held.
+	End           string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeLeft) Reset() {
+	*x = OfficeLeft{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeLeft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeLeft) ProtoMessage() {}
+
+func (x *OfficeLeft) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeLeft.ProtoReflect.Descriptor instead.
+func (*OfficeLeft) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *OfficeLeft) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *OfficeLeft) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// OfficeReviewed: a body gives its opinion (avis) on who holds an office.
+type OfficeReviewed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// The body, such as the filière, the hospital or the comité de suivi.
+	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
+	// Favourable or not.
+	Favourable bool `protobuf:"varint,3,opt,name=favourable,proto3" json:"favourable,omitempty"`
+	// Day of the opinion.
+	Date          string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeReviewed) Reset() {
+	*x = OfficeReviewed{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeReviewed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeReviewed) ProtoMessage() {}
+
+func (x *OfficeReviewed) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeReviewed.ProtoReflect.Descriptor instead.
+func (*OfficeReviewed) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *OfficeReviewed) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *OfficeReviewed) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *OfficeReviewed) GetFavourable() bool {
+	if x != nil {
+		return x.Favourable
+	}
+	return false
+}
+
+func (x *OfficeReviewed) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// OfficeApproved: the ministry approves who holds an office.
+type OfficeApproved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Day of the approval.
+	Date          string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeApproved) Reset() {
+	*x = OfficeApproved{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeApproved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeApproved) ProtoMessage() {}
+
+func (x *OfficeApproved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeApproved.ProtoReflect.Descriptor instead.
+func (*OfficeApproved) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *OfficeApproved) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *OfficeApproved) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// OfficeRefused: the ministry refuses who holds an office.
+type OfficeRefused struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Day of the refusal.
+	Date          string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeRefused) Reset() {
+	*x = OfficeRefused{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeRefused) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeRefused) ProtoMessage() {}
+
+func (x *OfficeRefused) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeRefused.ProtoReflect.Descriptor instead.
+func (*OfficeRefused) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *OfficeRefused) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *OfficeRefused) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// CampaignOpened: a campaign of labelling is open.
+type CampaignOpened struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaign.
+	CampaignId string `protobuf:"bytes,1,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// Its name, unique.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The cycle its labels belong to.
+	CycleId string `protobuf:"bytes,3,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
+	// Its calls for projects.
+	Calls         []*Call `protobuf:"bytes,4,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CampaignOpened) Reset() {
+	*x = CampaignOpened{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CampaignOpened) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CampaignOpened) ProtoMessage() {}
+
+func (x *CampaignOpened) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CampaignOpened.ProtoReflect.Descriptor instead.
+func (*CampaignOpened) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *CampaignOpened) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *CampaignOpened) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CampaignOpened) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
+func (x *CampaignOpened) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// OutcomeRecorded: a candidate of a campaign has an outcome.
+type OutcomeRecorded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The outcome: the latest of a candidate stands beside the earlier ones.
+	OutcomeId string `protobuf:"bytes,1,opt,name=outcome_id,json=outcomeId,proto3" json:"outcome_id,omitempty"`
+	// The campaign.
+	CampaignId string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// The candidate network as named.
+	Candidate string `protobuf:"bytes,3,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The network it is, where it is registered.
+	NetworkId string `protobuf:"bytes,4,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// What was decided.
+	Kind OutcomeKind `protobuf:"varint,5,opt,name=kind,proto3,enum=maillage.labelling.v1.OutcomeKind" json:"kind,omitempty"`
+	// Day of the outcome.
+	Date          string `protobuf:"bytes,6,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OutcomeRecorded) Reset() {
+	*x = OutcomeRecorded{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OutcomeRecorded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OutcomeRecorded) ProtoMessage() {}
+
+func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OutcomeRecorded.ProtoReflect.Descriptor instead.
+func (*OutcomeRecorded) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *OutcomeRecorded) GetOutcomeId() string {
+	if x != nil {
+		return x.OutcomeId
+	}
+	return ""
+}
+
+func (x *OutcomeRecorded) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *OutcomeRecorded) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+func (x *OutcomeRecorded) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *OutcomeRecorded) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *OutcomeRecorded) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// TermReached: the term of a label has passed. It tells, it decides nothing, and
+// changes no answer.
+type TermReached struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	LabelId string `protobuf:"bytes,1,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// Its end, as it was when it passed.
+	End           string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TermReached) Reset() {
+	*x = TermReached{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TermReached) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TermReached) ProtoMessage() {}
+
+func (x *TermReached) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TermReached.ProtoReflect.Descriptor instead.
+func (*TermReached) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TermReached) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *TermReached) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// DayReached: the day of a fact that was recorded ahead has come, Europe/Paris. It
+// tells, it decides nothing, and changes no answer.
+type DayReached struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entity the fact is about.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// The day.
+	Date string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	// Position of the fact.
+	Position      uint64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayReached) Reset() {
+	*x = DayReached{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayReached) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayReached) ProtoMessage() {}
+
+func (x *DayReached) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayReached.ProtoReflect.Descriptor instead.
+func (*DayReached) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *DayReached) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *DayReached) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *DayReached) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// DraftPrepared: an act is prepared, for another person to approve.
+type DraftPrepared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	DraftId string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// The whole of it, with the names in it: a DraftDocument, in the vault.
+	Annex *v1.PersonalValue `protobuf:"bytes,2,opt,name=annex,proto3" json:"annex,omitempty"`
+	// SHA-256 of its effects, reckoned on the register as it stood before this event.
+	EffectsSha256 []byte `protobuf:"bytes,3,opt,name=effects_sha256,json=effectsSha256,proto3" json:"effects_sha256,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DraftPrepared) Reset() {
+	*x = DraftPrepared{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DraftPrepared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DraftPrepared) ProtoMessage() {}
+
+func (x *DraftPrepared) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DraftPrepared.ProtoReflect.Descriptor instead.
+func (*DraftPrepared) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *DraftPrepared) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *DraftPrepared) GetAnnex() *v1.PersonalValue {
+	if x != nil {
+		return x.Annex
+	}
+	return nil
+}
+
+func (x *DraftPrepared) GetEffectsSha256() []byte {
+	if x != nil {
+		return x.EffectsSha256
+	}
+	return nil
+}
+
+// DraftRejected: a prepared act is rejected.
+type DraftRejected struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	DraftId string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// Why.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DraftRejected) Reset() {
+	*x = DraftRejected{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DraftRejected) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DraftRejected) ProtoMessage() {}
+
+func (x *DraftRejected) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DraftRejected.ProtoReflect.Descriptor instead.
+func (*DraftRejected) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *DraftRejected) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *DraftRejected) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// DraftApproved: a prepared act is approved; what it does is in the same commit, all of
+// it, and Meta says who prepared and who approved it.
+type DraftApproved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	DraftId string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// The act it became; empty for a batch of successions of heads.
+	ActId         string `protobuf:"bytes,2,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DraftApproved) Reset() {
+	*x = DraftApproved{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DraftApproved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DraftApproved) ProtoMessage() {}
+
+func (x *DraftApproved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DraftApproved.ProtoReflect.Descriptor instead.
+func (*DraftApproved) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *DraftApproved) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *DraftApproved) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
 var File_maillage_labelling_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xc0\x05\n" +
+	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xc1\x13\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12S\n" +
 	"\x10cycle_registered\x18\n" +
@@ -951,7 +2800,32 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x0flabel_confirmed\x18\x0e \x01(\v2%.maillage.labelling.v1.LabelConfirmedH\x00R\x0elabelConfirmed\x12M\n" +
 	"\x0elabel_repealed\x18\x0f \x01(\v2$.maillage.labelling.v1.LabelRepealedH\x00R\rlabelRepealed\x12P\n" +
 	"\x0flabel_corrected\x18\x10 \x01(\v2%.maillage.labelling.v1.LabelCorrectedH\x00R\x0elabelCorrected\x12Y\n" +
-	"\x12assertion_recorded\x18\x11 \x01(\v2(.maillage.labelling.v1.AssertionRecordedH\x00R\x11assertionRecordedB\x06\n" +
+	"\x12assertion_recorded\x18\x11 \x01(\v2(.maillage.labelling.v1.AssertionRecordedH\x00R\x11assertionRecorded\x12M\n" +
+	"\x0elabel_extended\x18\x12 \x01(\v2$.maillage.labelling.v1.LabelExtendedH\x00R\rlabelExtended\x12P\n" +
+	"\x0flabel_suspended\x18\x13 \x01(\v2%.maillage.labelling.v1.LabelSuspendedH\x00R\x0elabelSuspended\x12S\n" +
+	"\x10label_reinstated\x18\x14 \x01(\v2&.maillage.labelling.v1.LabelReinstatedH\x00R\x0flabelReinstated\x12P\n" +
+	"\x0flabel_withdrawn\x18\x15 \x01(\v2%.maillage.labelling.v1.LabelWithdrawnH\x00R\x0elabelWithdrawn\x12M\n" +
+	"\x0elabel_annulled\x18\x16 \x01(\v2$.maillage.labelling.v1.LabelAnnulledH\x00R\rlabelAnnulled\x12G\n" +
+	"\flabel_lapsed\x18\x17 \x01(\v2\".maillage.labelling.v1.LabelLapsedH\x00R\vlabelLapsed\x12J\n" +
+	"\rlabel_amended\x18\x18 \x01(\v2#.maillage.labelling.v1.LabelAmendedH\x00R\flabelAmended\x12G\n" +
+	"\flabel_voided\x18\x19 \x01(\v2\".maillage.labelling.v1.LabelVoidedH\x00R\vlabelVoided\x12G\n" +
+	"\flabel_opened\x18\x1a \x01(\v2\".maillage.labelling.v1.LabelOpenedH\x00R\vlabelOpened\x12S\n" +
+	"\x10label_maintained\x18\x1b \x01(\v2&.maillage.labelling.v1.LabelMaintainedH\x00R\x0flabelMaintained\x12G\n" +
+	"\flabel_closed\x18\x1c \x01(\v2\".maillage.labelling.v1.LabelClosedH\x00R\vlabelClosed\x12G\n" +
+	"\foffice_taken\x18\x1d \x01(\v2\".maillage.labelling.v1.OfficeTakenH\x00R\vofficeTaken\x12D\n" +
+	"\voffice_left\x18\x1e \x01(\v2!.maillage.labelling.v1.OfficeLeftH\x00R\n" +
+	"officeLeft\x12P\n" +
+	"\x0foffice_reviewed\x18\x1f \x01(\v2%.maillage.labelling.v1.OfficeReviewedH\x00R\x0eofficeReviewed\x12P\n" +
+	"\x0foffice_approved\x18  \x01(\v2%.maillage.labelling.v1.OfficeApprovedH\x00R\x0eofficeApproved\x12M\n" +
+	"\x0eoffice_refused\x18! \x01(\v2$.maillage.labelling.v1.OfficeRefusedH\x00R\rofficeRefused\x12P\n" +
+	"\x0fcampaign_opened\x18\" \x01(\v2%.maillage.labelling.v1.CampaignOpenedH\x00R\x0ecampaignOpened\x12S\n" +
+	"\x10outcome_recorded\x18# \x01(\v2&.maillage.labelling.v1.OutcomeRecordedH\x00R\x0foutcomeRecorded\x12G\n" +
+	"\fterm_reached\x18$ \x01(\v2\".maillage.labelling.v1.TermReachedH\x00R\vtermReached\x12D\n" +
+	"\vday_reached\x18% \x01(\v2!.maillage.labelling.v1.DayReachedH\x00R\n" +
+	"dayReached\x12M\n" +
+	"\x0edraft_prepared\x18& \x01(\v2$.maillage.labelling.v1.DraftPreparedH\x00R\rdraftPrepared\x12M\n" +
+	"\x0edraft_rejected\x18' \x01(\v2$.maillage.labelling.v1.DraftRejectedH\x00R\rdraftRejected\x12M\n" +
+	"\x0edraft_approved\x18( \x01(\v2$.maillage.labelling.v1.DraftApprovedH\x00R\rdraftApprovedB\x06\n" +
 	"\x04fact\"\xcf\x01\n" +
 	"\x0fCycleRegistered\x12\x19\n" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12\x12\n" +
@@ -960,7 +2834,7 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x06period\x18\x04 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12@\n" +
 	"\n" +
 	"thresholds\x18\x05 \x03(\v2 .maillage.labelling.v1.ThresholdR\n" +
-	"thresholds\"\xba\x04\n" +
+	"thresholds\"\x87\x05\n" +
 	"\vActRecorded\x12\x15\n" +
 	"\x06act_id\x18\x01 \x01(\tR\x05actId\x122\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.maillage.labelling.v1.ActKindR\x04kind\x12\x14\n" +
@@ -979,7 +2853,9 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"line_count\x18\r \x01(\rR\tlineCount\x12\x1f\n" +
 	"\vfile_sha256\x18\x0e \x01(\fR\n" +
-	"fileSha256\"\xbd\x02\n" +
+	"fileSha256\x12\"\n" +
+	"\ramends_act_id\x18\x0f \x01(\tR\vamendsActId\x12'\n" +
+	"\x0fabsences_stated\x18\x10 \x01(\bR\x0eabsencesStated\"\xbd\x02\n" +
 	"\fLabelGranted\x12\x19\n" +
 	"\blabel_id\x18\x01 \x01(\tR\alabelId\x125\n" +
 	"\x06holder\x18\x02 \x01(\v2\x1d.maillage.labelling.v1.HolderR\x06holder\x12/\n" +
@@ -1015,7 +2891,107 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x11AssertionRecorded\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05valueB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x05value\x18\x03 \x01(\tR\x05value\"<\n" +
+	"\rLabelExtended\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\"{\n" +
+	"\x0eLabelSuspended\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12%\n" +
+	"\x0esuspended_from\x18\x02 \x01(\tR\rsuspendedFrom\x12'\n" +
+	"\x0fsuspended_until\x18\x03 \x01(\tR\x0esuspendedUntil\"U\n" +
+	"\x0fLabelReinstated\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12'\n" +
+	"\x0freinstated_from\x18\x02 \x01(\tR\x0ereinstatedFrom\"+\n" +
+	"\x0eLabelWithdrawn\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\"O\n" +
+	"\rLabelAnnulled\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12#\n" +
+	"\rannulled_from\x18\x02 \x01(\tR\fannulledFrom\"I\n" +
+	"\vLabelLapsed\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x1f\n" +
+	"\vlapsed_from\x18\x02 \x01(\tR\n" +
+	"lapsedFrom\"\x92\x02\n" +
+	"\fLabelAmended\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x124\n" +
+	"\x04role\x18\x02 \x01(\x0e2\x1b.maillage.labelling.v1.RoleH\x00R\x04role\x88\x01\x01\x12+\n" +
+	"\x0frole_as_printed\x18\x03 \x01(\tH\x01R\rroleAsPrinted\x88\x01\x01\x121\n" +
+	"\x06period\x18\x04 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x124\n" +
+	"\x04head\x18\x05 \x01(\v2 .maillage.event.v1.PersonalValueR\x04headB\a\n" +
+	"\x05_roleB\x12\n" +
+	"\x10_role_as_printed\"(\n" +
+	"\vLabelVoided\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\"I\n" +
+	"\vLabelOpened\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x1f\n" +
+	"\vopened_from\x18\x02 \x01(\tR\n" +
+	"openedFrom\"U\n" +
+	"\x0fLabelMaintained\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12'\n" +
+	"\x0fmaintained_from\x18\x02 \x01(\tR\x0emaintainedFrom\"I\n" +
+	"\vLabelClosed\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x1f\n" +
+	"\vclosed_from\x18\x02 \x01(\tR\n" +
+	"closedFrom\"\xa8\x02\n" +
+	"\vOfficeTaken\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x1b\n" +
+	"\tholder_id\x18\x02 \x01(\tR\bholderId\x125\n" +
+	"\x04kind\x18\x03 \x01(\x0e2!.maillage.labelling.v1.OfficeKindR\x04kind\x12\x18\n" +
+	"\ainterim\x18\x04 \x01(\bR\ainterim\x12\x1b\n" +
+	"\tperson_id\x18\x05 \x01(\tR\bpersonId\x124\n" +
+	"\x04name\x18\x06 \x01(\v2 .maillage.event.v1.PersonalValueR\x04name\x12\x14\n" +
+	"\x05start\x18\a \x01(\tR\x05start\x12%\n" +
+	"\x0epredecessor_id\x18\b \x01(\tR\rpredecessorId\";\n" +
+	"\n" +
+	"OfficeLeft\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\"u\n" +
+	"\x0eOfficeReviewed\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x12\n" +
+	"\x04body\x18\x02 \x01(\tR\x04body\x12\x1e\n" +
+	"\n" +
+	"favourable\x18\x03 \x01(\bR\n" +
+	"favourable\x12\x12\n" +
+	"\x04date\x18\x04 \x01(\tR\x04date\"A\n" +
+	"\x0eOfficeApproved\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\tR\x04date\"@\n" +
+	"\rOfficeRefused\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\tR\x04date\"\x93\x01\n" +
+	"\x0eCampaignOpened\x12\x1f\n" +
+	"\vcampaign_id\x18\x01 \x01(\tR\n" +
+	"campaignId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\bcycle_id\x18\x03 \x01(\tR\acycleId\x121\n" +
+	"\x05calls\x18\x04 \x03(\v2\x1b.maillage.labelling.v1.CallR\x05calls\"\xda\x01\n" +
+	"\x0fOutcomeRecorded\x12\x1d\n" +
+	"\n" +
+	"outcome_id\x18\x01 \x01(\tR\toutcomeId\x12\x1f\n" +
+	"\vcampaign_id\x18\x02 \x01(\tR\n" +
+	"campaignId\x12\x1c\n" +
+	"\tcandidate\x18\x03 \x01(\tR\tcandidate\x12\x1d\n" +
+	"\n" +
+	"network_id\x18\x04 \x01(\tR\tnetworkId\x126\n" +
+	"\x04kind\x18\x05 \x01(\x0e2\".maillage.labelling.v1.OutcomeKindR\x04kind\x12\x12\n" +
+	"\x04date\x18\x06 \x01(\tR\x04date\":\n" +
+	"\vTermReached\x12\x19\n" +
+	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\"Y\n" +
+	"\n" +
+	"DayReached\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\tR\x04date\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\x04R\bposition\"\x89\x01\n" +
+	"\rDraftPrepared\x12\x19\n" +
+	"\bdraft_id\x18\x01 \x01(\tR\adraftId\x126\n" +
+	"\x05annex\x18\x02 \x01(\v2 .maillage.event.v1.PersonalValueR\x05annex\x12%\n" +
+	"\x0eeffects_sha256\x18\x03 \x01(\fR\reffectsSha256\"B\n" +
+	"\rDraftRejected\x12\x19\n" +
+	"\bdraft_id\x18\x01 \x01(\tR\adraftId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"A\n" +
+	"\rDraftApproved\x12\x19\n" +
+	"\bdraft_id\x18\x01 \x01(\tR\adraftId\x12\x15\n" +
+	"\x06act_id\x18\x02 \x01(\tR\x05actIdB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_event_proto_rawDescOnce sync.Once
@@ -1029,7 +3005,7 @@ func file_maillage_labelling_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_event_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*Event)(nil),             // 0: maillage.labelling.v1.Event
 	(*CycleRegistered)(nil),   // 1: maillage.labelling.v1.CycleRegistered
@@ -1040,19 +3016,45 @@ var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*LabelRepealed)(nil),     // 6: maillage.labelling.v1.LabelRepealed
 	(*LabelCorrected)(nil),    // 7: maillage.labelling.v1.LabelCorrected
 	(*AssertionRecorded)(nil), // 8: maillage.labelling.v1.AssertionRecorded
-	(*v1.Meta)(nil),           // 9: maillage.event.v1.Meta
-	(*v1.Period)(nil),         // 10: maillage.event.v1.Period
-	(*Threshold)(nil),         // 11: maillage.labelling.v1.Threshold
-	(ActKind)(0),              // 12: maillage.labelling.v1.ActKind
-	(*Publication)(nil),       // 13: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),         // 14: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),    // 15: maillage.labelling.v1.AnnouncedTotal
-	(*Holder)(nil),            // 16: maillage.labelling.v1.Holder
-	(Role)(0),                 // 17: maillage.labelling.v1.Role
-	(*v1.PersonalValue)(nil),  // 18: maillage.event.v1.PersonalValue
+	(*LabelExtended)(nil),     // 9: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),    // 10: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),   // 11: maillage.labelling.v1.LabelReinstated
+	(*LabelWithdrawn)(nil),    // 12: maillage.labelling.v1.LabelWithdrawn
+	(*LabelAnnulled)(nil),     // 13: maillage.labelling.v1.LabelAnnulled
+	(*LabelLapsed)(nil),       // 14: maillage.labelling.v1.LabelLapsed
+	(*LabelAmended)(nil),      // 15: maillage.labelling.v1.LabelAmended
+	(*LabelVoided)(nil),       // 16: maillage.labelling.v1.LabelVoided
+	(*LabelOpened)(nil),       // 17: maillage.labelling.v1.LabelOpened
+	(*LabelMaintained)(nil),   // 18: maillage.labelling.v1.LabelMaintained
+	(*LabelClosed)(nil),       // 19: maillage.labelling.v1.LabelClosed
+	(*OfficeTaken)(nil),       // 20: maillage.labelling.v1.OfficeTaken
+	(*OfficeLeft)(nil),        // 21: maillage.labelling.v1.OfficeLeft
+	(*OfficeReviewed)(nil),    // 22: maillage.labelling.v1.OfficeReviewed
+	(*OfficeApproved)(nil),    // 23: maillage.labelling.v1.OfficeApproved
+	(*OfficeRefused)(nil),     // 24: maillage.labelling.v1.OfficeRefused
+	(*CampaignOpened)(nil),    // 25: maillage.labelling.v1.CampaignOpened
+	(*OutcomeRecorded)(nil),   // 26: maillage.labelling.v1.OutcomeRecorded
+	(*TermReached)(nil),       // 27: maillage.labelling.v1.TermReached
+	(*DayReached)(nil),        // 28: maillage.labelling.v1.DayReached
+	(*DraftPrepared)(nil),     // 29: maillage.labelling.v1.DraftPrepared
+	(*DraftRejected)(nil),     // 30: maillage.labelling.v1.DraftRejected
+	(*DraftApproved)(nil),     // 31: maillage.labelling.v1.DraftApproved
+	(*v1.Meta)(nil),           // 32: maillage.event.v1.Meta
+	(*v1.Period)(nil),         // 33: maillage.event.v1.Period
+	(*Threshold)(nil),         // 34: maillage.labelling.v1.Threshold
+	(ActKind)(0),              // 35: maillage.labelling.v1.ActKind
+	(*Publication)(nil),       // 36: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),         // 37: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),    // 38: maillage.labelling.v1.AnnouncedTotal
+	(*Holder)(nil),            // 39: maillage.labelling.v1.Holder
+	(Role)(0),                 // 40: maillage.labelling.v1.Role
+	(*v1.PersonalValue)(nil),  // 41: maillage.event.v1.PersonalValue
+	(OfficeKind)(0),           // 42: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),              // 43: maillage.labelling.v1.Call
+	(OutcomeKind)(0),          // 44: maillage.labelling.v1.OutcomeKind
 }
 var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
-	9,  // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	32, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.labelling.v1.Event.cycle_registered:type_name -> maillage.labelling.v1.CycleRegistered
 	2,  // 2: maillage.labelling.v1.Event.act_recorded:type_name -> maillage.labelling.v1.ActRecorded
 	3,  // 3: maillage.labelling.v1.Event.label_granted:type_name -> maillage.labelling.v1.LabelGranted
@@ -1061,28 +3063,59 @@ var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
 	6,  // 6: maillage.labelling.v1.Event.label_repealed:type_name -> maillage.labelling.v1.LabelRepealed
 	7,  // 7: maillage.labelling.v1.Event.label_corrected:type_name -> maillage.labelling.v1.LabelCorrected
 	8,  // 8: maillage.labelling.v1.Event.assertion_recorded:type_name -> maillage.labelling.v1.AssertionRecorded
-	10, // 9: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
-	11, // 10: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
-	12, // 11: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
-	13, // 12: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
-	14, // 13: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
-	15, // 14: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	16, // 15: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
-	17, // 16: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
-	10, // 17: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
-	18, // 18: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
-	16, // 19: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
-	17, // 20: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
-	10, // 21: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
-	18, // 22: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
-	17, // 23: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
-	10, // 24: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
-	18, // 25: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	9,  // 9: maillage.labelling.v1.Event.label_extended:type_name -> maillage.labelling.v1.LabelExtended
+	10, // 10: maillage.labelling.v1.Event.label_suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	11, // 11: maillage.labelling.v1.Event.label_reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	12, // 12: maillage.labelling.v1.Event.label_withdrawn:type_name -> maillage.labelling.v1.LabelWithdrawn
+	13, // 13: maillage.labelling.v1.Event.label_annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	14, // 14: maillage.labelling.v1.Event.label_lapsed:type_name -> maillage.labelling.v1.LabelLapsed
+	15, // 15: maillage.labelling.v1.Event.label_amended:type_name -> maillage.labelling.v1.LabelAmended
+	16, // 16: maillage.labelling.v1.Event.label_voided:type_name -> maillage.labelling.v1.LabelVoided
+	17, // 17: maillage.labelling.v1.Event.label_opened:type_name -> maillage.labelling.v1.LabelOpened
+	18, // 18: maillage.labelling.v1.Event.label_maintained:type_name -> maillage.labelling.v1.LabelMaintained
+	19, // 19: maillage.labelling.v1.Event.label_closed:type_name -> maillage.labelling.v1.LabelClosed
+	20, // 20: maillage.labelling.v1.Event.office_taken:type_name -> maillage.labelling.v1.OfficeTaken
+	21, // 21: maillage.labelling.v1.Event.office_left:type_name -> maillage.labelling.v1.OfficeLeft
+	22, // 22: maillage.labelling.v1.Event.office_reviewed:type_name -> maillage.labelling.v1.OfficeReviewed
+	23, // 23: maillage.labelling.v1.Event.office_approved:type_name -> maillage.labelling.v1.OfficeApproved
+	24, // 24: maillage.labelling.v1.Event.office_refused:type_name -> maillage.labelling.v1.OfficeRefused
+	25, // 25: maillage.labelling.v1.Event.campaign_opened:type_name -> maillage.labelling.v1.CampaignOpened
+	26, // 26: maillage.labelling.v1.Event.outcome_recorded:type_name -> maillage.labelling.v1.OutcomeRecorded
+	27, // 27: maillage.labelling.v1.Event.term_reached:type_name -> maillage.labelling.v1.TermReached
+	28, // 28: maillage.labelling.v1.Event.day_reached:type_name -> maillage.labelling.v1.DayReached
+	29, // 29: maillage.labelling.v1.Event.draft_prepared:type_name -> maillage.labelling.v1.DraftPrepared
+	30, // 30: maillage.labelling.v1.Event.draft_rejected:type_name -> maillage.labelling.v1.DraftRejected
+	31, // 31: maillage.labelling.v1.Event.draft_approved:type_name -> maillage.labelling.v1.DraftApproved
+	33, // 32: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
+	34, // 33: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
+	35, // 34: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
+	36, // 35: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
+	37, // 36: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
+	38, // 37: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	39, // 38: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
+	40, // 39: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
+	33, // 40: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
+	41, // 41: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
+	39, // 42: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
+	40, // 43: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
+	33, // 44: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
+	41, // 45: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
+	40, // 46: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
+	33, // 47: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
+	41, // 48: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
+	40, // 49: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
+	33, // 50: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
+	41, // 51: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
+	42, // 52: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
+	41, // 53: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
+	43, // 54: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
+	44, // 55: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	41, // 56: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
+	57, // [57:57] is the sub-list for method output_type
+	57, // [57:57] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_event_proto_init() }
@@ -1100,15 +3133,39 @@ func file_maillage_labelling_v1_event_proto_init() {
 		(*Event_LabelRepealed)(nil),
 		(*Event_LabelCorrected)(nil),
 		(*Event_AssertionRecorded)(nil),
+		(*Event_LabelExtended)(nil),
+		(*Event_LabelSuspended)(nil),
+		(*Event_LabelReinstated)(nil),
+		(*Event_LabelWithdrawn)(nil),
+		(*Event_LabelAnnulled)(nil),
+		(*Event_LabelLapsed)(nil),
+		(*Event_LabelAmended)(nil),
+		(*Event_LabelVoided)(nil),
+		(*Event_LabelOpened)(nil),
+		(*Event_LabelMaintained)(nil),
+		(*Event_LabelClosed)(nil),
+		(*Event_OfficeTaken)(nil),
+		(*Event_OfficeLeft)(nil),
+		(*Event_OfficeReviewed)(nil),
+		(*Event_OfficeApproved)(nil),
+		(*Event_OfficeRefused)(nil),
+		(*Event_CampaignOpened)(nil),
+		(*Event_OutcomeRecorded)(nil),
+		(*Event_TermReached)(nil),
+		(*Event_DayReached)(nil),
+		(*Event_DraftPrepared)(nil),
+		(*Event_DraftRejected)(nil),
+		(*Event_DraftApproved)(nil),
 	}
 	file_maillage_labelling_v1_event_proto_msgTypes[7].OneofWrappers = []any{}
+	file_maillage_labelling_v1_event_proto_msgTypes[15].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_event_proto_rawDesc), len(file_maillage_labelling_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -155,6 +155,307 @@ func (Role) EnumDescriptor() ([]byte, []int) {
 	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{1}
 }
 
+// OperationState is the operational state of a label on a day. It is derived.
+type OperationState int32
+
+const (
+	// Not derived, or its dates are unsure.
+	OperationState_OPERATION_STATE_UNSPECIFIED OperationState = 0
+	// Not yet open.
+	OperationState_OPERATION_STATE_PLANNED OperationState = 1
+	// Open.
+	OperationState_OPERATION_STATE_OPEN OperationState = 2
+	// Open although its legal term has passed, as stated.
+	OperationState_OPERATION_STATE_MAINTAINED OperationState = 3
+	// Closed.
+	OperationState_OPERATION_STATE_CLOSED OperationState = 4
+)
+
+// Enum value maps for OperationState.
+var (
+	OperationState_name = map[int32]string{
+		0: "OPERATION_STATE_UNSPECIFIED",
+		1: "OPERATION_STATE_PLANNED",
+		2: "OPERATION_STATE_OPEN",
+		3: "OPERATION_STATE_MAINTAINED",
+		4: "OPERATION_STATE_CLOSED",
+	}
+	OperationState_value = map[string]int32{
+		"OPERATION_STATE_UNSPECIFIED": 0,
+		"OPERATION_STATE_PLANNED":     1,
+		"OPERATION_STATE_OPEN":        2,
+		"OPERATION_STATE_MAINTAINED":  3,
+		"OPERATION_STATE_CLOSED":      4,
+	}
+)
+
+func (x OperationState) Enum() *OperationState {
+	p := new(OperationState)
+	*p = x
+	return p
+}
+
+func (x OperationState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OperationState) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[2].Descriptor()
+}
+
+func (OperationState) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[2]
+}
+
+func (x OperationState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OperationState.Descriptor instead.
+func (OperationState) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{2}
+}
+
+// OfficeKind is a post.
+type OfficeKind int32
+
+const (
+	// Not stated.
+	OfficeKind_OFFICE_KIND_UNSPECIFIED OfficeKind = 0
+	// Head of a site (responsable médical).
+	OfficeKind_OFFICE_KIND_HEAD OfficeKind = 1
+	// Co-head of a site (coresponsable).
+	OfficeKind_OFFICE_KIND_CO_HEAD OfficeKind = 2
+	// Referent for children (référent enfant).
+	OfficeKind_OFFICE_KIND_CHILD_REFERENT OfficeKind = 3
+	// Referent for adults (référent adulte).
+	OfficeKind_OFFICE_KIND_ADULT_REFERENT OfficeKind = 4
+	// Coordinator of a network, a filière or a platform.
+	OfficeKind_OFFICE_KIND_COORDINATOR OfficeKind = 5
+)
+
+// Enum value maps for OfficeKind.
+var (
+	OfficeKind_name = map[int32]string{
+		0: "OFFICE_KIND_UNSPECIFIED",
+		1: "OFFICE_KIND_HEAD",
+		2: "OFFICE_KIND_CO_HEAD",
+		3: "OFFICE_KIND_CHILD_REFERENT",
+		4: "OFFICE_KIND_ADULT_REFERENT",
+		5: "OFFICE_KIND_COORDINATOR",
+	}
+	OfficeKind_value = map[string]int32{
+		"OFFICE_KIND_UNSPECIFIED":    0,
+		"OFFICE_KIND_HEAD":           1,
+		"OFFICE_KIND_CO_HEAD":        2,
+		"OFFICE_KIND_CHILD_REFERENT": 3,
+		"OFFICE_KIND_ADULT_REFERENT": 4,
+		"OFFICE_KIND_COORDINATOR":    5,
+	}
+)
+
+func (x OfficeKind) Enum() *OfficeKind {
+	p := new(OfficeKind)
+	*p = x
+	return p
+}
+
+func (x OfficeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OfficeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[3].Descriptor()
+}
+
+func (OfficeKind) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[3]
+}
+
+func (x OfficeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OfficeKind.Descriptor instead.
+func (OfficeKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{3}
+}
+
+// Approval is where the ministry's approval of an office stands.
+type Approval int32
+
+const (
+	// None is known.
+	Approval_APPROVAL_UNSPECIFIED Approval = 0
+	// Approved.
+	Approval_APPROVAL_APPROVED Approval = 1
+	// Refused.
+	Approval_APPROVAL_REFUSED Approval = 2
+)
+
+// Enum value maps for Approval.
+var (
+	Approval_name = map[int32]string{
+		0: "APPROVAL_UNSPECIFIED",
+		1: "APPROVAL_APPROVED",
+		2: "APPROVAL_REFUSED",
+	}
+	Approval_value = map[string]int32{
+		"APPROVAL_UNSPECIFIED": 0,
+		"APPROVAL_APPROVED":    1,
+		"APPROVAL_REFUSED":     2,
+	}
+)
+
+func (x Approval) Enum() *Approval {
+	p := new(Approval)
+	*p = x
+	return p
+}
+
+func (x Approval) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Approval) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[4].Descriptor()
+}
+
+func (Approval) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[4]
+}
+
+func (x Approval) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Approval.Descriptor instead.
+func (Approval) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{4}
+}
+
+// OutcomeKind is what a jury decides of a candidate.
+type OutcomeKind int32
+
+const (
+	// Not stated.
+	OutcomeKind_OUTCOME_KIND_UNSPECIFIED OutcomeKind = 0
+	// Favourable.
+	OutcomeKind_OUTCOME_KIND_FAVOURABLE OutcomeKind = 1
+	// To be adjusted.
+	OutcomeKind_OUTCOME_KIND_ADJUSTED OutcomeKind = 2
+	// Deferred to a later wave.
+	OutcomeKind_OUTCOME_KIND_DEFERRED OutcomeKind = 3
+	// Refused.
+	OutcomeKind_OUTCOME_KIND_REFUSED OutcomeKind = 4
+	// Set aside (écarté).
+	OutcomeKind_OUTCOME_KIND_SET_ASIDE OutcomeKind = 5
+)
+
+// Enum value maps for OutcomeKind.
+var (
+	OutcomeKind_name = map[int32]string{
+		0: "OUTCOME_KIND_UNSPECIFIED",
+		1: "OUTCOME_KIND_FAVOURABLE",
+		2: "OUTCOME_KIND_ADJUSTED",
+		3: "OUTCOME_KIND_DEFERRED",
+		4: "OUTCOME_KIND_REFUSED",
+		5: "OUTCOME_KIND_SET_ASIDE",
+	}
+	OutcomeKind_value = map[string]int32{
+		"OUTCOME_KIND_UNSPECIFIED": 0,
+		"OUTCOME_KIND_FAVOURABLE":  1,
+		"OUTCOME_KIND_ADJUSTED":    2,
+		"OUTCOME_KIND_DEFERRED":    3,
+		"OUTCOME_KIND_REFUSED":     4,
+		"OUTCOME_KIND_SET_ASIDE":   5,
+	}
+)
+
+func (x OutcomeKind) Enum() *OutcomeKind {
+	p := new(OutcomeKind)
+	*p = x
+	return p
+}
+
+func (x OutcomeKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (OutcomeKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[5].Descriptor()
+}
+
+func (OutcomeKind) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[5]
+}
+
+func (x OutcomeKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use OutcomeKind.Descriptor instead.
+func (OutcomeKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{5}
+}
+
+// DraftState is where a draft stands.
+type DraftState int32
+
+const (
+	// Not stated.
+	DraftState_DRAFT_STATE_UNSPECIFIED DraftState = 0
+	// Waiting for another person.
+	DraftState_DRAFT_STATE_PREPARED DraftState = 1
+	// Approved and applied.
+	DraftState_DRAFT_STATE_APPROVED DraftState = 2
+	// Rejected.
+	DraftState_DRAFT_STATE_REJECTED DraftState = 3
+)
+
+// Enum value maps for DraftState.
+var (
+	DraftState_name = map[int32]string{
+		0: "DRAFT_STATE_UNSPECIFIED",
+		1: "DRAFT_STATE_PREPARED",
+		2: "DRAFT_STATE_APPROVED",
+		3: "DRAFT_STATE_REJECTED",
+	}
+	DraftState_value = map[string]int32{
+		"DRAFT_STATE_UNSPECIFIED": 0,
+		"DRAFT_STATE_PREPARED":    1,
+		"DRAFT_STATE_APPROVED":    2,
+		"DRAFT_STATE_REJECTED":    3,
+	}
+)
+
+func (x DraftState) Enum() *DraftState {
+	p := new(DraftState)
+	*p = x
+	return p
+}
+
+func (x DraftState) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DraftState) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[6].Descriptor()
+}
+
+func (DraftState) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[6]
+}
+
+func (x DraftState) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DraftState.Descriptor instead.
+func (DraftState) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{6}
+}
+
 // ActKind is the kind of a text.
 type ActKind int32
 
@@ -177,6 +478,8 @@ const (
 	ActKind_ACT_KIND_LETTER ActKind = 7
 	// Ruling of a court.
 	ActKind_ACT_KIND_RULING ActKind = 8
+	// Decision of an agency or a regional authority (décision).
+	ActKind_ACT_KIND_DECISION ActKind = 9
 )
 
 // Enum value maps for ActKind.
@@ -191,6 +494,7 @@ var (
 		6: "ACT_KIND_CALL",
 		7: "ACT_KIND_LETTER",
 		8: "ACT_KIND_RULING",
+		9: "ACT_KIND_DECISION",
 	}
 	ActKind_value = map[string]int32{
 		"ACT_KIND_UNSPECIFIED": 0,
@@ -202,6 +506,7 @@ var (
 		"ACT_KIND_CALL":        6,
 		"ACT_KIND_LETTER":      7,
 		"ACT_KIND_RULING":      8,
+		"ACT_KIND_DECISION":    9,
 	}
 )
 
@@ -216,11 +521,11 @@ func (x ActKind) String() string {
 }
 
 func (ActKind) Descriptor() protoreflect.EnumDescriptor {
-	return file_maillage_labelling_v1_resources_proto_enumTypes[2].Descriptor()
+	return file_maillage_labelling_v1_resources_proto_enumTypes[7].Descriptor()
 }
 
 func (ActKind) Type() protoreflect.EnumType {
-	return &file_maillage_labelling_v1_resources_proto_enumTypes[2]
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[7]
 }
 
 func (x ActKind) Number() protoreflect.EnumNumber {
@@ -229,7 +534,7 @@ func (x ActKind) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use ActKind.Descriptor instead.
 func (ActKind) EnumDescriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{2}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{7}
 }
 
 // Coverage says whether the lines of an act held for a cell are all its lines.
@@ -242,6 +547,8 @@ const (
 	Coverage_COVERAGE_COMPLETE Coverage = 1
 	// Some lines are missing: absence means nothing.
 	Coverage_COVERAGE_PARTIAL Coverage = 2
+	// The act leaves this cell out: it says nothing about it.
+	Coverage_COVERAGE_EXCLUDED Coverage = 3
 )
 
 // Enum value maps for Coverage.
@@ -250,11 +557,13 @@ var (
 		0: "COVERAGE_UNSPECIFIED",
 		1: "COVERAGE_COMPLETE",
 		2: "COVERAGE_PARTIAL",
+		3: "COVERAGE_EXCLUDED",
 	}
 	Coverage_value = map[string]int32{
 		"COVERAGE_UNSPECIFIED": 0,
 		"COVERAGE_COMPLETE":    1,
 		"COVERAGE_PARTIAL":     2,
+		"COVERAGE_EXCLUDED":    3,
 	}
 )
 
@@ -269,11 +578,11 @@ func (x Coverage) String() string {
 }
 
 func (Coverage) Descriptor() protoreflect.EnumDescriptor {
-	return file_maillage_labelling_v1_resources_proto_enumTypes[3].Descriptor()
+	return file_maillage_labelling_v1_resources_proto_enumTypes[8].Descriptor()
 }
 
 func (Coverage) Type() protoreflect.EnumType {
-	return &file_maillage_labelling_v1_resources_proto_enumTypes[3]
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[8]
 }
 
 func (x Coverage) Number() protoreflect.EnumNumber {
@@ -282,7 +591,7 @@ func (x Coverage) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Coverage.Descriptor instead.
 func (Coverage) EnumDescriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{3}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
 // Status is the state of a label on a day, as known at a position. It is
@@ -308,20 +617,35 @@ const (
 	Status_STATUS_UNDETERMINED Status = 7
 	// Inside its term, left out of a complete list (lost by absence).
 	Status_STATUS_LAPSED Status = 8
+	// In force beyond its first term, by an extension.
+	Status_STATUS_EXTENDED Status = 9
+	// Suspended.
+	Status_STATUS_SUSPENDED Status = 10
+	// Withdrawn (retiré) from its start.
+	Status_STATUS_WITHDRAWN Status = 11
+	// Annulled (annulé) by a court.
+	Status_STATUS_ANNULLED Status = 12
+	// It should never have been recorded.
+	Status_STATUS_VOIDED Status = 13
 )
 
 // Enum value maps for Status.
 var (
 	Status_name = map[int32]string{
-		0: "STATUS_UNSPECIFIED",
-		1: "STATUS_PLANNED",
-		2: "STATUS_IN_FORCE",
-		3: "STATUS_IN_ABEYANCE",
-		4: "STATUS_EXPIRED",
-		5: "STATUS_REPEALED",
-		6: "STATUS_SUPERSEDED",
-		7: "STATUS_UNDETERMINED",
-		8: "STATUS_LAPSED",
+		0:  "STATUS_UNSPECIFIED",
+		1:  "STATUS_PLANNED",
+		2:  "STATUS_IN_FORCE",
+		3:  "STATUS_IN_ABEYANCE",
+		4:  "STATUS_EXPIRED",
+		5:  "STATUS_REPEALED",
+		6:  "STATUS_SUPERSEDED",
+		7:  "STATUS_UNDETERMINED",
+		8:  "STATUS_LAPSED",
+		9:  "STATUS_EXTENDED",
+		10: "STATUS_SUSPENDED",
+		11: "STATUS_WITHDRAWN",
+		12: "STATUS_ANNULLED",
+		13: "STATUS_VOIDED",
 	}
 	Status_value = map[string]int32{
 		"STATUS_UNSPECIFIED":  0,
@@ -333,6 +657,11 @@ var (
 		"STATUS_SUPERSEDED":   6,
 		"STATUS_UNDETERMINED": 7,
 		"STATUS_LAPSED":       8,
+		"STATUS_EXTENDED":     9,
+		"STATUS_SUSPENDED":    10,
+		"STATUS_WITHDRAWN":    11,
+		"STATUS_ANNULLED":     12,
+		"STATUS_VOIDED":       13,
 	}
 )
 
@@ -347,11 +676,11 @@ func (x Status) String() string {
 }
 
 func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_maillage_labelling_v1_resources_proto_enumTypes[4].Descriptor()
+	return file_maillage_labelling_v1_resources_proto_enumTypes[9].Descriptor()
 }
 
 func (Status) Type() protoreflect.EnumType {
-	return &file_maillage_labelling_v1_resources_proto_enumTypes[4]
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[9]
 }
 
 func (x Status) Number() protoreflect.EnumNumber {
@@ -360,7 +689,7 @@ func (x Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Status.Descriptor instead.
 func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{4}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{9}
 }
 
 // Cycle is one round of labelling. Its names are data: one cycle is called
@@ -729,7 +1058,23 @@ type Label struct {
 	// First day from which it is repealed; empty where it is not.
 	RepealedFrom string `protobuf:"bytes,10,opt,name=repealed_from,json=repealedFrom,proto3" json:"repealed_from,omitempty"`
 	// What it rests on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,11,rep,name=basis,proto3" json:"basis,omitempty"`
+	Basis []*v1.Basis `protobuf:"bytes,11,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Its end before it was first extended; empty where it was not.
+	ExtendedFrom string `protobuf:"bytes,12,opt,name=extended_from,json=extendedFrom,proto3" json:"extended_from,omitempty"`
+	// Its suspensions, earliest first; the end of the last is empty while it lasts.
+	Suspensions []*v1.Period `protobuf:"bytes,13,rep,name=suspensions,proto3" json:"suspensions,omitempty"`
+	// Withdrawn (retiré), from its start.
+	Withdrawn bool `protobuf:"varint,14,opt,name=withdrawn,proto3" json:"withdrawn,omitempty"`
+	// Annulled (annulé) by a court.
+	Annulled bool `protobuf:"varint,15,opt,name=annulled,proto3" json:"annulled,omitempty"`
+	// First day of the annulment; empty from its start.
+	AnnulledFrom string `protobuf:"bytes,16,opt,name=annulled_from,json=annulledFrom,proto3" json:"annulled_from,omitempty"`
+	// Day from which a complete list left it out; empty where none is stated to.
+	LapsedFrom string `protobuf:"bytes,17,opt,name=lapsed_from,json=lapsedFrom,proto3" json:"lapsed_from,omitempty"`
+	// It should never have been recorded.
+	Voided bool `protobuf:"varint,18,opt,name=voided,proto3" json:"voided,omitempty"`
+	// Its operational window, as stated: never moved by the legal one.
+	Operation     *Operation `protobuf:"bytes,19,opt,name=operation,proto3" json:"operation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -841,6 +1186,682 @@ func (x *Label) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Label) GetExtendedFrom() string {
+	if x != nil {
+		return x.ExtendedFrom
+	}
+	return ""
+}
+
+func (x *Label) GetSuspensions() []*v1.Period {
+	if x != nil {
+		return x.Suspensions
+	}
+	return nil
+}
+
+func (x *Label) GetWithdrawn() bool {
+	if x != nil {
+		return x.Withdrawn
+	}
+	return false
+}
+
+func (x *Label) GetAnnulled() bool {
+	if x != nil {
+		return x.Annulled
+	}
+	return false
+}
+
+func (x *Label) GetAnnulledFrom() string {
+	if x != nil {
+		return x.AnnulledFrom
+	}
+	return ""
+}
+
+func (x *Label) GetLapsedFrom() string {
+	if x != nil {
+		return x.LapsedFrom
+	}
+	return ""
+}
+
+func (x *Label) GetVoided() bool {
+	if x != nil {
+		return x.Voided
+	}
+	return false
+}
+
+func (x *Label) GetOperation() *Operation {
+	if x != nil {
+		return x.Operation
+	}
+	return nil
+}
+
+// Operation is what is stated of a label's operational window. Where nothing is, its
+// holder works from the label's start on, and no term ends that.
+type Operation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// First day; empty for the label's start.
+	OpenedFrom string `protobuf:"bytes,1,opt,name=opened_from,json=openedFrom,proto3" json:"opened_from,omitempty"`
+	// First day from which it is stated to go on whatever the term.
+	MaintainedFrom string `protobuf:"bytes,2,opt,name=maintained_from,json=maintainedFrom,proto3" json:"maintained_from,omitempty"`
+	// First day on which it no longer works.
+	ClosedFrom    string `protobuf:"bytes,3,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Operation) Reset() {
+	*x = Operation{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Operation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Operation) ProtoMessage() {}
+
+func (x *Operation) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Operation.ProtoReflect.Descriptor instead.
+func (*Operation) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Operation) GetOpenedFrom() string {
+	if x != nil {
+		return x.OpenedFrom
+	}
+	return ""
+}
+
+func (x *Operation) GetMaintainedFrom() string {
+	if x != nil {
+		return x.MaintainedFrom
+	}
+	return ""
+}
+
+func (x *Operation) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+// Office is one person's time in one post.
+type Office struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	OfficeId string `protobuf:"bytes,1,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Whose office it is: a site, a network, a filière or a platform.
+	HolderId string `protobuf:"bytes,2,opt,name=holder_id,json=holderId,proto3" json:"holder_id,omitempty"`
+	// The post.
+	Kind OfficeKind `protobuf:"varint,3,opt,name=kind,proto3,enum=maillage.labelling.v1.OfficeKind" json:"kind,omitempty"`
+	// Held in the meantime only.
+	Interim bool `protobuf:"varint,4,opt,name=interim,proto3" json:"interim,omitempty"`
+	// Opaque id of the person, where it is known who it is.
+	PersonId string `protobuf:"bytes,5,opt,name=person_id,json=personId,proto3" json:"person_id,omitempty"`
+	// The name as printed, in the vault; absent where unknown.
+	Name *v1.PersonalValue `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// The days it is held in fact.
+	Period *v1.Period `protobuf:"bytes,7,opt,name=period,proto3" json:"period,omitempty"`
+	// Opinions given, in the order recorded.
+	Opinions []*Opinion `protobuf:"bytes,8,rep,name=opinions,proto3" json:"opinions,omitempty"`
+	// Where the approval stands.
+	Approval Approval `protobuf:"varint,9,opt,name=approval,proto3,enum=maillage.labelling.v1.Approval" json:"approval,omitempty"`
+	// Day of the approval or refusal.
+	ApprovalDate string `protobuf:"bytes,10,opt,name=approval_date,json=approvalDate,proto3" json:"approval_date,omitempty"`
+	// What it rests on, latest last.
+	Basis         []*v1.Basis `protobuf:"bytes,11,rep,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Office) Reset() {
+	*x = Office{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Office) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Office) ProtoMessage() {}
+
+func (x *Office) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Office.ProtoReflect.Descriptor instead.
+func (*Office) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Office) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *Office) GetHolderId() string {
+	if x != nil {
+		return x.HolderId
+	}
+	return ""
+}
+
+func (x *Office) GetKind() OfficeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OfficeKind_OFFICE_KIND_UNSPECIFIED
+}
+
+func (x *Office) GetInterim() bool {
+	if x != nil {
+		return x.Interim
+	}
+	return false
+}
+
+func (x *Office) GetPersonId() string {
+	if x != nil {
+		return x.PersonId
+	}
+	return ""
+}
+
+func (x *Office) GetName() *v1.PersonalValue {
+	if x != nil {
+		return x.Name
+	}
+	return nil
+}
+
+func (x *Office) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *Office) GetOpinions() []*Opinion {
+	if x != nil {
+		return x.Opinions
+	}
+	return nil
+}
+
+func (x *Office) GetApproval() Approval {
+	if x != nil {
+		return x.Approval
+	}
+	return Approval_APPROVAL_UNSPECIFIED
+}
+
+func (x *Office) GetApprovalDate() string {
+	if x != nil {
+		return x.ApprovalDate
+	}
+	return ""
+}
+
+func (x *Office) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// Opinion is what a body said of who holds an office.
+type Opinion struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The body.
+	Body string `protobuf:"bytes,1,opt,name=body,proto3" json:"body,omitempty"`
+	// Favourable or not.
+	Favourable bool `protobuf:"varint,2,opt,name=favourable,proto3" json:"favourable,omitempty"`
+	// Day of the opinion.
+	Date          string `protobuf:"bytes,3,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Opinion) Reset() {
+	*x = Opinion{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Opinion) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Opinion) ProtoMessage() {}
+
+func (x *Opinion) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Opinion.ProtoReflect.Descriptor instead.
+func (*Opinion) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Opinion) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *Opinion) GetFavourable() bool {
+	if x != nil {
+		return x.Favourable
+	}
+	return false
+}
+
+func (x *Opinion) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// Campaign is one campaign of labelling.
+type Campaign struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	CampaignId string `protobuf:"bytes,1,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// The cycle its labels belong to.
+	CycleId string `protobuf:"bytes,3,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
+	// Its calls for projects.
+	Calls []*Call `protobuf:"bytes,4,rep,name=calls,proto3" json:"calls,omitempty"`
+	// Outcomes, in the order recorded.
+	Outcomes []*Outcome `protobuf:"bytes,5,rep,name=outcomes,proto3" json:"outcomes,omitempty"`
+	// What it rests on, latest last.
+	Basis         []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Campaign) Reset() {
+	*x = Campaign{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Campaign) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Campaign) ProtoMessage() {}
+
+func (x *Campaign) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Campaign.ProtoReflect.Descriptor instead.
+func (*Campaign) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Campaign) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *Campaign) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Campaign) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
+func (x *Campaign) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+func (x *Campaign) GetOutcomes() []*Outcome {
+	if x != nil {
+		return x.Outcomes
+	}
+	return nil
+}
+
+func (x *Campaign) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// Call is a call for projects (appel à projets).
+type Call struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Title.
+	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	// Reference of the instruction or note that carries it.
+	Reference string `protobuf:"bytes,2,opt,name=reference,proto3" json:"reference,omitempty"`
+	// Day; precision as in Period.
+	Date          string `protobuf:"bytes,3,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Call) Reset() {
+	*x = Call{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Call) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Call) ProtoMessage() {}
+
+func (x *Call) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Call.ProtoReflect.Descriptor instead.
+func (*Call) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Call) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *Call) GetReference() string {
+	if x != nil {
+		return x.Reference
+	}
+	return ""
+}
+
+func (x *Call) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// Outcome is what a campaign decided of a candidate.
+type Outcome struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	OutcomeId string `protobuf:"bytes,1,opt,name=outcome_id,json=outcomeId,proto3" json:"outcome_id,omitempty"`
+	// The candidate network as named.
+	Candidate string `protobuf:"bytes,2,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The network it is, where it is registered.
+	NetworkId string `protobuf:"bytes,3,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// What was decided.
+	Kind OutcomeKind `protobuf:"varint,4,opt,name=kind,proto3,enum=maillage.labelling.v1.OutcomeKind" json:"kind,omitempty"`
+	// Day of the outcome.
+	Date string `protobuf:"bytes,5,opt,name=date,proto3" json:"date,omitempty"`
+	// What it rests on.
+	Basis         *v1.Basis `protobuf:"bytes,6,opt,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Outcome) Reset() {
+	*x = Outcome{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Outcome) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Outcome) ProtoMessage() {}
+
+func (x *Outcome) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Outcome.ProtoReflect.Descriptor instead.
+func (*Outcome) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Outcome) GetOutcomeId() string {
+	if x != nil {
+		return x.OutcomeId
+	}
+	return ""
+}
+
+func (x *Outcome) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+func (x *Outcome) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *Outcome) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *Outcome) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *Outcome) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// Draft is an act that was prepared.
+type Draft struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	DraftId string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// The whole of it: a DraftDocument, in the vault.
+	Annex *v1.PersonalValue `protobuf:"bytes,2,opt,name=annex,proto3" json:"annex,omitempty"`
+	// Position of the state its effects were reckoned on.
+	PlannedAt uint64 `protobuf:"varint,3,opt,name=planned_at,json=plannedAt,proto3" json:"planned_at,omitempty"`
+	// SHA-256 of those effects.
+	EffectsSha256 []byte `protobuf:"bytes,4,opt,name=effects_sha256,json=effectsSha256,proto3" json:"effects_sha256,omitempty"`
+	// Who prepared it.
+	Preparer *v1.Actor `protobuf:"bytes,5,opt,name=preparer,proto3" json:"preparer,omitempty"`
+	// Where it stands.
+	State DraftState `protobuf:"varint,6,opt,name=state,proto3,enum=maillage.labelling.v1.DraftState" json:"state,omitempty"`
+	// Why it was rejected.
+	Reason string `protobuf:"bytes,7,opt,name=reason,proto3" json:"reason,omitempty"`
+	// The act it became.
+	ActId         string `protobuf:"bytes,8,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Draft) Reset() {
+	*x = Draft{}
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Draft) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Draft) ProtoMessage() {}
+
+func (x *Draft) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Draft.ProtoReflect.Descriptor instead.
+func (*Draft) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Draft) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *Draft) GetAnnex() *v1.PersonalValue {
+	if x != nil {
+		return x.Annex
+	}
+	return nil
+}
+
+func (x *Draft) GetPlannedAt() uint64 {
+	if x != nil {
+		return x.PlannedAt
+	}
+	return 0
+}
+
+func (x *Draft) GetEffectsSha256() []byte {
+	if x != nil {
+		return x.EffectsSha256
+	}
+	return nil
+}
+
+func (x *Draft) GetPreparer() *v1.Actor {
+	if x != nil {
+		return x.Preparer
+	}
+	return nil
+}
+
+func (x *Draft) GetState() DraftState {
+	if x != nil {
+		return x.State
+	}
+	return DraftState_DRAFT_STATE_UNSPECIFIED
+}
+
+func (x *Draft) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *Draft) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
 // Act is a decision or text about labels.
 type Act struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -874,14 +1895,18 @@ type Act struct {
 	// SHA-256 of the file that was read; empty where none was.
 	FileSha256 []byte `protobuf:"bytes,14,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	// What it rests on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,15,rep,name=basis,proto3" json:"basis,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Basis []*v1.Basis `protobuf:"bytes,15,rep,name=basis,proto3" json:"basis,omitempty"`
+	// The act that this one amends; empty for an act of its own.
+	AmendsActId string `protobuf:"bytes,16,opt,name=amends_act_id,json=amendsActId,proto3" json:"amends_act_id,omitempty"`
+	// What its complete cells leave out is stated label by label.
+	AbsencesStated bool `protobuf:"varint,17,opt,name=absences_stated,json=absencesStated,proto3" json:"absences_stated,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *Act) Reset() {
 	*x = Act{}
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[5]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -893,7 +1918,7 @@ func (x *Act) String() string {
 func (*Act) ProtoMessage() {}
 
 func (x *Act) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[5]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -906,7 +1931,7 @@ func (x *Act) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Act.ProtoReflect.Descriptor instead.
 func (*Act) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{5}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Act) GetActId() string {
@@ -1014,6 +2039,20 @@ func (x *Act) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Act) GetAmendsActId() string {
+	if x != nil {
+		return x.AmendsActId
+	}
+	return ""
+}
+
+func (x *Act) GetAbsencesStated() bool {
+	if x != nil {
+		return x.AbsencesStated
+	}
+	return false
+}
+
 // Publication is one appearance of an act.
 type Publication struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1031,7 +2070,7 @@ type Publication struct {
 
 func (x *Publication) Reset() {
 	*x = Publication{}
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[6]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +2082,7 @@ func (x *Publication) String() string {
 func (*Publication) ProtoMessage() {}
 
 func (x *Publication) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[6]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +2095,7 @@ func (x *Publication) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Publication.ProtoReflect.Descriptor instead.
 func (*Publication) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{6}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Publication) GetBulletin() string {
@@ -1095,14 +2134,16 @@ type ScopeCell struct {
 	// The role; unspecified for all.
 	Role Role `protobuf:"varint,2,opt,name=role,proto3,enum=maillage.labelling.v1.Role" json:"role,omitempty"`
 	// Whether the list held here is whole.
-	Coverage      Coverage `protobuf:"varint,3,opt,name=coverage,proto3,enum=maillage.labelling.v1.Coverage" json:"coverage,omitempty"`
+	Coverage Coverage `protobuf:"varint,3,opt,name=coverage,proto3,enum=maillage.labelling.v1.Coverage" json:"coverage,omitempty"`
+	// The cycle whose labels it closes; empty for all.
+	CycleId       string `protobuf:"bytes,4,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ScopeCell) Reset() {
 	*x = ScopeCell{}
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[7]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1114,7 +2155,7 @@ func (x *ScopeCell) String() string {
 func (*ScopeCell) ProtoMessage() {}
 
 func (x *ScopeCell) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[7]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1127,7 +2168,7 @@ func (x *ScopeCell) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ScopeCell.ProtoReflect.Descriptor instead.
 func (*ScopeCell) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{7}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ScopeCell) GetFiliereId() string {
@@ -1151,6 +2192,13 @@ func (x *ScopeCell) GetCoverage() Coverage {
 	return Coverage_COVERAGE_UNSPECIFIED
 }
 
+func (x *ScopeCell) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
 // AnnouncedTotal is a number an act states of itself.
 type AnnouncedTotal struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1164,7 +2212,7 @@ type AnnouncedTotal struct {
 
 func (x *AnnouncedTotal) Reset() {
 	*x = AnnouncedTotal{}
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[8]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1176,7 +2224,7 @@ func (x *AnnouncedTotal) String() string {
 func (*AnnouncedTotal) ProtoMessage() {}
 
 func (x *AnnouncedTotal) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[8]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1189,7 +2237,7 @@ func (x *AnnouncedTotal) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AnnouncedTotal.ProtoReflect.Descriptor instead.
 func (*AnnouncedTotal) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{8}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *AnnouncedTotal) GetUnit() string {
@@ -1224,7 +2272,7 @@ type Assertion struct {
 
 func (x *Assertion) Reset() {
 	*x = Assertion{}
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[9]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1236,7 +2284,7 @@ func (x *Assertion) String() string {
 func (*Assertion) ProtoMessage() {}
 
 func (x *Assertion) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[9]
+	mi := &file_maillage_labelling_v1_resources_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1249,7 +2297,7 @@ func (x *Assertion) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Assertion.ProtoReflect.Descriptor instead.
 func (*Assertion) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Assertion) GetEntityId() string {
@@ -1313,7 +2361,7 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\asite_id\x18\x01 \x01(\tR\x06siteId\x12\x1b\n" +
 	"\tcentre_id\x18\x02 \x01(\tR\bcentreId\x12\x1d\n" +
 	"\n" +
-	"network_id\x18\x03 \x01(\tR\tnetworkId\"\xd5\x03\n" +
+	"network_id\x18\x03 \x01(\tR\tnetworkId\"\x8f\x06\n" +
 	"\x05Label\x12\x19\n" +
 	"\blabel_id\x18\x01 \x01(\tR\alabelId\x125\n" +
 	"\x06holder\x18\x02 \x01(\v2\x1d.maillage.labelling.v1.HolderR\x06holder\x12/\n" +
@@ -1326,7 +2374,73 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\fsuccessor_id\x18\t \x01(\tR\vsuccessorId\x12#\n" +
 	"\rrepealed_from\x18\n" +
 	" \x01(\tR\frepealedFrom\x12.\n" +
-	"\x05basis\x18\v \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xe2\x04\n" +
+	"\x05basis\x18\v \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12#\n" +
+	"\rextended_from\x18\f \x01(\tR\fextendedFrom\x12;\n" +
+	"\vsuspensions\x18\r \x03(\v2\x19.maillage.event.v1.PeriodR\vsuspensions\x12\x1c\n" +
+	"\twithdrawn\x18\x0e \x01(\bR\twithdrawn\x12\x1a\n" +
+	"\bannulled\x18\x0f \x01(\bR\bannulled\x12#\n" +
+	"\rannulled_from\x18\x10 \x01(\tR\fannulledFrom\x12\x1f\n" +
+	"\vlapsed_from\x18\x11 \x01(\tR\n" +
+	"lapsedFrom\x12\x16\n" +
+	"\x06voided\x18\x12 \x01(\bR\x06voided\x12>\n" +
+	"\toperation\x18\x13 \x01(\v2 .maillage.labelling.v1.OperationR\toperation\"v\n" +
+	"\tOperation\x12\x1f\n" +
+	"\vopened_from\x18\x01 \x01(\tR\n" +
+	"openedFrom\x12'\n" +
+	"\x0fmaintained_from\x18\x02 \x01(\tR\x0emaintainedFrom\x12\x1f\n" +
+	"\vclosed_from\x18\x03 \x01(\tR\n" +
+	"closedFrom\"\xe7\x03\n" +
+	"\x06Office\x12\x1b\n" +
+	"\toffice_id\x18\x01 \x01(\tR\bofficeId\x12\x1b\n" +
+	"\tholder_id\x18\x02 \x01(\tR\bholderId\x125\n" +
+	"\x04kind\x18\x03 \x01(\x0e2!.maillage.labelling.v1.OfficeKindR\x04kind\x12\x18\n" +
+	"\ainterim\x18\x04 \x01(\bR\ainterim\x12\x1b\n" +
+	"\tperson_id\x18\x05 \x01(\tR\bpersonId\x124\n" +
+	"\x04name\x18\x06 \x01(\v2 .maillage.event.v1.PersonalValueR\x04name\x121\n" +
+	"\x06period\x18\a \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12:\n" +
+	"\bopinions\x18\b \x03(\v2\x1e.maillage.labelling.v1.OpinionR\bopinions\x12;\n" +
+	"\bapproval\x18\t \x01(\x0e2\x1f.maillage.labelling.v1.ApprovalR\bapproval\x12#\n" +
+	"\rapproval_date\x18\n" +
+	" \x01(\tR\fapprovalDate\x12.\n" +
+	"\x05basis\x18\v \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"Q\n" +
+	"\aOpinion\x12\x12\n" +
+	"\x04body\x18\x01 \x01(\tR\x04body\x12\x1e\n" +
+	"\n" +
+	"favourable\x18\x02 \x01(\bR\n" +
+	"favourable\x12\x12\n" +
+	"\x04date\x18\x03 \x01(\tR\x04date\"\xf9\x01\n" +
+	"\bCampaign\x12\x1f\n" +
+	"\vcampaign_id\x18\x01 \x01(\tR\n" +
+	"campaignId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\bcycle_id\x18\x03 \x01(\tR\acycleId\x121\n" +
+	"\x05calls\x18\x04 \x03(\v2\x1b.maillage.labelling.v1.CallR\x05calls\x12:\n" +
+	"\boutcomes\x18\x05 \x03(\v2\x1e.maillage.labelling.v1.OutcomeR\boutcomes\x12.\n" +
+	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\x92\x01\n" +
+	"\x04Call\x12 \n" +
+	"\x05title\x18\x01 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\x05title\x12&\n" +
+	"\treference\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\treference\x12@\n" +
+	"\x04date\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"\xe1\x01\n" +
+	"\aOutcome\x12\x1d\n" +
+	"\n" +
+	"outcome_id\x18\x01 \x01(\tR\toutcomeId\x12\x1c\n" +
+	"\tcandidate\x18\x02 \x01(\tR\tcandidate\x12\x1d\n" +
+	"\n" +
+	"network_id\x18\x03 \x01(\tR\tnetworkId\x126\n" +
+	"\x04kind\x18\x04 \x01(\x0e2\".maillage.labelling.v1.OutcomeKindR\x04kind\x12\x12\n" +
+	"\x04date\x18\x05 \x01(\tR\x04date\x12.\n" +
+	"\x05basis\x18\x06 \x01(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xbe\x02\n" +
+	"\x05Draft\x12\x19\n" +
+	"\bdraft_id\x18\x01 \x01(\tR\adraftId\x126\n" +
+	"\x05annex\x18\x02 \x01(\v2 .maillage.event.v1.PersonalValueR\x05annex\x12\x1d\n" +
+	"\n" +
+	"planned_at\x18\x03 \x01(\x04R\tplannedAt\x12%\n" +
+	"\x0eeffects_sha256\x18\x04 \x01(\fR\reffectsSha256\x124\n" +
+	"\bpreparer\x18\x05 \x01(\v2\x18.maillage.event.v1.ActorR\bpreparer\x127\n" +
+	"\x05state\x18\x06 \x01(\x0e2!.maillage.labelling.v1.DraftStateR\x05state\x12\x16\n" +
+	"\x06reason\x18\a \x01(\tR\x06reason\x12\x15\n" +
+	"\x06act_id\x18\b \x01(\tR\x05actId\"\xaf\x05\n" +
 	"\x03Act\x12\x15\n" +
 	"\x06act_id\x18\x01 \x01(\tR\x05actId\x122\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.maillage.labelling.v1.ActKindR\x04kind\x12\x14\n" +
@@ -1346,18 +2460,21 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"line_count\x18\r \x01(\rR\tlineCount\x12\x1f\n" +
 	"\vfile_sha256\x18\x0e \x01(\fR\n" +
 	"fileSha256\x12.\n" +
-	"\x05basis\x18\x0f \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xb5\x01\n" +
+	"\x05basis\x18\x0f \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12\"\n" +
+	"\ramends_act_id\x18\x10 \x01(\tR\vamendsActId\x12'\n" +
+	"\x0fabsences_stated\x18\x11 \x01(\bR\x0eabsencesStated\"\xb5\x01\n" +
 	"\vPublication\x12$\n" +
 	"\bbulletin\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bbulletin\x12\x1f\n" +
 	"\x06number\x18\x02 \x01(\tB\a\xbaH\x04r\x02\x182R\x06number\x12\x1d\n" +
 	"\x05pages\x18\x03 \x01(\tB\a\xbaH\x04r\x02\x182R\x05pages\x12@\n" +
-	"\x04date\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"\xd2\x01\n" +
+	"\x04date\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"\x91\x02\n" +
 	"\tScopeCell\x12A\n" +
 	"\n" +
 	"filiere_id\x18\x01 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\tfiliereId\x129\n" +
 	"\x04role\x18\x02 \x01(\x0e2\x1b.maillage.labelling.v1.RoleB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04role\x12G\n" +
 	"\bcoverage\x18\x03 \x01(\x0e2\x1f.maillage.labelling.v1.CoverageB\n" +
-	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bcoverage\"F\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\bcoverage\x12=\n" +
+	"\bcycle_id\x18\x04 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\acycleId\"F\n" +
 	"\x0eAnnouncedTotal\x12\x1e\n" +
 	"\x04unit\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04unit\x12\x14\n" +
@@ -1380,7 +2497,38 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x1cROLE_RESOURCE_AND_COMPETENCE\x10\x05\x12\r\n" +
 	"\tROLE_FSMR\x10\x06\x12\r\n" +
 	"\tROLE_PEMR\x10\a\x12\r\n" +
-	"\tROLE_PCOM\x10\b*\xd0\x01\n" +
+	"\tROLE_PCOM\x10\b*\xa4\x01\n" +
+	"\x0eOperationState\x12\x1f\n" +
+	"\x1bOPERATION_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17OPERATION_STATE_PLANNED\x10\x01\x12\x18\n" +
+	"\x14OPERATION_STATE_OPEN\x10\x02\x12\x1e\n" +
+	"\x1aOPERATION_STATE_MAINTAINED\x10\x03\x12\x1a\n" +
+	"\x16OPERATION_STATE_CLOSED\x10\x04*\xb5\x01\n" +
+	"\n" +
+	"OfficeKind\x12\x1b\n" +
+	"\x17OFFICE_KIND_UNSPECIFIED\x10\x00\x12\x14\n" +
+	"\x10OFFICE_KIND_HEAD\x10\x01\x12\x17\n" +
+	"\x13OFFICE_KIND_CO_HEAD\x10\x02\x12\x1e\n" +
+	"\x1aOFFICE_KIND_CHILD_REFERENT\x10\x03\x12\x1e\n" +
+	"\x1aOFFICE_KIND_ADULT_REFERENT\x10\x04\x12\x1b\n" +
+	"\x17OFFICE_KIND_COORDINATOR\x10\x05*Q\n" +
+	"\bApproval\x12\x18\n" +
+	"\x14APPROVAL_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11APPROVAL_APPROVED\x10\x01\x12\x14\n" +
+	"\x10APPROVAL_REFUSED\x10\x02*\xb4\x01\n" +
+	"\vOutcomeKind\x12\x1c\n" +
+	"\x18OUTCOME_KIND_UNSPECIFIED\x10\x00\x12\x1b\n" +
+	"\x17OUTCOME_KIND_FAVOURABLE\x10\x01\x12\x19\n" +
+	"\x15OUTCOME_KIND_ADJUSTED\x10\x02\x12\x19\n" +
+	"\x15OUTCOME_KIND_DEFERRED\x10\x03\x12\x18\n" +
+	"\x14OUTCOME_KIND_REFUSED\x10\x04\x12\x1a\n" +
+	"\x16OUTCOME_KIND_SET_ASIDE\x10\x05*w\n" +
+	"\n" +
+	"DraftState\x12\x1b\n" +
+	"\x17DRAFT_STATE_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14DRAFT_STATE_PREPARED\x10\x01\x12\x18\n" +
+	"\x14DRAFT_STATE_APPROVED\x10\x02\x12\x18\n" +
+	"\x14DRAFT_STATE_REJECTED\x10\x03*\xe7\x01\n" +
 	"\aActKind\x12\x18\n" +
 	"\x14ACT_KIND_UNSPECIFIED\x10\x00\x12\x13\n" +
 	"\x0fACT_KIND_ARRETE\x10\x01\x12\x17\n" +
@@ -1390,11 +2538,13 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x0fACT_KIND_DECRET\x10\x05\x12\x11\n" +
 	"\rACT_KIND_CALL\x10\x06\x12\x13\n" +
 	"\x0fACT_KIND_LETTER\x10\a\x12\x13\n" +
-	"\x0fACT_KIND_RULING\x10\b*Q\n" +
+	"\x0fACT_KIND_RULING\x10\b\x12\x15\n" +
+	"\x11ACT_KIND_DECISION\x10\t*h\n" +
 	"\bCoverage\x12\x18\n" +
 	"\x14COVERAGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11COVERAGE_COMPLETE\x10\x01\x12\x14\n" +
-	"\x10COVERAGE_PARTIAL\x10\x02*\xcd\x01\n" +
+	"\x10COVERAGE_PARTIAL\x10\x02\x12\x15\n" +
+	"\x11COVERAGE_EXCLUDED\x10\x03*\xb6\x02\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATUS_PLANNED\x10\x01\x12\x13\n" +
@@ -1404,7 +2554,13 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x0fSTATUS_REPEALED\x10\x05\x12\x15\n" +
 	"\x11STATUS_SUPERSEDED\x10\x06\x12\x17\n" +
 	"\x13STATUS_UNDETERMINED\x10\a\x12\x11\n" +
-	"\rSTATUS_LAPSED\x10\bB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\rSTATUS_LAPSED\x10\b\x12\x13\n" +
+	"\x0fSTATUS_EXTENDED\x10\t\x12\x14\n" +
+	"\x10STATUS_SUSPENDED\x10\n" +
+	"\x12\x14\n" +
+	"\x10STATUS_WITHDRAWN\x10\v\x12\x13\n" +
+	"\x0fSTATUS_ANNULLED\x10\f\x12\x11\n" +
+	"\rSTATUS_VOIDED\x10\rB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_resources_proto_rawDescOnce sync.Once
@@ -1418,53 +2574,82 @@ func file_maillage_labelling_v1_resources_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_resources_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_maillage_labelling_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_maillage_labelling_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_maillage_labelling_v1_resources_proto_goTypes = []any{
 	(ThresholdUnit)(0),       // 0: maillage.labelling.v1.ThresholdUnit
 	(Role)(0),                // 1: maillage.labelling.v1.Role
-	(ActKind)(0),             // 2: maillage.labelling.v1.ActKind
-	(Coverage)(0),            // 3: maillage.labelling.v1.Coverage
-	(Status)(0),              // 4: maillage.labelling.v1.Status
-	(*Cycle)(nil),            // 5: maillage.labelling.v1.Cycle
-	(*Threshold)(nil),        // 6: maillage.labelling.v1.Threshold
-	(*Holder)(nil),           // 7: maillage.labelling.v1.Holder
-	(*Site)(nil),             // 8: maillage.labelling.v1.Site
-	(*Label)(nil),            // 9: maillage.labelling.v1.Label
-	(*Act)(nil),              // 10: maillage.labelling.v1.Act
-	(*Publication)(nil),      // 11: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),        // 12: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),   // 13: maillage.labelling.v1.AnnouncedTotal
-	(*Assertion)(nil),        // 14: maillage.labelling.v1.Assertion
-	(*v1.Period)(nil),        // 15: maillage.event.v1.Period
-	(*v1.Basis)(nil),         // 16: maillage.event.v1.Basis
-	(*v1.PersonalValue)(nil), // 17: maillage.event.v1.PersonalValue
+	(OperationState)(0),      // 2: maillage.labelling.v1.OperationState
+	(OfficeKind)(0),          // 3: maillage.labelling.v1.OfficeKind
+	(Approval)(0),            // 4: maillage.labelling.v1.Approval
+	(OutcomeKind)(0),         // 5: maillage.labelling.v1.OutcomeKind
+	(DraftState)(0),          // 6: maillage.labelling.v1.DraftState
+	(ActKind)(0),             // 7: maillage.labelling.v1.ActKind
+	(Coverage)(0),            // 8: maillage.labelling.v1.Coverage
+	(Status)(0),              // 9: maillage.labelling.v1.Status
+	(*Cycle)(nil),            // 10: maillage.labelling.v1.Cycle
+	(*Threshold)(nil),        // 11: maillage.labelling.v1.Threshold
+	(*Holder)(nil),           // 12: maillage.labelling.v1.Holder
+	(*Site)(nil),             // 13: maillage.labelling.v1.Site
+	(*Label)(nil),            // 14: maillage.labelling.v1.Label
+	(*Operation)(nil),        // 15: maillage.labelling.v1.Operation
+	(*Office)(nil),           // 16: maillage.labelling.v1.Office
+	(*Opinion)(nil),          // 17: maillage.labelling.v1.Opinion
+	(*Campaign)(nil),         // 18: maillage.labelling.v1.Campaign
+	(*Call)(nil),             // 19: maillage.labelling.v1.Call
+	(*Outcome)(nil),          // 20: maillage.labelling.v1.Outcome
+	(*Draft)(nil),            // 21: maillage.labelling.v1.Draft
+	(*Act)(nil),              // 22: maillage.labelling.v1.Act
+	(*Publication)(nil),      // 23: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),        // 24: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),   // 25: maillage.labelling.v1.AnnouncedTotal
+	(*Assertion)(nil),        // 26: maillage.labelling.v1.Assertion
+	(*v1.Period)(nil),        // 27: maillage.event.v1.Period
+	(*v1.Basis)(nil),         // 28: maillage.event.v1.Basis
+	(*v1.PersonalValue)(nil), // 29: maillage.event.v1.PersonalValue
+	(*v1.Actor)(nil),         // 30: maillage.event.v1.Actor
 }
 var file_maillage_labelling_v1_resources_proto_depIdxs = []int32{
-	15, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
-	6,  // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
-	16, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
+	27, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
+	11, // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
+	28, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
 	1,  // 3: maillage.labelling.v1.Threshold.role:type_name -> maillage.labelling.v1.Role
 	0,  // 4: maillage.labelling.v1.Threshold.unit:type_name -> maillage.labelling.v1.ThresholdUnit
-	8,  // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
-	7,  // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
+	13, // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
+	12, // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
 	1,  // 7: maillage.labelling.v1.Label.role:type_name -> maillage.labelling.v1.Role
-	15, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
-	17, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
-	16, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
-	2,  // 11: maillage.labelling.v1.Act.kind:type_name -> maillage.labelling.v1.ActKind
-	11, // 12: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
-	12, // 13: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
-	13, // 14: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	16, // 15: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
-	1,  // 16: maillage.labelling.v1.ScopeCell.role:type_name -> maillage.labelling.v1.Role
-	3,  // 17: maillage.labelling.v1.ScopeCell.coverage:type_name -> maillage.labelling.v1.Coverage
-	16, // 18: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	27, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
+	29, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
+	28, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
+	27, // 11: maillage.labelling.v1.Label.suspensions:type_name -> maillage.event.v1.Period
+	15, // 12: maillage.labelling.v1.Label.operation:type_name -> maillage.labelling.v1.Operation
+	3,  // 13: maillage.labelling.v1.Office.kind:type_name -> maillage.labelling.v1.OfficeKind
+	29, // 14: maillage.labelling.v1.Office.name:type_name -> maillage.event.v1.PersonalValue
+	27, // 15: maillage.labelling.v1.Office.period:type_name -> maillage.event.v1.Period
+	17, // 16: maillage.labelling.v1.Office.opinions:type_name -> maillage.labelling.v1.Opinion
+	4,  // 17: maillage.labelling.v1.Office.approval:type_name -> maillage.labelling.v1.Approval
+	28, // 18: maillage.labelling.v1.Office.basis:type_name -> maillage.event.v1.Basis
+	19, // 19: maillage.labelling.v1.Campaign.calls:type_name -> maillage.labelling.v1.Call
+	20, // 20: maillage.labelling.v1.Campaign.outcomes:type_name -> maillage.labelling.v1.Outcome
+	28, // 21: maillage.labelling.v1.Campaign.basis:type_name -> maillage.event.v1.Basis
+	5,  // 22: maillage.labelling.v1.Outcome.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	28, // 23: maillage.labelling.v1.Outcome.basis:type_name -> maillage.event.v1.Basis
+	29, // 24: maillage.labelling.v1.Draft.annex:type_name -> maillage.event.v1.PersonalValue
+	30, // 25: maillage.labelling.v1.Draft.preparer:type_name -> maillage.event.v1.Actor
+	6,  // 26: maillage.labelling.v1.Draft.state:type_name -> maillage.labelling.v1.DraftState
+	7,  // 27: maillage.labelling.v1.Act.kind:type_name -> maillage.labelling.v1.ActKind
+	23, // 28: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
+	24, // 29: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
+	25, // 30: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	28, // 31: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
+	1,  // 32: maillage.labelling.v1.ScopeCell.role:type_name -> maillage.labelling.v1.Role
+	8,  // 33: maillage.labelling.v1.ScopeCell.coverage:type_name -> maillage.labelling.v1.Coverage
+	28, // 34: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_resources_proto_init() }
@@ -1483,8 +2668,8 @@ func file_maillage_labelling_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_resources_proto_rawDesc), len(file_maillage_labelling_v1_resources_proto_rawDesc)),
-			NumEnums:      5,
-			NumMessages:   10,
+			NumEnums:      10,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -434,9 +434,13 @@ type RecordActRequest struct {
 	// SHA-256 of the file that was read, 32 bytes, or empty.
 	FileSha256 []byte `protobuf:"bytes,14,opt,name=file_sha256,json=fileSha256,proto3" json:"file_sha256,omitempty"`
 	// Its lines, at most 10,000.
-	Lines         []*ActLine `protobuf:"bytes,15,rep,name=lines,proto3" json:"lines,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Lines []*ActLine `protobuf:"bytes,15,rep,name=lines,proto3" json:"lines,omitempty"`
+	// The act that this one amends; empty for an act of its own.
+	AmendsActId string `protobuf:"bytes,16,opt,name=amends_act_id,json=amendsActId,proto3" json:"amends_act_id,omitempty"`
+	// Its lines state every label that its complete cells leave out.
+	AbsencesStated bool `protobuf:"varint,17,opt,name=absences_stated,json=absencesStated,proto3" json:"absences_stated,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RecordActRequest) Reset() {
@@ -574,6 +578,20 @@ func (x *RecordActRequest) GetLines() []*ActLine {
 	return nil
 }
 
+func (x *RecordActRequest) GetAmendsActId() string {
+	if x != nil {
+		return x.AmendsActId
+	}
+	return ""
+}
+
+func (x *RecordActRequest) GetAbsencesStated() bool {
+	if x != nil {
+		return x.AbsencesStated
+	}
+	return false
+}
+
 // ActLine is one line of an act's annex and what it does.
 type ActLine struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -585,11 +603,20 @@ type ActLine struct {
 	//	*ActLine_Renewed
 	//	*ActLine_ConfirmedLabelId
 	//	*ActLine_RepealedLabelId
+	//	*ActLine_Extended
+	//	*ActLine_Suspended
+	//	*ActLine_Reinstated
+	//	*ActLine_WithdrawnLabelId
+	//	*ActLine_Annulled
+	//	*ActLine_LapsedLabelId
+	//	*ActLine_Amended
 	Disposition isActLine_Disposition `protobuf_oneof:"disposition"`
 	// Number of the line in the annex, from 1; 0 numbers it by its place.
 	Number uint32 `protobuf:"varint,5,opt,name=number,proto3" json:"number,omitempty"`
 	// The line as printed, without names of persons.
-	AsPrinted     []*v1.Printed `protobuf:"bytes,6,rep,name=as_printed,json=asPrinted,proto3" json:"as_printed,omitempty"`
+	AsPrinted []*v1.Printed `protobuf:"bytes,6,rep,name=as_printed,json=asPrinted,proto3" json:"as_printed,omitempty"`
+	// The right head of an amended label. Personal: goes to the vault.
+	HeadName      string `protobuf:"bytes,14,opt,name=head_name,json=headName,proto3" json:"head_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -667,6 +694,69 @@ func (x *ActLine) GetRepealedLabelId() string {
 	return ""
 }
 
+func (x *ActLine) GetExtended() *LabelExtended {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_Extended); ok {
+			return x.Extended
+		}
+	}
+	return nil
+}
+
+func (x *ActLine) GetSuspended() *LabelSuspended {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_Suspended); ok {
+			return x.Suspended
+		}
+	}
+	return nil
+}
+
+func (x *ActLine) GetReinstated() *LabelReinstated {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_Reinstated); ok {
+			return x.Reinstated
+		}
+	}
+	return nil
+}
+
+func (x *ActLine) GetWithdrawnLabelId() string {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_WithdrawnLabelId); ok {
+			return x.WithdrawnLabelId
+		}
+	}
+	return ""
+}
+
+func (x *ActLine) GetAnnulled() *LabelAnnulled {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_Annulled); ok {
+			return x.Annulled
+		}
+	}
+	return nil
+}
+
+func (x *ActLine) GetLapsedLabelId() string {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_LapsedLabelId); ok {
+			return x.LapsedLabelId
+		}
+	}
+	return ""
+}
+
+func (x *ActLine) GetAmended() *LabelAmended {
+	if x != nil {
+		if x, ok := x.Disposition.(*ActLine_Amended); ok {
+			return x.Amended
+		}
+	}
+	return nil
+}
+
 func (x *ActLine) GetNumber() uint32 {
 	if x != nil {
 		return x.Number
@@ -679,6 +769,13 @@ func (x *ActLine) GetAsPrinted() []*v1.Printed {
 		return x.AsPrinted
 	}
 	return nil
+}
+
+func (x *ActLine) GetHeadName() string {
+	if x != nil {
+		return x.HeadName
+	}
+	return ""
 }
 
 type isActLine_Disposition interface {
@@ -705,6 +802,42 @@ type ActLine_RepealedLabelId struct {
 	RepealedLabelId string `protobuf:"bytes,4,opt,name=repealed_label_id,json=repealedLabelId,proto3,oneof"`
 }
 
+type ActLine_Extended struct {
+	// The end of a label moves later.
+	Extended *LabelExtended `protobuf:"bytes,7,opt,name=extended,proto3,oneof"`
+}
+
+type ActLine_Suspended struct {
+	// A label is suspended.
+	Suspended *LabelSuspended `protobuf:"bytes,8,opt,name=suspended,proto3,oneof"`
+}
+
+type ActLine_Reinstated struct {
+	// A suspension is over.
+	Reinstated *LabelReinstated `protobuf:"bytes,9,opt,name=reinstated,proto3,oneof"`
+}
+
+type ActLine_WithdrawnLabelId struct {
+	// A label is withdrawn from its start, or an erratum removes it: its id.
+	WithdrawnLabelId string `protobuf:"bytes,10,opt,name=withdrawn_label_id,json=withdrawnLabelId,proto3,oneof"`
+}
+
+type ActLine_Annulled struct {
+	// A court annuls a label.
+	Annulled *LabelAnnulled `protobuf:"bytes,11,opt,name=annulled,proto3,oneof"`
+}
+
+type ActLine_LapsedLabelId struct {
+	// The act's list leaves a label out: its id. The act says absences_stated.
+	LapsedLabelId string `protobuf:"bytes,12,opt,name=lapsed_label_id,json=lapsedLabelId,proto3,oneof"`
+}
+
+type ActLine_Amended struct {
+	// An erratum or a ruling replaces what another act says of a label. The head
+	// goes by head_name, not by its field.
+	Amended *LabelAmended `protobuf:"bytes,13,opt,name=amended,proto3,oneof"`
+}
+
 func (*ActLine_Granted) isActLine_Disposition() {}
 
 func (*ActLine_Renewed) isActLine_Disposition() {}
@@ -712,6 +845,20 @@ func (*ActLine_Renewed) isActLine_Disposition() {}
 func (*ActLine_ConfirmedLabelId) isActLine_Disposition() {}
 
 func (*ActLine_RepealedLabelId) isActLine_Disposition() {}
+
+func (*ActLine_Extended) isActLine_Disposition() {}
+
+func (*ActLine_Suspended) isActLine_Disposition() {}
+
+func (*ActLine_Reinstated) isActLine_Disposition() {}
+
+func (*ActLine_WithdrawnLabelId) isActLine_Disposition() {}
+
+func (*ActLine_Annulled) isActLine_Disposition() {}
+
+func (*ActLine_LapsedLabelId) isActLine_Disposition() {}
+
+func (*ActLine_Amended) isActLine_Disposition() {}
 
 // Renewal is a label to be renewed.
 type Renewal struct {
@@ -1472,6 +1619,2762 @@ func (x *CorrectLabelResponse) GetPosition() uint64 {
 	return 0
 }
 
+// ExtendLabelRequest moves the end of a label later (prorogation).
+type ExtendLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it is no longer held, by the extension; a full date.
+	End           string `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendLabelRequest) Reset() {
+	*x = ExtendLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendLabelRequest) ProtoMessage() {}
+
+func (x *ExtendLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendLabelRequest.ProtoReflect.Descriptor instead.
+func (*ExtendLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *ExtendLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExtendLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ExtendLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *ExtendLabelRequest) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// ExtendLabelResponse is the answer of ExtendLabel.
+type ExtendLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendLabelResponse) Reset() {
+	*x = ExtendLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendLabelResponse) ProtoMessage() {}
+
+func (x *ExtendLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendLabelResponse.ProtoReflect.Descriptor instead.
+func (*ExtendLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ExtendLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SuspendLabelRequest suspends a label.
+type SuspendLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day; a full date.
+	SuspendedFrom string `protobuf:"bytes,4,opt,name=suspended_from,json=suspendedFrom,proto3" json:"suspended_from,omitempty"`
+	// First day after it, a full date; empty until it is reinstated.
+	SuspendedUntil string `protobuf:"bytes,5,opt,name=suspended_until,json=suspendedUntil,proto3" json:"suspended_until,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *SuspendLabelRequest) Reset() {
+	*x = SuspendLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendLabelRequest) ProtoMessage() {}
+
+func (x *SuspendLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendLabelRequest.ProtoReflect.Descriptor instead.
+func (*SuspendLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SuspendLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SuspendLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SuspendLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *SuspendLabelRequest) GetSuspendedFrom() string {
+	if x != nil {
+		return x.SuspendedFrom
+	}
+	return ""
+}
+
+func (x *SuspendLabelRequest) GetSuspendedUntil() string {
+	if x != nil {
+		return x.SuspendedUntil
+	}
+	return ""
+}
+
+// SuspendLabelResponse is the answer of SuspendLabel.
+type SuspendLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuspendLabelResponse) Reset() {
+	*x = SuspendLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuspendLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuspendLabelResponse) ProtoMessage() {}
+
+func (x *SuspendLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuspendLabelResponse.ProtoReflect.Descriptor instead.
+func (*SuspendLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SuspendLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ReinstateLabelRequest ends the suspension of a label.
+type ReinstateLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it is in force again; a full date.
+	ReinstatedFrom string `protobuf:"bytes,4,opt,name=reinstated_from,json=reinstatedFrom,proto3" json:"reinstated_from,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ReinstateLabelRequest) Reset() {
+	*x = ReinstateLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReinstateLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReinstateLabelRequest) ProtoMessage() {}
+
+func (x *ReinstateLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReinstateLabelRequest.ProtoReflect.Descriptor instead.
+func (*ReinstateLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *ReinstateLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReinstateLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ReinstateLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *ReinstateLabelRequest) GetReinstatedFrom() string {
+	if x != nil {
+		return x.ReinstatedFrom
+	}
+	return ""
+}
+
+// ReinstateLabelResponse is the answer of ReinstateLabel.
+type ReinstateLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReinstateLabelResponse) Reset() {
+	*x = ReinstateLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReinstateLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReinstateLabelResponse) ProtoMessage() {}
+
+func (x *ReinstateLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReinstateLabelResponse.ProtoReflect.Descriptor instead.
+func (*ReinstateLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *ReinstateLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// WithdrawLabelRequest withdraws a label from its start (retrait).
+type WithdrawLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId       string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawLabelRequest) Reset() {
+	*x = WithdrawLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawLabelRequest) ProtoMessage() {}
+
+func (x *WithdrawLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawLabelRequest.ProtoReflect.Descriptor instead.
+func (*WithdrawLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WithdrawLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *WithdrawLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *WithdrawLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+// WithdrawLabelResponse is the answer of WithdrawLabel.
+type WithdrawLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WithdrawLabelResponse) Reset() {
+	*x = WithdrawLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WithdrawLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WithdrawLabelResponse) ProtoMessage() {}
+
+func (x *WithdrawLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WithdrawLabelResponse.ProtoReflect.Descriptor instead.
+func (*WithdrawLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WithdrawLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// AnnulLabelRequest records that a court annulled a label.
+type AnnulLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day, a full date, where the ruling defers it; empty from its start.
+	AnnulledFrom  string `protobuf:"bytes,4,opt,name=annulled_from,json=annulledFrom,proto3" json:"annulled_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnulLabelRequest) Reset() {
+	*x = AnnulLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnulLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnulLabelRequest) ProtoMessage() {}
+
+func (x *AnnulLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnulLabelRequest.ProtoReflect.Descriptor instead.
+func (*AnnulLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *AnnulLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *AnnulLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *AnnulLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *AnnulLabelRequest) GetAnnulledFrom() string {
+	if x != nil {
+		return x.AnnulledFrom
+	}
+	return ""
+}
+
+// AnnulLabelResponse is the answer of AnnulLabel.
+type AnnulLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AnnulLabelResponse) Reset() {
+	*x = AnnulLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AnnulLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AnnulLabelResponse) ProtoMessage() {}
+
+func (x *AnnulLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AnnulLabelResponse.ProtoReflect.Descriptor instead.
+func (*AnnulLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *AnnulLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// VoidLabelRequest records that a label should never have been recorded; it has no legal effect.
+type VoidLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId       string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidLabelRequest) Reset() {
+	*x = VoidLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidLabelRequest) ProtoMessage() {}
+
+func (x *VoidLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidLabelRequest.ProtoReflect.Descriptor instead.
+func (*VoidLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *VoidLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *VoidLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *VoidLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+// VoidLabelResponse is the answer of VoidLabel.
+type VoidLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidLabelResponse) Reset() {
+	*x = VoidLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidLabelResponse) ProtoMessage() {}
+
+func (x *VoidLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidLabelResponse.ProtoReflect.Descriptor instead.
+func (*VoidLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *VoidLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// OpenLabelRequest records from when the holder of a label works under it.
+type OpenLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day; a full date.
+	OpenedFrom    string `protobuf:"bytes,4,opt,name=opened_from,json=openedFrom,proto3" json:"opened_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenLabelRequest) Reset() {
+	*x = OpenLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenLabelRequest) ProtoMessage() {}
+
+func (x *OpenLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenLabelRequest.ProtoReflect.Descriptor instead.
+func (*OpenLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *OpenLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *OpenLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *OpenLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *OpenLabelRequest) GetOpenedFrom() string {
+	if x != nil {
+		return x.OpenedFrom
+	}
+	return ""
+}
+
+// OpenLabelResponse is the answer of OpenLabel.
+type OpenLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenLabelResponse) Reset() {
+	*x = OpenLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenLabelResponse) ProtoMessage() {}
+
+func (x *OpenLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenLabelResponse.ProtoReflect.Descriptor instead.
+func (*OpenLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *OpenLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// MaintainLabelRequest records that the holder of a label goes on working, whatever its term.
+type MaintainLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day from which that is stated; a full date.
+	MaintainedFrom string `protobuf:"bytes,4,opt,name=maintained_from,json=maintainedFrom,proto3" json:"maintained_from,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *MaintainLabelRequest) Reset() {
+	*x = MaintainLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintainLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintainLabelRequest) ProtoMessage() {}
+
+func (x *MaintainLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintainLabelRequest.ProtoReflect.Descriptor instead.
+func (*MaintainLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *MaintainLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MaintainLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *MaintainLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *MaintainLabelRequest) GetMaintainedFrom() string {
+	if x != nil {
+		return x.MaintainedFrom
+	}
+	return ""
+}
+
+// MaintainLabelResponse is the answer of MaintainLabel.
+type MaintainLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MaintainLabelResponse) Reset() {
+	*x = MaintainLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MaintainLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MaintainLabelResponse) ProtoMessage() {}
+
+func (x *MaintainLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MaintainLabelResponse.ProtoReflect.Descriptor instead.
+func (*MaintainLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *MaintainLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// CloseLabelRequest records that the holder of a label ceased to work under it.
+type CloseLabelRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The label.
+	LabelId string `protobuf:"bytes,3,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	// First day on which it no longer works; a full date.
+	ClosedFrom    string `protobuf:"bytes,4,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseLabelRequest) Reset() {
+	*x = CloseLabelRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseLabelRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseLabelRequest) ProtoMessage() {}
+
+func (x *CloseLabelRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseLabelRequest.ProtoReflect.Descriptor instead.
+func (*CloseLabelRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *CloseLabelRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *CloseLabelRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *CloseLabelRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+func (x *CloseLabelRequest) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+// CloseLabelResponse is the answer of CloseLabel.
+type CloseLabelResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseLabelResponse) Reset() {
+	*x = CloseLabelResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseLabelResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseLabelResponse) ProtoMessage() {}
+
+func (x *CloseLabelResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseLabelResponse.ProtoReflect.Descriptor instead.
+func (*CloseLabelResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *CloseLabelResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// TakeOfficeRequest records that a person takes an office, from the day it is so in fact.
+type TakeOfficeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Whose office it is: a site, a network, a filière or a platform.
+	HolderId string `protobuf:"bytes,3,opt,name=holder_id,json=holderId,proto3" json:"holder_id,omitempty"`
+	// The post.
+	Kind OfficeKind `protobuf:"varint,4,opt,name=kind,proto3,enum=maillage.labelling.v1.OfficeKind" json:"kind,omitempty"`
+	// Held in the meantime only.
+	Interim bool `protobuf:"varint,5,opt,name=interim,proto3" json:"interim,omitempty"`
+	// The name as printed; empty where unknown. Personal: goes to the vault.
+	Name string `protobuf:"bytes,6,opt,name=name,proto3" json:"name,omitempty"`
+	// RPPS number, where known: it tells who the person is. Personal: only an opaque
+	// id made from it is kept.
+	Rpps string `protobuf:"bytes,7,opt,name=rpps,proto3" json:"rpps,omitempty"`
+	// First day in fact; precision as in Period.
+	Start string `protobuf:"bytes,8,opt,name=start,proto3" json:"start,omitempty"`
+	// The office that ends on that day, by this succession; empty for none.
+	PredecessorId string `protobuf:"bytes,9,opt,name=predecessor_id,json=predecessorId,proto3" json:"predecessor_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOfficeRequest) Reset() {
+	*x = TakeOfficeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOfficeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOfficeRequest) ProtoMessage() {}
+
+func (x *TakeOfficeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOfficeRequest.ProtoReflect.Descriptor instead.
+func (*TakeOfficeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *TakeOfficeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *TakeOfficeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *TakeOfficeRequest) GetHolderId() string {
+	if x != nil {
+		return x.HolderId
+	}
+	return ""
+}
+
+func (x *TakeOfficeRequest) GetKind() OfficeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OfficeKind_OFFICE_KIND_UNSPECIFIED
+}
+
+func (x *TakeOfficeRequest) GetInterim() bool {
+	if x != nil {
+		return x.Interim
+	}
+	return false
+}
+
+func (x *TakeOfficeRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TakeOfficeRequest) GetRpps() string {
+	if x != nil {
+		return x.Rpps
+	}
+	return ""
+}
+
+func (x *TakeOfficeRequest) GetStart() string {
+	if x != nil {
+		return x.Start
+	}
+	return ""
+}
+
+func (x *TakeOfficeRequest) GetPredecessorId() string {
+	if x != nil {
+		return x.PredecessorId
+	}
+	return ""
+}
+
+// TakeOfficeResponse is the answer of TakeOffice.
+type TakeOfficeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The office.
+	OfficeId      string `protobuf:"bytes,2,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TakeOfficeResponse) Reset() {
+	*x = TakeOfficeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TakeOfficeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TakeOfficeResponse) ProtoMessage() {}
+
+func (x *TakeOfficeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TakeOfficeResponse.ProtoReflect.Descriptor instead.
+func (*TakeOfficeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *TakeOfficeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *TakeOfficeResponse) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+// LeaveOfficeRequest records that a person leaves an office.
+type LeaveOfficeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The office.
+	OfficeId string `protobuf:"bytes,3,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// First day on which it is no longer held; precision as in Period.
+	End           string `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOfficeRequest) Reset() {
+	*x = LeaveOfficeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOfficeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOfficeRequest) ProtoMessage() {}
+
+func (x *LeaveOfficeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOfficeRequest.ProtoReflect.Descriptor instead.
+func (*LeaveOfficeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *LeaveOfficeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *LeaveOfficeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *LeaveOfficeRequest) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *LeaveOfficeRequest) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// LeaveOfficeResponse is the answer of LeaveOffice.
+type LeaveOfficeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LeaveOfficeResponse) Reset() {
+	*x = LeaveOfficeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LeaveOfficeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LeaveOfficeResponse) ProtoMessage() {}
+
+func (x *LeaveOfficeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LeaveOfficeResponse.ProtoReflect.Descriptor instead.
+func (*LeaveOfficeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *LeaveOfficeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ReviewOfficeRequest records the opinion of a body on who holds an office.
+type ReviewOfficeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The office.
+	OfficeId string `protobuf:"bytes,3,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// The body.
+	Body string `protobuf:"bytes,4,opt,name=body,proto3" json:"body,omitempty"`
+	// Favourable or not.
+	Favourable bool `protobuf:"varint,5,opt,name=favourable,proto3" json:"favourable,omitempty"`
+	// Day of the opinion; precision as in Period.
+	Date          string `protobuf:"bytes,6,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewOfficeRequest) Reset() {
+	*x = ReviewOfficeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewOfficeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewOfficeRequest) ProtoMessage() {}
+
+func (x *ReviewOfficeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewOfficeRequest.ProtoReflect.Descriptor instead.
+func (*ReviewOfficeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *ReviewOfficeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ReviewOfficeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ReviewOfficeRequest) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *ReviewOfficeRequest) GetBody() string {
+	if x != nil {
+		return x.Body
+	}
+	return ""
+}
+
+func (x *ReviewOfficeRequest) GetFavourable() bool {
+	if x != nil {
+		return x.Favourable
+	}
+	return false
+}
+
+func (x *ReviewOfficeRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// ReviewOfficeResponse is the answer of ReviewOffice.
+type ReviewOfficeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReviewOfficeResponse) Reset() {
+	*x = ReviewOfficeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReviewOfficeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReviewOfficeResponse) ProtoMessage() {}
+
+func (x *ReviewOfficeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReviewOfficeResponse.ProtoReflect.Descriptor instead.
+func (*ReviewOfficeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ReviewOfficeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ApproveOfficeRequest records that the ministry approves who holds an office.
+type ApproveOfficeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The office.
+	OfficeId string `protobuf:"bytes,3,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Day of the approval; precision as in Period.
+	Date          string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveOfficeRequest) Reset() {
+	*x = ApproveOfficeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveOfficeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveOfficeRequest) ProtoMessage() {}
+
+func (x *ApproveOfficeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveOfficeRequest.ProtoReflect.Descriptor instead.
+func (*ApproveOfficeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ApproveOfficeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveOfficeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ApproveOfficeRequest) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *ApproveOfficeRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// ApproveOfficeResponse is the answer of ApproveOffice.
+type ApproveOfficeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveOfficeResponse) Reset() {
+	*x = ApproveOfficeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveOfficeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveOfficeResponse) ProtoMessage() {}
+
+func (x *ApproveOfficeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveOfficeResponse.ProtoReflect.Descriptor instead.
+func (*ApproveOfficeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ApproveOfficeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// RefuseOfficeRequest records that the ministry refuses who holds an office.
+type RefuseOfficeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The office.
+	OfficeId string `protobuf:"bytes,3,opt,name=office_id,json=officeId,proto3" json:"office_id,omitempty"`
+	// Day of the refusal; precision as in Period.
+	Date          string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefuseOfficeRequest) Reset() {
+	*x = RefuseOfficeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefuseOfficeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefuseOfficeRequest) ProtoMessage() {}
+
+func (x *RefuseOfficeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefuseOfficeRequest.ProtoReflect.Descriptor instead.
+func (*RefuseOfficeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *RefuseOfficeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RefuseOfficeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *RefuseOfficeRequest) GetOfficeId() string {
+	if x != nil {
+		return x.OfficeId
+	}
+	return ""
+}
+
+func (x *RefuseOfficeRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// RefuseOfficeResponse is the answer of RefuseOffice.
+type RefuseOfficeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RefuseOfficeResponse) Reset() {
+	*x = RefuseOfficeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RefuseOfficeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RefuseOfficeResponse) ProtoMessage() {}
+
+func (x *RefuseOfficeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RefuseOfficeResponse.ProtoReflect.Descriptor instead.
+func (*RefuseOfficeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *RefuseOfficeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// OpenCampaignRequest records that a campaign of labelling is open.
+type OpenCampaignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Its name, unique.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// The cycle its labels belong to.
+	CycleId string `protobuf:"bytes,4,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
+	// Its calls for projects.
+	Calls         []*Call `protobuf:"bytes,5,rep,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenCampaignRequest) Reset() {
+	*x = OpenCampaignRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenCampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenCampaignRequest) ProtoMessage() {}
+
+func (x *OpenCampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenCampaignRequest.ProtoReflect.Descriptor instead.
+func (*OpenCampaignRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *OpenCampaignRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *OpenCampaignRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *OpenCampaignRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *OpenCampaignRequest) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
+func (x *OpenCampaignRequest) GetCalls() []*Call {
+	if x != nil {
+		return x.Calls
+	}
+	return nil
+}
+
+// OpenCampaignResponse is the answer of OpenCampaign.
+type OpenCampaignResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The campaign.
+	CampaignId    string `protobuf:"bytes,2,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OpenCampaignResponse) Reset() {
+	*x = OpenCampaignResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OpenCampaignResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OpenCampaignResponse) ProtoMessage() {}
+
+func (x *OpenCampaignResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OpenCampaignResponse.ProtoReflect.Descriptor instead.
+func (*OpenCampaignResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *OpenCampaignResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *OpenCampaignResponse) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+// RecordOutcomeRequest records the outcome of a candidate of a campaign.
+type RecordOutcomeRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The campaign.
+	CampaignId string `protobuf:"bytes,3,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// The candidate network as named.
+	Candidate string `protobuf:"bytes,4,opt,name=candidate,proto3" json:"candidate,omitempty"`
+	// The network it is, where it is registered.
+	NetworkId string `protobuf:"bytes,5,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// What was decided.
+	Kind OutcomeKind `protobuf:"varint,6,opt,name=kind,proto3,enum=maillage.labelling.v1.OutcomeKind" json:"kind,omitempty"`
+	// Day of the outcome; precision as in Period.
+	Date          string `protobuf:"bytes,7,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordOutcomeRequest) Reset() {
+	*x = RecordOutcomeRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordOutcomeRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordOutcomeRequest) ProtoMessage() {}
+
+func (x *RecordOutcomeRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordOutcomeRequest.ProtoReflect.Descriptor instead.
+func (*RecordOutcomeRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *RecordOutcomeRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RecordOutcomeRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *RecordOutcomeRequest) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *RecordOutcomeRequest) GetCandidate() string {
+	if x != nil {
+		return x.Candidate
+	}
+	return ""
+}
+
+func (x *RecordOutcomeRequest) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *RecordOutcomeRequest) GetKind() OutcomeKind {
+	if x != nil {
+		return x.Kind
+	}
+	return OutcomeKind_OUTCOME_KIND_UNSPECIFIED
+}
+
+func (x *RecordOutcomeRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// RecordOutcomeResponse is the answer of RecordOutcome.
+type RecordOutcomeResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The outcome.
+	OutcomeId     string `protobuf:"bytes,2,opt,name=outcome_id,json=outcomeId,proto3" json:"outcome_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecordOutcomeResponse) Reset() {
+	*x = RecordOutcomeResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecordOutcomeResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecordOutcomeResponse) ProtoMessage() {}
+
+func (x *RecordOutcomeResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecordOutcomeResponse.ProtoReflect.Descriptor instead.
+func (*RecordOutcomeResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *RecordOutcomeResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *RecordOutcomeResponse) GetOutcomeId() string {
+	if x != nil {
+		return x.OutcomeId
+	}
+	return ""
+}
+
+// PlanActRequest asks what an act would change.
+type PlanActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The act.
+	Annex         *Annex `protobuf:"bytes,1,opt,name=annex,proto3" json:"annex,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanActRequest) Reset() {
+	*x = PlanActRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanActRequest) ProtoMessage() {}
+
+func (x *PlanActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanActRequest.ProtoReflect.Descriptor instead.
+func (*PlanActRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *PlanActRequest) GetAnnex() *Annex {
+	if x != nil {
+		return x.Annex
+	}
+	return nil
+}
+
+// PlanActResponse is what an act would change.
+type PlanActResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The plan.
+	Plan          *Plan `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanActResponse) Reset() {
+	*x = PlanActResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanActResponse) ProtoMessage() {}
+
+func (x *PlanActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanActResponse.ProtoReflect.Descriptor instead.
+func (*PlanActResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *PlanActResponse) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// PrepareActRequest keeps an act for another person to approve.
+type PrepareActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The act. One with refusals or open questions is refused (PLAN_OPEN).
+	Annex         *Annex `protobuf:"bytes,2,opt,name=annex,proto3" json:"annex,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareActRequest) Reset() {
+	*x = PrepareActRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareActRequest) ProtoMessage() {}
+
+func (x *PrepareActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareActRequest.ProtoReflect.Descriptor instead.
+func (*PrepareActRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *PrepareActRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *PrepareActRequest) GetAnnex() *Annex {
+	if x != nil {
+		return x.Annex
+	}
+	return nil
+}
+
+// PrepareActResponse is the answer of PrepareAct.
+type PrepareActResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the draft.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The draft.
+	DraftId string `protobuf:"bytes,2,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// What it would change.
+	Plan          *Plan `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PrepareActResponse) Reset() {
+	*x = PrepareActResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PrepareActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PrepareActResponse) ProtoMessage() {}
+
+func (x *PrepareActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PrepareActResponse.ProtoReflect.Descriptor instead.
+func (*PrepareActResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *PrepareActResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *PrepareActResponse) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *PrepareActResponse) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+// ApproveActRequest approves a prepared act.
+type ApproveActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The draft.
+	DraftId string `protobuf:"bytes,2,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// SHA-256 of the effects that are approved: those of the plan the approver saw.
+	EffectsSha256 []byte `protobuf:"bytes,3,opt,name=effects_sha256,json=effectsSha256,proto3" json:"effects_sha256,omitempty"`
+	// How many labels the approver accepts to be lost by absence, lapsed and expired;
+	// another number than the plan's is refused (LAPSES_NOT_ACCEPTED).
+	AcceptedLapses uint32 `protobuf:"varint,4,opt,name=accepted_lapses,json=acceptedLapses,proto3" json:"accepted_lapses,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ApproveActRequest) Reset() {
+	*x = ApproveActRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveActRequest) ProtoMessage() {}
+
+func (x *ApproveActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveActRequest.ProtoReflect.Descriptor instead.
+func (*ApproveActRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *ApproveActRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ApproveActRequest) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *ApproveActRequest) GetEffectsSha256() []byte {
+	if x != nil {
+		return x.EffectsSha256
+	}
+	return nil
+}
+
+func (x *ApproveActRequest) GetAcceptedLapses() uint32 {
+	if x != nil {
+		return x.AcceptedLapses
+	}
+	return 0
+}
+
+// ApproveActResponse is the answer of ApproveAct.
+type ApproveActResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see every effect.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The act; empty for a batch of successions of heads.
+	ActId         string `protobuf:"bytes,2,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ApproveActResponse) Reset() {
+	*x = ApproveActResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ApproveActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ApproveActResponse) ProtoMessage() {}
+
+func (x *ApproveActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ApproveActResponse.ProtoReflect.Descriptor instead.
+func (*ApproveActResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *ApproveActResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ApproveActResponse) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
+// RejectActRequest rejects a prepared act.
+type RejectActRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// The draft.
+	DraftId string `protobuf:"bytes,2,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	// Why. No names of persons: it stands in the log.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectActRequest) Reset() {
+	*x = RejectActRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectActRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectActRequest) ProtoMessage() {}
+
+func (x *RejectActRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectActRequest.ProtoReflect.Descriptor instead.
+func (*RejectActRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *RejectActRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RejectActRequest) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+func (x *RejectActRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+// RejectActResponse is the answer of RejectAct.
+type RejectActResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RejectActResponse) Reset() {
+	*x = RejectActResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RejectActResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RejectActResponse) ProtoMessage() {}
+
+func (x *RejectActResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RejectActResponse.ProtoReflect.Descriptor instead.
+func (*RejectActResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *RejectActResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// GetDraftRequest asks for a prepared act.
+type GetDraftRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	DraftId       string `protobuf:"bytes,1,opt,name=draft_id,json=draftId,proto3" json:"draft_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDraftRequest) Reset() {
+	*x = GetDraftRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDraftRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDraftRequest) ProtoMessage() {}
+
+func (x *GetDraftRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDraftRequest.ProtoReflect.Descriptor instead.
+func (*GetDraftRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *GetDraftRequest) GetDraftId() string {
+	if x != nil {
+		return x.DraftId
+	}
+	return ""
+}
+
+// GetDraftResponse is a prepared act.
+type GetDraftResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	Draft *Draft `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	// The act, with the names in it.
+	Annex *Annex `protobuf:"bytes,2,opt,name=annex,proto3" json:"annex,omitempty"`
+	// What it would change now; absent once it is approved or rejected.
+	Plan *Plan `protobuf:"bytes,3,opt,name=plan,proto3" json:"plan,omitempty"`
+	// Effects it would have now and had not when it was prepared.
+	Added []*Effect `protobuf:"bytes,4,rep,name=added,proto3" json:"added,omitempty"`
+	// Effects it had when it was prepared and would not have now.
+	Removed       []*Effect `protobuf:"bytes,5,rep,name=removed,proto3" json:"removed,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetDraftResponse) Reset() {
+	*x = GetDraftResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetDraftResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetDraftResponse) ProtoMessage() {}
+
+func (x *GetDraftResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetDraftResponse.ProtoReflect.Descriptor instead.
+func (*GetDraftResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *GetDraftResponse) GetDraft() *Draft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetAnnex() *Annex {
+	if x != nil {
+		return x.Annex
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetPlan() *Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetAdded() []*Effect {
+	if x != nil {
+		return x.Added
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetRemoved() []*Effect {
+	if x != nil {
+		return x.Removed
+	}
+	return nil
+}
+
+// ListDraftsRequest asks for prepared acts.
+type ListDraftsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// States, any of them; left empty: those waiting.
+	States        []DraftState `protobuf:"varint,1,rep,packed,name=states,proto3,enum=maillage.labelling.v1.DraftState" json:"states,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDraftsRequest) Reset() {
+	*x = ListDraftsRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDraftsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDraftsRequest) ProtoMessage() {}
+
+func (x *ListDraftsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDraftsRequest.ProtoReflect.Descriptor instead.
+func (*ListDraftsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListDraftsRequest) GetStates() []DraftState {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+// ListDraftsResponse is the prepared acts, latest first.
+type ListDraftsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The drafts.
+	Drafts        []*DraftEntry `protobuf:"bytes,1,rep,name=drafts,proto3" json:"drafts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListDraftsResponse) Reset() {
+	*x = ListDraftsResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListDraftsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListDraftsResponse) ProtoMessage() {}
+
+func (x *ListDraftsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListDraftsResponse.ProtoReflect.Descriptor instead.
+func (*ListDraftsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *ListDraftsResponse) GetDrafts() []*DraftEntry {
+	if x != nil {
+		return x.Drafts
+	}
+	return nil
+}
+
+// DraftEntry is a draft with what one needs to tell it from others.
+type DraftEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The draft.
+	Draft *Draft `protobuf:"bytes,1,opt,name=draft,proto3" json:"draft,omitempty"`
+	// Title of the act.
+	Title string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	// Number of its lines.
+	LineCount     uint32 `protobuf:"varint,3,opt,name=line_count,json=lineCount,proto3" json:"line_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DraftEntry) Reset() {
+	*x = DraftEntry{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DraftEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DraftEntry) ProtoMessage() {}
+
+func (x *DraftEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DraftEntry.ProtoReflect.Descriptor instead.
+func (*DraftEntry) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *DraftEntry) GetDraft() *Draft {
+	if x != nil {
+		return x.Draft
+	}
+	return nil
+}
+
+func (x *DraftEntry) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *DraftEntry) GetLineCount() uint32 {
+	if x != nil {
+		return x.LineCount
+	}
+	return 0
+}
+
 // RecordAssertionRequest keeps what a source says beside the record.
 type RecordAssertionRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1492,7 +4395,7 @@ type RecordAssertionRequest struct {
 
 func (x *RecordAssertionRequest) Reset() {
 	*x = RecordAssertionRequest{}
-	mi := &file_maillage_labelling_v1_service_proto_msgTypes[18]
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[63]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1504,7 +4407,7 @@ func (x *RecordAssertionRequest) String() string {
 func (*RecordAssertionRequest) ProtoMessage() {}
 
 func (x *RecordAssertionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_service_proto_msgTypes[18]
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[63]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1517,7 +4420,7 @@ func (x *RecordAssertionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAssertionRequest.ProtoReflect.Descriptor instead.
 func (*RecordAssertionRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{63}
 }
 
 func (x *RecordAssertionRequest) GetRequestId() string {
@@ -1566,7 +4469,7 @@ type RecordAssertionResponse struct {
 
 func (x *RecordAssertionResponse) Reset() {
 	*x = RecordAssertionResponse{}
-	mi := &file_maillage_labelling_v1_service_proto_msgTypes[19]
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[64]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +4481,7 @@ func (x *RecordAssertionResponse) String() string {
 func (*RecordAssertionResponse) ProtoMessage() {}
 
 func (x *RecordAssertionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_service_proto_msgTypes[19]
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[64]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +4494,7 @@ func (x *RecordAssertionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RecordAssertionResponse.ProtoReflect.Descriptor instead.
 func (*RecordAssertionResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{64}
 }
 
 func (x *RecordAssertionResponse) GetPosition() uint64 {
@@ -1605,7 +4508,7 @@ var File_maillage_labelling_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"#maillage/labelling/v1/service.proto\x12\x15maillage.labelling.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\x9c\x04\n" +
+	"#maillage/labelling/v1/service.proto\x12\x15maillage.labelling.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\"\x9c\x04\n" +
 	"\x05Grant\x124\n" +
 	"\x04site\x18\x01 \x01(\v2\x1e.maillage.labelling.v1.SiteRefH\x00R\x04site\x12@\n" +
 	"\n" +
@@ -1637,7 +4540,7 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"thresholds\"N\n" +
 	"\x15RegisterCycleResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x19\n" +
-	"\bcycle_id\x18\x02 \x01(\tR\acycleId\"\xc0\a\n" +
+	"\bcycle_id\x18\x02 \x01(\tR\acycleId\"\xb1\b\n" +
 	"\x10RecordActRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
@@ -1659,15 +4562,28 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\x10announced_totals\x18\r \x03(\v2%.maillage.labelling.v1.AnnouncedTotalB\b\xbaH\x05\x92\x01\x02\x102R\x0fannouncedTotals\x12(\n" +
 	"\vfile_sha256\x18\x0e \x01(\fB\a\xbaH\x04z\x02\x18 R\n" +
 	"fileSha256\x12?\n" +
-	"\x05lines\x18\x0f \x03(\v2\x1e.maillage.labelling.v1.ActLineB\t\xbaH\x06\x92\x01\x03\x10\x90NR\x05lines\"\x92\x03\n" +
+	"\x05lines\x18\x0f \x03(\v2\x1e.maillage.labelling.v1.ActLineB\t\xbaH\x06\x92\x01\x03\x10\x90NR\x05lines\x12F\n" +
+	"\ramends_act_id\x18\x10 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\vamendsActId\x12'\n" +
+	"\x0fabsences_stated\x18\x11 \x01(\bR\x0eabsencesStated\"\xaf\a\n" +
 	"\aActLine\x128\n" +
 	"\agranted\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.GrantH\x00R\agranted\x12:\n" +
 	"\arenewed\x18\x02 \x01(\v2\x1e.maillage.labelling.v1.RenewalH\x00R\arenewed\x12O\n" +
 	"\x12confirmed_label_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\x10confirmedLabelId\x12M\n" +
-	"\x11repealed_label_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\x0frepealedLabelId\x12\x16\n" +
+	"\x11repealed_label_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\x0frepealedLabelId\x12B\n" +
+	"\bextended\x18\a \x01(\v2$.maillage.labelling.v1.LabelExtendedH\x00R\bextended\x12E\n" +
+	"\tsuspended\x18\b \x01(\v2%.maillage.labelling.v1.LabelSuspendedH\x00R\tsuspended\x12H\n" +
+	"\n" +
+	"reinstated\x18\t \x01(\v2&.maillage.labelling.v1.LabelReinstatedH\x00R\n" +
+	"reinstated\x12O\n" +
+	"\x12withdrawn_label_id\x18\n" +
+	" \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\x10withdrawnLabelId\x12B\n" +
+	"\bannulled\x18\v \x01(\v2$.maillage.labelling.v1.LabelAnnulledH\x00R\bannulled\x12I\n" +
+	"\x0flapsed_label_id\x18\f \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\rlapsedLabelId\x12?\n" +
+	"\aamended\x18\r \x01(\v2#.maillage.labelling.v1.LabelAmendedH\x00R\aamended\x12\x16\n" +
 	"\x06number\x18\x05 \x01(\rR\x06number\x12C\n" +
 	"\n" +
-	"as_printed\x18\x06 \x03(\v2\x1a.maillage.event.v1.PrintedB\b\xbaH\x05\x92\x01\x02\x10(R\tasPrintedB\x14\n" +
+	"as_printed\x18\x06 \x03(\v2\x1a.maillage.event.v1.PrintedB\b\xbaH\x05\x92\x01\x02\x10(R\tasPrinted\x12%\n" +
+	"\thead_name\x18\x0e \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\bheadNameB\x14\n" +
 	"\vdisposition\x12\x05\xbaH\x02\b\x01\"\x81\x01\n" +
 	"\aRenewal\x12:\n" +
 	"\blabel_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12:\n" +
@@ -1725,7 +4641,209 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"_head_name\"2\n" +
 	"\x14CorrectLabelResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition\"\x8e\x02\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfc\x01\n" +
+	"\x12ExtendLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x125\n" +
+	"\x03end\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x03end\"1\n" +
+	"\x13ExtendLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xe3\x02\n" +
+	"\x13SuspendLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12J\n" +
+	"\x0esuspended_from\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\rsuspendedFrom\x12O\n" +
+	"\x0fsuspended_until\x18\x05 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\x0esuspendedUntil\"2\n" +
+	"\x14SuspendLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x96\x02\n" +
+	"\x15ReinstateLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12L\n" +
+	"\x0freinstated_from\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x0ereinstatedFrom\"4\n" +
+	"\x16ReinstateLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xc7\x01\n" +
+	"\x14WithdrawLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\"3\n" +
+	"\x15WithdrawLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x91\x02\n" +
+	"\x11AnnulLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12K\n" +
+	"\rannulled_from\x18\x04 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\fannulledFrom\"0\n" +
+	"\x12AnnulLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xc3\x01\n" +
+	"\x10VoidLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\"/\n" +
+	"\x11VoidLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x89\x02\n" +
+	"\x10OpenLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12D\n" +
+	"\vopened_from\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\n" +
+	"openedFrom\"/\n" +
+	"\x11OpenLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x95\x02\n" +
+	"\x14MaintainLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12L\n" +
+	"\x0fmaintained_from\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\x0emaintainedFrom\"3\n" +
+	"\x15MaintainLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x8a\x02\n" +
+	"\x11CloseLabelRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\blabel_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12D\n" +
+	"\vclosed_from\x18\x04 \x01(\tB#\xbaH r\x1e2\x1c^[0-9]{4}-[0-9]{2}-[0-9]{2}$R\n" +
+	"closedFrom\"0\n" +
+	"\x12CloseLabelResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xed\x03\n" +
+	"\x11TakeOfficeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\tholder_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bholderId\x12A\n" +
+	"\x04kind\x18\x04 \x01(\x0e2!.maillage.labelling.v1.OfficeKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12\x18\n" +
+	"\ainterim\x18\x05 \x01(\bR\ainterim\x12\x1c\n" +
+	"\x04name\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\x04name\x12\x1b\n" +
+	"\x04rpps\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x04rpps\x12B\n" +
+	"\x05start\x18\b \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x05start\x12I\n" +
+	"\x0epredecessor_id\x18\t \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\rpredecessorId\"M\n" +
+	"\x12TakeOfficeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x1b\n" +
+	"\toffice_id\x18\x02 \x01(\tR\bofficeId\"\x87\x02\n" +
+	"\x12LeaveOfficeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\toffice_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bofficeId\x12>\n" +
+	"\x03end\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x03end\"1\n" +
+	"\x13LeaveOfficeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xca\x02\n" +
+	"\x13ReviewOfficeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\toffice_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bofficeId\x12\x1e\n" +
+	"\x04body\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04body\x12\x1e\n" +
+	"\n" +
+	"favourable\x18\x05 \x01(\bR\n" +
+	"favourable\x12@\n" +
+	"\x04date\x18\x06 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"2\n" +
+	"\x14ReviewOfficeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x8b\x02\n" +
+	"\x14ApproveOfficeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\toffice_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bofficeId\x12@\n" +
+	"\x04date\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"3\n" +
+	"\x15ApproveOfficeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x8a\x02\n" +
+	"\x13RefuseOfficeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\toffice_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bofficeId\x12@\n" +
+	"\x04date\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"2\n" +
+	"\x14RefuseOfficeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xa6\x02\n" +
+	"\x13OpenCampaignRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12\x1e\n" +
+	"\x04name\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04name\x12=\n" +
+	"\bcycle_id\x18\x04 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\acycleId\x12;\n" +
+	"\x05calls\x18\x05 \x03(\v2\x1b.maillage.labelling.v1.CallB\b\xbaH\x05\x92\x01\x02\x102R\x05calls\"S\n" +
+	"\x14OpenCampaignResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x1f\n" +
+	"\vcampaign_id\x18\x02 \x01(\tR\n" +
+	"campaignId\"\xc0\x03\n" +
+	"\x14RecordOutcomeRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12@\n" +
+	"\vcampaign_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\n" +
+	"campaignId\x12(\n" +
+	"\tcandidate\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xf4\x03R\tcandidate\x12A\n" +
+	"\n" +
+	"network_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\tnetworkId\x12B\n" +
+	"\x04kind\x18\x06 \x01(\x0e2\".maillage.labelling.v1.OutcomeKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x12@\n" +
+	"\x04date\x18\a \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"R\n" +
+	"\x15RecordOutcomeResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x1d\n" +
+	"\n" +
+	"outcome_id\x18\x02 \x01(\tR\toutcomeId\"L\n" +
+	"\x0ePlanActRequest\x12:\n" +
+	"\x05annex\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.AnnexB\x06\xbaH\x03\xc8\x01\x01R\x05annex\"B\n" +
+	"\x0fPlanActResponse\x12/\n" +
+	"\x04plan\x18\x01 \x01(\v2\x1b.maillage.labelling.v1.PlanR\x04plan\"\x8c\x01\n" +
+	"\x11PrepareActRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x12:\n" +
+	"\x05annex\x18\x02 \x01(\v2\x1c.maillage.labelling.v1.AnnexB\x06\xbaH\x03\xc8\x01\x01R\x05annex\"|\n" +
+	"\x12PrepareActResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x19\n" +
+	"\bdraft_id\x18\x02 \x01(\tR\adraftId\x12/\n" +
+	"\x04plan\x18\x03 \x01(\v2\x1b.maillage.labelling.v1.PlanR\x04plan\"\xe5\x01\n" +
+	"\x11ApproveActRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x12:\n" +
+	"\bdraft_id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\adraftId\x12.\n" +
+	"\x0eeffects_sha256\x18\x03 \x01(\fB\a\xbaH\x04z\x02h R\reffectsSha256\x12'\n" +
+	"\x0faccepted_lapses\x18\x04 \x01(\rR\x0eacceptedLapses\"G\n" +
+	"\x12ApproveActResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x15\n" +
+	"\x06act_id\x18\x02 \x01(\tR\x05actId\"\xaf\x01\n" +
+	"\x10RejectActRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x12:\n" +
+	"\bdraft_id\x18\x02 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\adraftId\x12\"\n" +
+	"\x06reason\x18\x03 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x06reason\"/\n" +
+	"\x11RejectActResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"M\n" +
+	"\x0fGetDraftRequest\x12:\n" +
+	"\bdraft_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\adraftId\"\x99\x02\n" +
+	"\x10GetDraftResponse\x122\n" +
+	"\x05draft\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.DraftR\x05draft\x122\n" +
+	"\x05annex\x18\x02 \x01(\v2\x1c.maillage.labelling.v1.AnnexR\x05annex\x12/\n" +
+	"\x04plan\x18\x03 \x01(\v2\x1b.maillage.labelling.v1.PlanR\x04plan\x123\n" +
+	"\x05added\x18\x04 \x03(\v2\x1d.maillage.labelling.v1.EffectR\x05added\x127\n" +
+	"\aremoved\x18\x05 \x03(\v2\x1d.maillage.labelling.v1.EffectR\aremoved\"]\n" +
+	"\x11ListDraftsRequest\x12H\n" +
+	"\x06states\x18\x01 \x03(\x0e2!.maillage.labelling.v1.DraftStateB\r\xbaH\n" +
+	"\x92\x01\a\"\x05\x82\x01\x02\x10\x01R\x06states\"O\n" +
+	"\x12ListDraftsResponse\x129\n" +
+	"\x06drafts\x18\x01 \x03(\v2!.maillage.labelling.v1.DraftEntryR\x06drafts\"u\n" +
+	"\n" +
+	"DraftEntry\x122\n" +
+	"\x05draft\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.DraftR\x05draft\x12\x14\n" +
+	"\x05title\x18\x02 \x01(\tR\x05title\x12\x1d\n" +
+	"\n" +
+	"line_count\x18\x03 \x01(\rR\tlineCount\"\x8e\x02\n" +
 	"\x16RecordAssertionRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
@@ -1735,7 +4853,7 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\x05value\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x05value\"5\n" +
 	"\x17RecordAssertionResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition2\xce\x06\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition2\x86\x18\n" +
 	"\x10LabellingService\x12j\n" +
 	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12^\n" +
 	"\tRecordAct\x12'.maillage.labelling.v1.RecordActRequest\x1a(.maillage.labelling.v1.RecordActResponse\x12a\n" +
@@ -1745,7 +4863,35 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"RenewLabel\x12(.maillage.labelling.v1.RenewLabelRequest\x1a).maillage.labelling.v1.RenewLabelResponse\x12g\n" +
 	"\fConfirmLabel\x12*.maillage.labelling.v1.ConfirmLabelRequest\x1a+.maillage.labelling.v1.ConfirmLabelResponse\x12d\n" +
 	"\vRepealLabel\x12).maillage.labelling.v1.RepealLabelRequest\x1a*.maillage.labelling.v1.RepealLabelResponse\x12g\n" +
-	"\fCorrectLabel\x12*.maillage.labelling.v1.CorrectLabelRequest\x1a+.maillage.labelling.v1.CorrectLabelResponse\x12p\n" +
+	"\fCorrectLabel\x12*.maillage.labelling.v1.CorrectLabelRequest\x1a+.maillage.labelling.v1.CorrectLabelResponse\x12d\n" +
+	"\vExtendLabel\x12).maillage.labelling.v1.ExtendLabelRequest\x1a*.maillage.labelling.v1.ExtendLabelResponse\x12g\n" +
+	"\fSuspendLabel\x12*.maillage.labelling.v1.SuspendLabelRequest\x1a+.maillage.labelling.v1.SuspendLabelResponse\x12m\n" +
+	"\x0eReinstateLabel\x12,.maillage.labelling.v1.ReinstateLabelRequest\x1a-.maillage.labelling.v1.ReinstateLabelResponse\x12j\n" +
+	"\rWithdrawLabel\x12+.maillage.labelling.v1.WithdrawLabelRequest\x1a,.maillage.labelling.v1.WithdrawLabelResponse\x12a\n" +
+	"\n" +
+	"AnnulLabel\x12(.maillage.labelling.v1.AnnulLabelRequest\x1a).maillage.labelling.v1.AnnulLabelResponse\x12^\n" +
+	"\tVoidLabel\x12'.maillage.labelling.v1.VoidLabelRequest\x1a(.maillage.labelling.v1.VoidLabelResponse\x12^\n" +
+	"\tOpenLabel\x12'.maillage.labelling.v1.OpenLabelRequest\x1a(.maillage.labelling.v1.OpenLabelResponse\x12j\n" +
+	"\rMaintainLabel\x12+.maillage.labelling.v1.MaintainLabelRequest\x1a,.maillage.labelling.v1.MaintainLabelResponse\x12a\n" +
+	"\n" +
+	"CloseLabel\x12(.maillage.labelling.v1.CloseLabelRequest\x1a).maillage.labelling.v1.CloseLabelResponse\x12a\n" +
+	"\n" +
+	"TakeOffice\x12(.maillage.labelling.v1.TakeOfficeRequest\x1a).maillage.labelling.v1.TakeOfficeResponse\x12d\n" +
+	"\vLeaveOffice\x12).maillage.labelling.v1.LeaveOfficeRequest\x1a*.maillage.labelling.v1.LeaveOfficeResponse\x12g\n" +
+	"\fReviewOffice\x12*.maillage.labelling.v1.ReviewOfficeRequest\x1a+.maillage.labelling.v1.ReviewOfficeResponse\x12j\n" +
+	"\rApproveOffice\x12+.maillage.labelling.v1.ApproveOfficeRequest\x1a,.maillage.labelling.v1.ApproveOfficeResponse\x12g\n" +
+	"\fRefuseOffice\x12*.maillage.labelling.v1.RefuseOfficeRequest\x1a+.maillage.labelling.v1.RefuseOfficeResponse\x12g\n" +
+	"\fOpenCampaign\x12*.maillage.labelling.v1.OpenCampaignRequest\x1a+.maillage.labelling.v1.OpenCampaignResponse\x12j\n" +
+	"\rRecordOutcome\x12+.maillage.labelling.v1.RecordOutcomeRequest\x1a,.maillage.labelling.v1.RecordOutcomeResponse\x12X\n" +
+	"\aPlanAct\x12%.maillage.labelling.v1.PlanActRequest\x1a&.maillage.labelling.v1.PlanActResponse\x12a\n" +
+	"\n" +
+	"PrepareAct\x12(.maillage.labelling.v1.PrepareActRequest\x1a).maillage.labelling.v1.PrepareActResponse\x12a\n" +
+	"\n" +
+	"ApproveAct\x12(.maillage.labelling.v1.ApproveActRequest\x1a).maillage.labelling.v1.ApproveActResponse\x12^\n" +
+	"\tRejectAct\x12'.maillage.labelling.v1.RejectActRequest\x1a(.maillage.labelling.v1.RejectActResponse\x12[\n" +
+	"\bGetDraft\x12&.maillage.labelling.v1.GetDraftRequest\x1a'.maillage.labelling.v1.GetDraftResponse\x12a\n" +
+	"\n" +
+	"ListDrafts\x12(.maillage.labelling.v1.ListDraftsRequest\x1a).maillage.labelling.v1.ListDraftsResponse\x12p\n" +
 	"\x0fRecordAssertion\x12-.maillage.labelling.v1.RecordAssertionRequest\x1a..maillage.labelling.v1.RecordAssertionResponseB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
@@ -1760,7 +4906,7 @@ func file_maillage_labelling_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_service_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
 var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*Grant)(nil),                   // 0: maillage.labelling.v1.Grant
 	(*SiteRef)(nil),                 // 1: maillage.labelling.v1.SiteRef
@@ -1780,66 +4926,204 @@ var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*RepealLabelResponse)(nil),     // 15: maillage.labelling.v1.RepealLabelResponse
 	(*CorrectLabelRequest)(nil),     // 16: maillage.labelling.v1.CorrectLabelRequest
 	(*CorrectLabelResponse)(nil),    // 17: maillage.labelling.v1.CorrectLabelResponse
-	(*RecordAssertionRequest)(nil),  // 18: maillage.labelling.v1.RecordAssertionRequest
-	(*RecordAssertionResponse)(nil), // 19: maillage.labelling.v1.RecordAssertionResponse
-	(Role)(0),                       // 20: maillage.labelling.v1.Role
-	(*v1.Period)(nil),               // 21: maillage.event.v1.Period
-	(*v1.Basis)(nil),                // 22: maillage.event.v1.Basis
-	(*Threshold)(nil),               // 23: maillage.labelling.v1.Threshold
-	(ActKind)(0),                    // 24: maillage.labelling.v1.ActKind
-	(*Publication)(nil),             // 25: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),               // 26: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),          // 27: maillage.labelling.v1.AnnouncedTotal
-	(*v1.Printed)(nil),              // 28: maillage.event.v1.Printed
+	(*ExtendLabelRequest)(nil),      // 18: maillage.labelling.v1.ExtendLabelRequest
+	(*ExtendLabelResponse)(nil),     // 19: maillage.labelling.v1.ExtendLabelResponse
+	(*SuspendLabelRequest)(nil),     // 20: maillage.labelling.v1.SuspendLabelRequest
+	(*SuspendLabelResponse)(nil),    // 21: maillage.labelling.v1.SuspendLabelResponse
+	(*ReinstateLabelRequest)(nil),   // 22: maillage.labelling.v1.ReinstateLabelRequest
+	(*ReinstateLabelResponse)(nil),  // 23: maillage.labelling.v1.ReinstateLabelResponse
+	(*WithdrawLabelRequest)(nil),    // 24: maillage.labelling.v1.WithdrawLabelRequest
+	(*WithdrawLabelResponse)(nil),   // 25: maillage.labelling.v1.WithdrawLabelResponse
+	(*AnnulLabelRequest)(nil),       // 26: maillage.labelling.v1.AnnulLabelRequest
+	(*AnnulLabelResponse)(nil),      // 27: maillage.labelling.v1.AnnulLabelResponse
+	(*VoidLabelRequest)(nil),        // 28: maillage.labelling.v1.VoidLabelRequest
+	(*VoidLabelResponse)(nil),       // 29: maillage.labelling.v1.VoidLabelResponse
+	(*OpenLabelRequest)(nil),        // 30: maillage.labelling.v1.OpenLabelRequest
+	(*OpenLabelResponse)(nil),       // 31: maillage.labelling.v1.OpenLabelResponse
+	(*MaintainLabelRequest)(nil),    // 32: maillage.labelling.v1.MaintainLabelRequest
+	(*MaintainLabelResponse)(nil),   // 33: maillage.labelling.v1.MaintainLabelResponse
+	(*CloseLabelRequest)(nil),       // 34: maillage.labelling.v1.CloseLabelRequest
+	(*CloseLabelResponse)(nil),      // 35: maillage.labelling.v1.CloseLabelResponse
+	(*TakeOfficeRequest)(nil),       // 36: maillage.labelling.v1.TakeOfficeRequest
+	(*TakeOfficeResponse)(nil),      // 37: maillage.labelling.v1.TakeOfficeResponse
+	(*LeaveOfficeRequest)(nil),      // 38: maillage.labelling.v1.LeaveOfficeRequest
+	(*LeaveOfficeResponse)(nil),     // 39: maillage.labelling.v1.LeaveOfficeResponse
+	(*ReviewOfficeRequest)(nil),     // 40: maillage.labelling.v1.ReviewOfficeRequest
+	(*ReviewOfficeResponse)(nil),    // 41: maillage.labelling.v1.ReviewOfficeResponse
+	(*ApproveOfficeRequest)(nil),    // 42: maillage.labelling.v1.ApproveOfficeRequest
+	(*ApproveOfficeResponse)(nil),   // 43: maillage.labelling.v1.ApproveOfficeResponse
+	(*RefuseOfficeRequest)(nil),     // 44: maillage.labelling.v1.RefuseOfficeRequest
+	(*RefuseOfficeResponse)(nil),    // 45: maillage.labelling.v1.RefuseOfficeResponse
+	(*OpenCampaignRequest)(nil),     // 46: maillage.labelling.v1.OpenCampaignRequest
+	(*OpenCampaignResponse)(nil),    // 47: maillage.labelling.v1.OpenCampaignResponse
+	(*RecordOutcomeRequest)(nil),    // 48: maillage.labelling.v1.RecordOutcomeRequest
+	(*RecordOutcomeResponse)(nil),   // 49: maillage.labelling.v1.RecordOutcomeResponse
+	(*PlanActRequest)(nil),          // 50: maillage.labelling.v1.PlanActRequest
+	(*PlanActResponse)(nil),         // 51: maillage.labelling.v1.PlanActResponse
+	(*PrepareActRequest)(nil),       // 52: maillage.labelling.v1.PrepareActRequest
+	(*PrepareActResponse)(nil),      // 53: maillage.labelling.v1.PrepareActResponse
+	(*ApproveActRequest)(nil),       // 54: maillage.labelling.v1.ApproveActRequest
+	(*ApproveActResponse)(nil),      // 55: maillage.labelling.v1.ApproveActResponse
+	(*RejectActRequest)(nil),        // 56: maillage.labelling.v1.RejectActRequest
+	(*RejectActResponse)(nil),       // 57: maillage.labelling.v1.RejectActResponse
+	(*GetDraftRequest)(nil),         // 58: maillage.labelling.v1.GetDraftRequest
+	(*GetDraftResponse)(nil),        // 59: maillage.labelling.v1.GetDraftResponse
+	(*ListDraftsRequest)(nil),       // 60: maillage.labelling.v1.ListDraftsRequest
+	(*ListDraftsResponse)(nil),      // 61: maillage.labelling.v1.ListDraftsResponse
+	(*DraftEntry)(nil),              // 62: maillage.labelling.v1.DraftEntry
+	(*RecordAssertionRequest)(nil),  // 63: maillage.labelling.v1.RecordAssertionRequest
+	(*RecordAssertionResponse)(nil), // 64: maillage.labelling.v1.RecordAssertionResponse
+	(Role)(0),                       // 65: maillage.labelling.v1.Role
+	(*v1.Period)(nil),               // 66: maillage.event.v1.Period
+	(*v1.Basis)(nil),                // 67: maillage.event.v1.Basis
+	(*Threshold)(nil),               // 68: maillage.labelling.v1.Threshold
+	(ActKind)(0),                    // 69: maillage.labelling.v1.ActKind
+	(*Publication)(nil),             // 70: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),               // 71: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),          // 72: maillage.labelling.v1.AnnouncedTotal
+	(*LabelExtended)(nil),           // 73: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),          // 74: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),         // 75: maillage.labelling.v1.LabelReinstated
+	(*LabelAnnulled)(nil),           // 76: maillage.labelling.v1.LabelAnnulled
+	(*LabelAmended)(nil),            // 77: maillage.labelling.v1.LabelAmended
+	(*v1.Printed)(nil),              // 78: maillage.event.v1.Printed
+	(OfficeKind)(0),                 // 79: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),                    // 80: maillage.labelling.v1.Call
+	(OutcomeKind)(0),                // 81: maillage.labelling.v1.OutcomeKind
+	(*Annex)(nil),                   // 82: maillage.labelling.v1.Annex
+	(*Plan)(nil),                    // 83: maillage.labelling.v1.Plan
+	(*Draft)(nil),                   // 84: maillage.labelling.v1.Draft
+	(*Effect)(nil),                  // 85: maillage.labelling.v1.Effect
+	(DraftState)(0),                 // 86: maillage.labelling.v1.DraftState
 }
 var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
 	1,  // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
-	20, // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
-	21, // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
-	22, // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
-	21, // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
-	23, // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
-	22, // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
-	24, // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
-	25, // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
-	26, // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
-	27, // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	65, // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
+	66, // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
+	67, // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
+	66, // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
+	68, // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	67, // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
+	70, // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
+	71, // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
+	72, // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
 	5,  // 11: maillage.labelling.v1.RecordActRequest.lines:type_name -> maillage.labelling.v1.ActLine
 	0,  // 12: maillage.labelling.v1.ActLine.granted:type_name -> maillage.labelling.v1.Grant
 	6,  // 13: maillage.labelling.v1.ActLine.renewed:type_name -> maillage.labelling.v1.Renewal
-	28, // 14: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
-	0,  // 15: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
-	22, // 16: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	0,  // 17: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
-	22, // 18: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	6,  // 19: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
-	22, // 20: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	22, // 21: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	22, // 22: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	20, // 23: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
-	21, // 24: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
-	22, // 25: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	2,  // 26: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
-	4,  // 27: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
-	8,  // 28: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
-	10, // 29: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
-	12, // 30: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
-	14, // 31: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
-	16, // 32: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
-	18, // 33: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
-	3,  // 34: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
-	7,  // 35: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
-	9,  // 36: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
-	11, // 37: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
-	13, // 38: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
-	15, // 39: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
-	17, // 40: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
-	19, // 41: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
-	34, // [34:42] is the sub-list for method output_type
-	26, // [26:34] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	73, // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
+	74, // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	75, // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	76, // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	77, // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
+	78, // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
+	0,  // 20: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
+	67, // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	0,  // 22: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
+	67, // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	6,  // 24: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
+	67, // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	65, // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
+	66, // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
+	67, // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	79, // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
+	67, // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
+	80, // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
+	67, // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
+	81, // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	82, // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	83, // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	82, // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	83, // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	84, // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
+	82, // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
+	83, // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
+	85, // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
+	85, // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
+	86, // 58: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
+	62, // 59: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
+	84, // 60: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
+	67, // 61: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	2,  // 62: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
+	4,  // 63: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
+	8,  // 64: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
+	10, // 65: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
+	12, // 66: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
+	14, // 67: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
+	16, // 68: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
+	18, // 69: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
+	20, // 70: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
+	22, // 71: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
+	24, // 72: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
+	26, // 73: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
+	28, // 74: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
+	30, // 75: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
+	32, // 76: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
+	34, // 77: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
+	36, // 78: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
+	38, // 79: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
+	40, // 80: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
+	42, // 81: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
+	44, // 82: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
+	46, // 83: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
+	48, // 84: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
+	50, // 85: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
+	52, // 86: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
+	54, // 87: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
+	56, // 88: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
+	58, // 89: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
+	60, // 90: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
+	63, // 91: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
+	3,  // 92: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
+	7,  // 93: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
+	9,  // 94: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
+	11, // 95: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
+	13, // 96: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
+	15, // 97: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
+	17, // 98: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
+	19, // 99: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
+	21, // 100: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
+	23, // 101: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
+	25, // 102: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
+	27, // 103: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
+	29, // 104: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
+	31, // 105: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
+	33, // 106: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
+	35, // 107: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
+	37, // 108: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
+	39, // 109: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
+	41, // 110: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
+	43, // 111: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
+	45, // 112: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
+	47, // 113: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
+	49, // 114: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
+	51, // 115: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
+	53, // 116: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
+	55, // 117: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
+	57, // 118: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
+	59, // 119: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
+	61, // 120: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
+	64, // 121: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
+	92, // [92:122] is the sub-list for method output_type
+	62, // [62:92] is the sub-list for method input_type
+	62, // [62:62] is the sub-list for extension type_name
+	62, // [62:62] is the sub-list for extension extendee
+	0,  // [0:62] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_service_proto_init() }
@@ -1847,6 +5131,8 @@ func file_maillage_labelling_v1_service_proto_init() {
 	if File_maillage_labelling_v1_service_proto != nil {
 		return
 	}
+	file_maillage_labelling_v1_event_proto_init()
+	file_maillage_labelling_v1_plan_proto_init()
 	file_maillage_labelling_v1_resources_proto_init()
 	file_maillage_labelling_v1_service_proto_msgTypes[0].OneofWrappers = []any{
 		(*Grant_Site)(nil),
@@ -1859,6 +5145,13 @@ func file_maillage_labelling_v1_service_proto_init() {
 		(*ActLine_Renewed)(nil),
 		(*ActLine_ConfirmedLabelId)(nil),
 		(*ActLine_RepealedLabelId)(nil),
+		(*ActLine_Extended)(nil),
+		(*ActLine_Suspended)(nil),
+		(*ActLine_Reinstated)(nil),
+		(*ActLine_WithdrawnLabelId)(nil),
+		(*ActLine_Annulled)(nil),
+		(*ActLine_LapsedLabelId)(nil),
+		(*ActLine_Amended)(nil),
 	}
 	file_maillage_labelling_v1_service_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
@@ -1867,7 +5160,7 @@ func file_maillage_labelling_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_service_proto_rawDesc), len(file_maillage_labelling_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   65,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -26,6 +26,28 @@ const (
 	LabellingService_ConfirmLabel_FullMethodName    = "/maillage.labelling.v1.LabellingService/ConfirmLabel"
 	LabellingService_RepealLabel_FullMethodName     = "/maillage.labelling.v1.LabellingService/RepealLabel"
 	LabellingService_CorrectLabel_FullMethodName    = "/maillage.labelling.v1.LabellingService/CorrectLabel"
+	LabellingService_ExtendLabel_FullMethodName     = "/maillage.labelling.v1.LabellingService/ExtendLabel"
+	LabellingService_SuspendLabel_FullMethodName    = "/maillage.labelling.v1.LabellingService/SuspendLabel"
+	LabellingService_ReinstateLabel_FullMethodName  = "/maillage.labelling.v1.LabellingService/ReinstateLabel"
+	LabellingService_WithdrawLabel_FullMethodName   = "/maillage.labelling.v1.LabellingService/WithdrawLabel"
+	LabellingService_AnnulLabel_FullMethodName      = "/maillage.labelling.v1.LabellingService/AnnulLabel"
+	LabellingService_VoidLabel_FullMethodName       = "/maillage.labelling.v1.LabellingService/VoidLabel"
+	LabellingService_OpenLabel_FullMethodName       = "/maillage.labelling.v1.LabellingService/OpenLabel"
+	LabellingService_MaintainLabel_FullMethodName   = "/maillage.labelling.v1.LabellingService/MaintainLabel"
+	LabellingService_CloseLabel_FullMethodName      = "/maillage.labelling.v1.LabellingService/CloseLabel"
+	LabellingService_TakeOffice_FullMethodName      = "/maillage.labelling.v1.LabellingService/TakeOffice"
+	LabellingService_LeaveOffice_FullMethodName     = "/maillage.labelling.v1.LabellingService/LeaveOffice"
+	LabellingService_ReviewOffice_FullMethodName    = "/maillage.labelling.v1.LabellingService/ReviewOffice"
+	LabellingService_ApproveOffice_FullMethodName   = "/maillage.labelling.v1.LabellingService/ApproveOffice"
+	LabellingService_RefuseOffice_FullMethodName    = "/maillage.labelling.v1.LabellingService/RefuseOffice"
+	LabellingService_OpenCampaign_FullMethodName    = "/maillage.labelling.v1.LabellingService/OpenCampaign"
+	LabellingService_RecordOutcome_FullMethodName   = "/maillage.labelling.v1.LabellingService/RecordOutcome"
+	LabellingService_PlanAct_FullMethodName         = "/maillage.labelling.v1.LabellingService/PlanAct"
+	LabellingService_PrepareAct_FullMethodName      = "/maillage.labelling.v1.LabellingService/PrepareAct"
+	LabellingService_ApproveAct_FullMethodName      = "/maillage.labelling.v1.LabellingService/ApproveAct"
+	LabellingService_RejectAct_FullMethodName       = "/maillage.labelling.v1.LabellingService/RejectAct"
+	LabellingService_GetDraft_FullMethodName        = "/maillage.labelling.v1.LabellingService/GetDraft"
+	LabellingService_ListDrafts_FullMethodName      = "/maillage.labelling.v1.LabellingService/ListDrafts"
 	LabellingService_RecordAssertion_FullMethodName = "/maillage.labelling.v1.LabellingService/RecordAssertion"
 )
 
@@ -55,6 +77,55 @@ type LabellingServiceClient interface {
 	RepealLabel(ctx context.Context, in *RepealLabelRequest, opts ...grpc.CallOption) (*RepealLabelResponse, error)
 	// CorrectLabel mends what was keyed wrongly; it has no legal effect.
 	CorrectLabel(ctx context.Context, in *CorrectLabelRequest, opts ...grpc.CallOption) (*CorrectLabelResponse, error)
+	// ExtendLabel moves the end of a label later (prorogation).
+	ExtendLabel(ctx context.Context, in *ExtendLabelRequest, opts ...grpc.CallOption) (*ExtendLabelResponse, error)
+	// SuspendLabel suspends a label.
+	SuspendLabel(ctx context.Context, in *SuspendLabelRequest, opts ...grpc.CallOption) (*SuspendLabelResponse, error)
+	// ReinstateLabel ends the suspension of a label.
+	ReinstateLabel(ctx context.Context, in *ReinstateLabelRequest, opts ...grpc.CallOption) (*ReinstateLabelResponse, error)
+	// WithdrawLabel withdraws a label from its start (retrait).
+	WithdrawLabel(ctx context.Context, in *WithdrawLabelRequest, opts ...grpc.CallOption) (*WithdrawLabelResponse, error)
+	// AnnulLabel records that a court annulled a label.
+	AnnulLabel(ctx context.Context, in *AnnulLabelRequest, opts ...grpc.CallOption) (*AnnulLabelResponse, error)
+	// VoidLabel records that a label should never have been recorded; it has no legal effect.
+	VoidLabel(ctx context.Context, in *VoidLabelRequest, opts ...grpc.CallOption) (*VoidLabelResponse, error)
+	// OpenLabel records from when the holder of a label works under it.
+	OpenLabel(ctx context.Context, in *OpenLabelRequest, opts ...grpc.CallOption) (*OpenLabelResponse, error)
+	// MaintainLabel records that the holder of a label goes on working, whatever its term.
+	MaintainLabel(ctx context.Context, in *MaintainLabelRequest, opts ...grpc.CallOption) (*MaintainLabelResponse, error)
+	// CloseLabel records that the holder of a label ceased to work under it.
+	CloseLabel(ctx context.Context, in *CloseLabelRequest, opts ...grpc.CallOption) (*CloseLabelResponse, error)
+	// TakeOffice records that a person takes an office, from the day it is so in fact.
+	TakeOffice(ctx context.Context, in *TakeOfficeRequest, opts ...grpc.CallOption) (*TakeOfficeResponse, error)
+	// LeaveOffice records that a person leaves an office.
+	LeaveOffice(ctx context.Context, in *LeaveOfficeRequest, opts ...grpc.CallOption) (*LeaveOfficeResponse, error)
+	// ReviewOffice records the opinion of a body on who holds an office.
+	ReviewOffice(ctx context.Context, in *ReviewOfficeRequest, opts ...grpc.CallOption) (*ReviewOfficeResponse, error)
+	// ApproveOffice records that the ministry approves who holds an office.
+	ApproveOffice(ctx context.Context, in *ApproveOfficeRequest, opts ...grpc.CallOption) (*ApproveOfficeResponse, error)
+	// RefuseOffice records that the ministry refuses who holds an office.
+	RefuseOffice(ctx context.Context, in *RefuseOfficeRequest, opts ...grpc.CallOption) (*RefuseOfficeResponse, error)
+	// OpenCampaign records that a campaign of labelling is open.
+	OpenCampaign(ctx context.Context, in *OpenCampaignRequest, opts ...grpc.CallOption) (*OpenCampaignResponse, error)
+	// RecordOutcome records the outcome of a candidate of a campaign.
+	RecordOutcome(ctx context.Context, in *RecordOutcomeRequest, opts ...grpc.CallOption) (*RecordOutcomeResponse, error)
+	// PlanAct reckons what an act would change, and changes nothing. It is what
+	// PrepareAct and ApproveAct reckon.
+	PlanAct(ctx context.Context, in *PlanActRequest, opts ...grpc.CallOption) (*PlanActResponse, error)
+	// PrepareAct keeps an act and what it would change, for another person to approve.
+	PrepareAct(ctx context.Context, in *PrepareActRequest, opts ...grpc.CallOption) (*PrepareActResponse, error)
+	// ApproveAct applies a prepared act whole, what it does to topology included, or
+	// not at all. The approver is another person than the one who prepared it
+	// (SAME_PERSON). Where the register moved so that an effect is another than the one
+	// approved, it is refused (PLAN_CHANGED): GetDraft shows the difference.
+	ApproveAct(ctx context.Context, in *ApproveActRequest, opts ...grpc.CallOption) (*ApproveActResponse, error)
+	// RejectAct rejects a prepared act.
+	RejectAct(ctx context.Context, in *RejectActRequest, opts ...grpc.CallOption) (*RejectActResponse, error)
+	// GetDraft returns a prepared act, what it would change now, and how that differs
+	// from what it would have changed when it was prepared.
+	GetDraft(ctx context.Context, in *GetDraftRequest, opts ...grpc.CallOption) (*GetDraftResponse, error)
+	// ListDrafts returns the prepared acts, latest first.
+	ListDrafts(ctx context.Context, in *ListDraftsRequest, opts ...grpc.CallOption) (*ListDraftsResponse, error)
 	// RecordAssertion keeps what a source says beside the record.
 	RecordAssertion(ctx context.Context, in *RecordAssertionRequest, opts ...grpc.CallOption) (*RecordAssertionResponse, error)
 }
@@ -137,6 +208,226 @@ func (c *labellingServiceClient) CorrectLabel(ctx context.Context, in *CorrectLa
 	return out, nil
 }
 
+func (c *labellingServiceClient) ExtendLabel(ctx context.Context, in *ExtendLabelRequest, opts ...grpc.CallOption) (*ExtendLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ExtendLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) SuspendLabel(ctx context.Context, in *SuspendLabelRequest, opts ...grpc.CallOption) (*SuspendLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SuspendLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_SuspendLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) ReinstateLabel(ctx context.Context, in *ReinstateLabelRequest, opts ...grpc.CallOption) (*ReinstateLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReinstateLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ReinstateLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) WithdrawLabel(ctx context.Context, in *WithdrawLabelRequest, opts ...grpc.CallOption) (*WithdrawLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WithdrawLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_WithdrawLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) AnnulLabel(ctx context.Context, in *AnnulLabelRequest, opts ...grpc.CallOption) (*AnnulLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(AnnulLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_AnnulLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) VoidLabel(ctx context.Context, in *VoidLabelRequest, opts ...grpc.CallOption) (*VoidLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VoidLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_VoidLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) OpenLabel(ctx context.Context, in *OpenLabelRequest, opts ...grpc.CallOption) (*OpenLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_OpenLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) MaintainLabel(ctx context.Context, in *MaintainLabelRequest, opts ...grpc.CallOption) (*MaintainLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MaintainLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_MaintainLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) CloseLabel(ctx context.Context, in *CloseLabelRequest, opts ...grpc.CallOption) (*CloseLabelResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CloseLabelResponse)
+	err := c.cc.Invoke(ctx, LabellingService_CloseLabel_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) TakeOffice(ctx context.Context, in *TakeOfficeRequest, opts ...grpc.CallOption) (*TakeOfficeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(TakeOfficeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_TakeOffice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) LeaveOffice(ctx context.Context, in *LeaveOfficeRequest, opts ...grpc.CallOption) (*LeaveOfficeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(LeaveOfficeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_LeaveOffice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) ReviewOffice(ctx context.Context, in *ReviewOfficeRequest, opts ...grpc.CallOption) (*ReviewOfficeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ReviewOfficeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ReviewOffice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) ApproveOffice(ctx context.Context, in *ApproveOfficeRequest, opts ...grpc.CallOption) (*ApproveOfficeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveOfficeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ApproveOffice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) RefuseOffice(ctx context.Context, in *RefuseOfficeRequest, opts ...grpc.CallOption) (*RefuseOfficeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RefuseOfficeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_RefuseOffice_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) OpenCampaign(ctx context.Context, in *OpenCampaignRequest, opts ...grpc.CallOption) (*OpenCampaignResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(OpenCampaignResponse)
+	err := c.cc.Invoke(ctx, LabellingService_OpenCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) RecordOutcome(ctx context.Context, in *RecordOutcomeRequest, opts ...grpc.CallOption) (*RecordOutcomeResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecordOutcomeResponse)
+	err := c.cc.Invoke(ctx, LabellingService_RecordOutcome_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) PlanAct(ctx context.Context, in *PlanActRequest, opts ...grpc.CallOption) (*PlanActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PlanActResponse)
+	err := c.cc.Invoke(ctx, LabellingService_PlanAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) PrepareAct(ctx context.Context, in *PrepareActRequest, opts ...grpc.CallOption) (*PrepareActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(PrepareActResponse)
+	err := c.cc.Invoke(ctx, LabellingService_PrepareAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) ApproveAct(ctx context.Context, in *ApproveActRequest, opts ...grpc.CallOption) (*ApproveActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ApproveActResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ApproveAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) RejectAct(ctx context.Context, in *RejectActRequest, opts ...grpc.CallOption) (*RejectActResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RejectActResponse)
+	err := c.cc.Invoke(ctx, LabellingService_RejectAct_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) GetDraft(ctx context.Context, in *GetDraftRequest, opts ...grpc.CallOption) (*GetDraftResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetDraftResponse)
+	err := c.cc.Invoke(ctx, LabellingService_GetDraft_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) ListDrafts(ctx context.Context, in *ListDraftsRequest, opts ...grpc.CallOption) (*ListDraftsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListDraftsResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ListDrafts_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *labellingServiceClient) RecordAssertion(ctx context.Context, in *RecordAssertionRequest, opts ...grpc.CallOption) (*RecordAssertionResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RecordAssertionResponse)
@@ -173,6 +464,55 @@ type LabellingServiceServer interface {
 	RepealLabel(context.Context, *RepealLabelRequest) (*RepealLabelResponse, error)
 	// CorrectLabel mends what was keyed wrongly; it has no legal effect.
 	CorrectLabel(context.Context, *CorrectLabelRequest) (*CorrectLabelResponse, error)
+	// ExtendLabel moves the end of a label later (prorogation).
+	ExtendLabel(context.Context, *ExtendLabelRequest) (*ExtendLabelResponse, error)
+	// SuspendLabel suspends a label.
+	SuspendLabel(context.Context, *SuspendLabelRequest) (*SuspendLabelResponse, error)
+	// ReinstateLabel ends the suspension of a label.
+	ReinstateLabel(context.Context, *ReinstateLabelRequest) (*ReinstateLabelResponse, error)
+	// WithdrawLabel withdraws a label from its start (retrait).
+	WithdrawLabel(context.Context, *WithdrawLabelRequest) (*WithdrawLabelResponse, error)
+	// AnnulLabel records that a court annulled a label.
+	AnnulLabel(context.Context, *AnnulLabelRequest) (*AnnulLabelResponse, error)
+	// VoidLabel records that a label should never have been recorded; it has no legal effect.
+	VoidLabel(context.Context, *VoidLabelRequest) (*VoidLabelResponse, error)
+	// OpenLabel records from when the holder of a label works under it.
+	OpenLabel(context.Context, *OpenLabelRequest) (*OpenLabelResponse, error)
+	// MaintainLabel records that the holder of a label goes on working, whatever its term.
+	MaintainLabel(context.Context, *MaintainLabelRequest) (*MaintainLabelResponse, error)
+	// CloseLabel records that the holder of a label ceased to work under it.
+	CloseLabel(context.Context, *CloseLabelRequest) (*CloseLabelResponse, error)
+	// TakeOffice records that a person takes an office, from the day it is so in fact.
+	TakeOffice(context.Context, *TakeOfficeRequest) (*TakeOfficeResponse, error)
+	// LeaveOffice records that a person leaves an office.
+	LeaveOffice(context.Context, *LeaveOfficeRequest) (*LeaveOfficeResponse, error)
+	// ReviewOffice records the opinion of a body on who holds an office.
+	ReviewOffice(context.Context, *ReviewOfficeRequest) (*ReviewOfficeResponse, error)
+	// ApproveOffice records that the ministry approves who holds an office.
+	ApproveOffice(context.Context, *ApproveOfficeRequest) (*ApproveOfficeResponse, error)
+	// RefuseOffice records that the ministry refuses who holds an office.
+	RefuseOffice(context.Context, *RefuseOfficeRequest) (*RefuseOfficeResponse, error)
+	// OpenCampaign records that a campaign of labelling is open.
+	OpenCampaign(context.Context, *OpenCampaignRequest) (*OpenCampaignResponse, error)
+	// RecordOutcome records the outcome of a candidate of a campaign.
+	RecordOutcome(context.Context, *RecordOutcomeRequest) (*RecordOutcomeResponse, error)
+	// PlanAct reckons what an act would change, and changes nothing. It is what
+	// PrepareAct and ApproveAct reckon.
+	PlanAct(context.Context, *PlanActRequest) (*PlanActResponse, error)
+	// PrepareAct keeps an act and what it would change, for another person to approve.
+	PrepareAct(context.Context, *PrepareActRequest) (*PrepareActResponse, error)
+	// ApproveAct applies a prepared act whole, what it does to topology included, or
+	// not at all. The approver is another person than the one who prepared it
+	// (SAME_PERSON). Where the register moved so that an effect is another than the one
+	// approved, it is refused (PLAN_CHANGED): GetDraft shows the difference.
+	ApproveAct(context.Context, *ApproveActRequest) (*ApproveActResponse, error)
+	// RejectAct rejects a prepared act.
+	RejectAct(context.Context, *RejectActRequest) (*RejectActResponse, error)
+	// GetDraft returns a prepared act, what it would change now, and how that differs
+	// from what it would have changed when it was prepared.
+	GetDraft(context.Context, *GetDraftRequest) (*GetDraftResponse, error)
+	// ListDrafts returns the prepared acts, latest first.
+	ListDrafts(context.Context, *ListDraftsRequest) (*ListDraftsResponse, error)
 	// RecordAssertion keeps what a source says beside the record.
 	RecordAssertion(context.Context, *RecordAssertionRequest) (*RecordAssertionResponse, error)
 	mustEmbedUnimplementedLabellingServiceServer()
@@ -205,6 +545,72 @@ func (UnimplementedLabellingServiceServer) RepealLabel(context.Context, *RepealL
 }
 func (UnimplementedLabellingServiceServer) CorrectLabel(context.Context, *CorrectLabelRequest) (*CorrectLabelResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method CorrectLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) ExtendLabel(context.Context, *ExtendLabelRequest) (*ExtendLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) SuspendLabel(context.Context, *SuspendLabelRequest) (*SuspendLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SuspendLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) ReinstateLabel(context.Context, *ReinstateLabelRequest) (*ReinstateLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReinstateLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) WithdrawLabel(context.Context, *WithdrawLabelRequest) (*WithdrawLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method WithdrawLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) AnnulLabel(context.Context, *AnnulLabelRequest) (*AnnulLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method AnnulLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) VoidLabel(context.Context, *VoidLabelRequest) (*VoidLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VoidLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) OpenLabel(context.Context, *OpenLabelRequest) (*OpenLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) MaintainLabel(context.Context, *MaintainLabelRequest) (*MaintainLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MaintainLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) CloseLabel(context.Context, *CloseLabelRequest) (*CloseLabelResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CloseLabel not implemented")
+}
+func (UnimplementedLabellingServiceServer) TakeOffice(context.Context, *TakeOfficeRequest) (*TakeOfficeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method TakeOffice not implemented")
+}
+func (UnimplementedLabellingServiceServer) LeaveOffice(context.Context, *LeaveOfficeRequest) (*LeaveOfficeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method LeaveOffice not implemented")
+}
+func (UnimplementedLabellingServiceServer) ReviewOffice(context.Context, *ReviewOfficeRequest) (*ReviewOfficeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ReviewOffice not implemented")
+}
+func (UnimplementedLabellingServiceServer) ApproveOffice(context.Context, *ApproveOfficeRequest) (*ApproveOfficeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveOffice not implemented")
+}
+func (UnimplementedLabellingServiceServer) RefuseOffice(context.Context, *RefuseOfficeRequest) (*RefuseOfficeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RefuseOffice not implemented")
+}
+func (UnimplementedLabellingServiceServer) OpenCampaign(context.Context, *OpenCampaignRequest) (*OpenCampaignResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method OpenCampaign not implemented")
+}
+func (UnimplementedLabellingServiceServer) RecordOutcome(context.Context, *RecordOutcomeRequest) (*RecordOutcomeResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecordOutcome not implemented")
+}
+func (UnimplementedLabellingServiceServer) PlanAct(context.Context, *PlanActRequest) (*PlanActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PlanAct not implemented")
+}
+func (UnimplementedLabellingServiceServer) PrepareAct(context.Context, *PrepareActRequest) (*PrepareActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method PrepareAct not implemented")
+}
+func (UnimplementedLabellingServiceServer) ApproveAct(context.Context, *ApproveActRequest) (*ApproveActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ApproveAct not implemented")
+}
+func (UnimplementedLabellingServiceServer) RejectAct(context.Context, *RejectActRequest) (*RejectActResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RejectAct not implemented")
+}
+func (UnimplementedLabellingServiceServer) GetDraft(context.Context, *GetDraftRequest) (*GetDraftResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetDraft not implemented")
+}
+func (UnimplementedLabellingServiceServer) ListDrafts(context.Context, *ListDraftsRequest) (*ListDraftsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListDrafts not implemented")
 }
 func (UnimplementedLabellingServiceServer) RecordAssertion(context.Context, *RecordAssertionRequest) (*RecordAssertionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordAssertion not implemented")
@@ -356,6 +762,402 @@ func _LabellingService_CorrectLabel_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LabellingService_ExtendLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ExtendLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ExtendLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ExtendLabel(ctx, req.(*ExtendLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_SuspendLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SuspendLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).SuspendLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_SuspendLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).SuspendLabel(ctx, req.(*SuspendLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_ReinstateLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReinstateLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ReinstateLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ReinstateLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ReinstateLabel(ctx, req.(*ReinstateLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_WithdrawLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WithdrawLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).WithdrawLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_WithdrawLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).WithdrawLabel(ctx, req.(*WithdrawLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_AnnulLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(AnnulLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).AnnulLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_AnnulLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).AnnulLabel(ctx, req.(*AnnulLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_VoidLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VoidLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).VoidLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_VoidLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).VoidLabel(ctx, req.(*VoidLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_OpenLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).OpenLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_OpenLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).OpenLabel(ctx, req.(*OpenLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_MaintainLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MaintainLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).MaintainLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_MaintainLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).MaintainLabel(ctx, req.(*MaintainLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_CloseLabel_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CloseLabelRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).CloseLabel(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_CloseLabel_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).CloseLabel(ctx, req.(*CloseLabelRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_TakeOffice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(TakeOfficeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).TakeOffice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_TakeOffice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).TakeOffice(ctx, req.(*TakeOfficeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_LeaveOffice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(LeaveOfficeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).LeaveOffice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_LeaveOffice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).LeaveOffice(ctx, req.(*LeaveOfficeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_ReviewOffice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ReviewOfficeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ReviewOffice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ReviewOffice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ReviewOffice(ctx, req.(*ReviewOfficeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_ApproveOffice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveOfficeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ApproveOffice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ApproveOffice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ApproveOffice(ctx, req.(*ApproveOfficeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_RefuseOffice_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RefuseOfficeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).RefuseOffice(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_RefuseOffice_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).RefuseOffice(ctx, req.(*RefuseOfficeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_OpenCampaign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(OpenCampaignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).OpenCampaign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_OpenCampaign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).OpenCampaign(ctx, req.(*OpenCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_RecordOutcome_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecordOutcomeRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).RecordOutcome(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_RecordOutcome_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).RecordOutcome(ctx, req.(*RecordOutcomeRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_PlanAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PlanActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).PlanAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_PlanAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).PlanAct(ctx, req.(*PlanActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_PrepareAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(PrepareActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).PrepareAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_PrepareAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).PrepareAct(ctx, req.(*PrepareActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_ApproveAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ApproveActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ApproveAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ApproveAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ApproveAct(ctx, req.(*ApproveActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_RejectAct_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RejectActRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).RejectAct(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_RejectAct_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).RejectAct(ctx, req.(*RejectActRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_GetDraft_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetDraftRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).GetDraft(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_GetDraft_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).GetDraft(ctx, req.(*GetDraftRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_ListDrafts_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListDraftsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ListDrafts(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ListDrafts_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ListDrafts(ctx, req.(*ListDraftsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _LabellingService_RecordAssertion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(RecordAssertionRequest)
 	if err := dec(in); err != nil {
@@ -408,6 +1210,94 @@ var LabellingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "CorrectLabel",
 			Handler:    _LabellingService_CorrectLabel_Handler,
+		},
+		{
+			MethodName: "ExtendLabel",
+			Handler:    _LabellingService_ExtendLabel_Handler,
+		},
+		{
+			MethodName: "SuspendLabel",
+			Handler:    _LabellingService_SuspendLabel_Handler,
+		},
+		{
+			MethodName: "ReinstateLabel",
+			Handler:    _LabellingService_ReinstateLabel_Handler,
+		},
+		{
+			MethodName: "WithdrawLabel",
+			Handler:    _LabellingService_WithdrawLabel_Handler,
+		},
+		{
+			MethodName: "AnnulLabel",
+			Handler:    _LabellingService_AnnulLabel_Handler,
+		},
+		{
+			MethodName: "VoidLabel",
+			Handler:    _LabellingService_VoidLabel_Handler,
+		},
+		{
+			MethodName: "OpenLabel",
+			Handler:    _LabellingService_OpenLabel_Handler,
+		},
+		{
+			MethodName: "MaintainLabel",
+			Handler:    _LabellingService_MaintainLabel_Handler,
+		},
+		{
+			MethodName: "CloseLabel",
+			Handler:    _LabellingService_CloseLabel_Handler,
+		},
+		{
+			MethodName: "TakeOffice",
+			Handler:    _LabellingService_TakeOffice_Handler,
+		},
+		{
+			MethodName: "LeaveOffice",
+			Handler:    _LabellingService_LeaveOffice_Handler,
+		},
+		{
+			MethodName: "ReviewOffice",
+			Handler:    _LabellingService_ReviewOffice_Handler,
+		},
+		{
+			MethodName: "ApproveOffice",
+			Handler:    _LabellingService_ApproveOffice_Handler,
+		},
+		{
+			MethodName: "RefuseOffice",
+			Handler:    _LabellingService_RefuseOffice_Handler,
+		},
+		{
+			MethodName: "OpenCampaign",
+			Handler:    _LabellingService_OpenCampaign_Handler,
+		},
+		{
+			MethodName: "RecordOutcome",
+			Handler:    _LabellingService_RecordOutcome_Handler,
+		},
+		{
+			MethodName: "PlanAct",
+			Handler:    _LabellingService_PlanAct_Handler,
+		},
+		{
+			MethodName: "PrepareAct",
+			Handler:    _LabellingService_PrepareAct_Handler,
+		},
+		{
+			MethodName: "ApproveAct",
+			Handler:    _LabellingService_ApproveAct_Handler,
+		},
+		{
+			MethodName: "RejectAct",
+			Handler:    _LabellingService_RejectAct_Handler,
+		},
+		{
+			MethodName: "GetDraft",
+			Handler:    _LabellingService_GetDraft_Handler,
+		},
+		{
+			MethodName: "ListDrafts",
+			Handler:    _LabellingService_ListDrafts_Handler,
 		},
 		{
 			MethodName: "RecordAssertion",

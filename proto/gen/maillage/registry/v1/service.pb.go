@@ -14,6 +14,7 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
+	v12 "maillage/proto/gen/maillage/event/v1"
 	v1 "maillage/proto/gen/maillage/labelling/v1"
 	v11 "maillage/proto/gen/maillage/topology/v1"
 	reflect "reflect"
@@ -28,6 +29,320 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// Window is one of the two windows of a label.
+type Window int32
+
+const (
+	// Not stated: the legal one.
+	Window_WINDOW_UNSPECIFIED Window = 0
+	// Moved by acts alone.
+	Window_WINDOW_LEGAL Window = 1
+	// Open, maintained or closed in fact: a data bank lets a team work.
+	Window_WINDOW_OPERATIONAL Window = 2
+)
+
+// Enum value maps for Window.
+var (
+	Window_name = map[int32]string{
+		0: "WINDOW_UNSPECIFIED",
+		1: "WINDOW_LEGAL",
+		2: "WINDOW_OPERATIONAL",
+	}
+	Window_value = map[string]int32{
+		"WINDOW_UNSPECIFIED": 0,
+		"WINDOW_LEGAL":       1,
+		"WINDOW_OPERATIONAL": 2,
+	}
+)
+
+func (x Window) Enum() *Window {
+	p := new(Window)
+	*p = x
+	return p
+}
+
+func (x Window) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Window) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_registry_v1_service_proto_enumTypes[0].Descriptor()
+}
+
+func (Window) Type() protoreflect.EnumType {
+	return &file_maillage_registry_v1_service_proto_enumTypes[0]
+}
+
+func (x Window) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Window.Descriptor instead.
+func (Window) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{0}
+}
+
+// DifferenceKind says how an entity differs.
+type DifferenceKind int32
+
+const (
+	// Not stated.
+	DifferenceKind_DIFFERENCE_KIND_UNSPECIFIED DifferenceKind = 0
+	// It is there after and was not before.
+	DifferenceKind_DIFFERENCE_KIND_APPEARED DifferenceKind = 1
+	// It was there before and is not after.
+	DifferenceKind_DIFFERENCE_KIND_DISAPPEARED DifferenceKind = 2
+	// It is another.
+	DifferenceKind_DIFFERENCE_KIND_CHANGED DifferenceKind = 3
+)
+
+// Enum value maps for DifferenceKind.
+var (
+	DifferenceKind_name = map[int32]string{
+		0: "DIFFERENCE_KIND_UNSPECIFIED",
+		1: "DIFFERENCE_KIND_APPEARED",
+		2: "DIFFERENCE_KIND_DISAPPEARED",
+		3: "DIFFERENCE_KIND_CHANGED",
+	}
+	DifferenceKind_value = map[string]int32{
+		"DIFFERENCE_KIND_UNSPECIFIED": 0,
+		"DIFFERENCE_KIND_APPEARED":    1,
+		"DIFFERENCE_KIND_DISAPPEARED": 2,
+		"DIFFERENCE_KIND_CHANGED":     3,
+	}
+)
+
+func (x DifferenceKind) Enum() *DifferenceKind {
+	p := new(DifferenceKind)
+	*p = x
+	return p
+}
+
+func (x DifferenceKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (DifferenceKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_registry_v1_service_proto_enumTypes[1].Descriptor()
+}
+
+func (DifferenceKind) Type() protoreflect.EnumType {
+	return &file_maillage_registry_v1_service_proto_enumTypes[1]
+}
+
+func (x DifferenceKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use DifferenceKind.Descriptor instead.
+func (DifferenceKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{1}
+}
+
+// CountUnit is what is counted: CRMR means three things.
+type CountUnit int32
+
+const (
+	// Not stated.
+	CountUnit_COUNT_UNIT_UNSPECIFIED CountUnit = 0
+	// Networks with a label in force.
+	CountUnit_COUNT_UNIT_NETWORK CountUnit = 1
+	// Reference sites: coordinators, constitutive ones, and those not told apart.
+	CountUnit_COUNT_UNIT_REFERENCE_SITE CountUnit = 2
+	// Labels of all roles.
+	CountUnit_COUNT_UNIT_LABEL CountUnit = 3
+	// Centres: teams, each once.
+	CountUnit_COUNT_UNIT_CENTRE CountUnit = 4
+	// Hospitals in which one is.
+	CountUnit_COUNT_UNIT_ESTABLISHMENT CountUnit = 5
+)
+
+// Enum value maps for CountUnit.
+var (
+	CountUnit_name = map[int32]string{
+		0: "COUNT_UNIT_UNSPECIFIED",
+		1: "COUNT_UNIT_NETWORK",
+		2: "COUNT_UNIT_REFERENCE_SITE",
+		3: "COUNT_UNIT_LABEL",
+		4: "COUNT_UNIT_CENTRE",
+		5: "COUNT_UNIT_ESTABLISHMENT",
+	}
+	CountUnit_value = map[string]int32{
+		"COUNT_UNIT_UNSPECIFIED":    0,
+		"COUNT_UNIT_NETWORK":        1,
+		"COUNT_UNIT_REFERENCE_SITE": 2,
+		"COUNT_UNIT_LABEL":          3,
+		"COUNT_UNIT_CENTRE":         4,
+		"COUNT_UNIT_ESTABLISHMENT":  5,
+	}
+)
+
+func (x CountUnit) Enum() *CountUnit {
+	p := new(CountUnit)
+	*p = x
+	return p
+}
+
+func (x CountUnit) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CountUnit) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_registry_v1_service_proto_enumTypes[2].Descriptor()
+}
+
+func (CountUnit) Type() protoreflect.EnumType {
+	return &file_maillage_registry_v1_service_proto_enumTypes[2]
+}
+
+func (x CountUnit) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CountUnit.Descriptor instead.
+func (CountUnit) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+// CountBy is by what a count is told apart. A centre under two filières counts under
+// both, and once in the total.
+type CountBy int32
+
+const (
+	// One total.
+	CountBy_COUNT_BY_UNSPECIFIED CountBy = 0
+	// By role.
+	CountBy_COUNT_BY_ROLE CountBy = 1
+	// By filière.
+	CountBy_COUNT_BY_FILIERE CountBy = 2
+	// By region.
+	CountBy_COUNT_BY_REGION CountBy = 3
+	// By department.
+	CountBy_COUNT_BY_DEPARTMENT CountBy = 4
+	// By cycle.
+	CountBy_COUNT_BY_CYCLE CountBy = 5
+)
+
+// Enum value maps for CountBy.
+var (
+	CountBy_name = map[int32]string{
+		0: "COUNT_BY_UNSPECIFIED",
+		1: "COUNT_BY_ROLE",
+		2: "COUNT_BY_FILIERE",
+		3: "COUNT_BY_REGION",
+		4: "COUNT_BY_DEPARTMENT",
+		5: "COUNT_BY_CYCLE",
+	}
+	CountBy_value = map[string]int32{
+		"COUNT_BY_UNSPECIFIED": 0,
+		"COUNT_BY_ROLE":        1,
+		"COUNT_BY_FILIERE":     2,
+		"COUNT_BY_REGION":      3,
+		"COUNT_BY_DEPARTMENT":  4,
+		"COUNT_BY_CYCLE":       5,
+	}
+)
+
+func (x CountBy) Enum() *CountBy {
+	p := new(CountBy)
+	*p = x
+	return p
+}
+
+func (x CountBy) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (CountBy) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_registry_v1_service_proto_enumTypes[3].Descriptor()
+}
+
+func (CountBy) Type() protoreflect.EnumType {
+	return &file_maillage_registry_v1_service_proto_enumTypes[3]
+}
+
+func (x CountBy) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use CountBy.Descriptor instead.
+func (CountBy) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+// TodoKind is a kind of open work.
+type TodoKind int32
+
+const (
+	// Not stated.
+	TodoKind_TODO_KIND_UNSPECIFIED TodoKind = 0
+	// A line whose identity stayed undetermined.
+	TodoKind_TODO_KIND_IDENTITY TodoKind = 1
+	// A post without a holder.
+	TodoKind_TODO_KIND_VACANCY TodoKind = 2
+	// A succession nobody has approved.
+	TodoKind_TODO_KIND_APPROVAL TodoKind = 3
+	// A seat that is not where its act says.
+	TodoKind_TODO_KIND_SEAT TodoKind = 4
+	// A label in force on a centre or network that is closed.
+	TodoKind_TODO_KIND_CLOSED TodoKind = 5
+	// A draft waiting for another person.
+	TodoKind_TODO_KIND_DRAFT TodoKind = 6
+	// A label whose term is reached and of which nothing is decided.
+	TodoKind_TODO_KIND_ABEYANCE TodoKind = 7
+)
+
+// Enum value maps for TodoKind.
+var (
+	TodoKind_name = map[int32]string{
+		0: "TODO_KIND_UNSPECIFIED",
+		1: "TODO_KIND_IDENTITY",
+		2: "TODO_KIND_VACANCY",
+		3: "TODO_KIND_APPROVAL",
+		4: "TODO_KIND_SEAT",
+		5: "TODO_KIND_CLOSED",
+		6: "TODO_KIND_DRAFT",
+		7: "TODO_KIND_ABEYANCE",
+	}
+	TodoKind_value = map[string]int32{
+		"TODO_KIND_UNSPECIFIED": 0,
+		"TODO_KIND_IDENTITY":    1,
+		"TODO_KIND_VACANCY":     2,
+		"TODO_KIND_APPROVAL":    3,
+		"TODO_KIND_SEAT":        4,
+		"TODO_KIND_CLOSED":      5,
+		"TODO_KIND_DRAFT":       6,
+		"TODO_KIND_ABEYANCE":    7,
+	}
+)
+
+func (x TodoKind) Enum() *TodoKind {
+	p := new(TodoKind)
+	*p = x
+	return p
+}
+
+func (x TodoKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (TodoKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_registry_v1_service_proto_enumTypes[4].Descriptor()
+}
+
+func (TodoKind) Type() protoreflect.EnumType {
+	return &file_maillage_registry_v1_service_proto_enumTypes[4]
+}
+
+func (x TodoKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use TodoKind.Descriptor instead.
+func (TodoKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{4}
+}
+
 // AsOf is the moment a question is about.
 type AsOf struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -41,7 +356,13 @@ type AsOf struct {
 	//	*AsOf_KnownTime
 	KnownAt isAsOf_KnownAt `protobuf_oneof:"known_at"`
 	// Wait, within the deadline, until this position can be read.
-	MinPosition   uint64 `protobuf:"varint,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	MinPosition uint64 `protobuf:"varint,4,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	// Keep only what rests on acts published by this civil date, YYYY-MM-DD, and what
+	// rests on no act; empty to keep everything. Acts without a date of publication are
+	// left out and named in the answer.
+	PublishedBy string `protobuf:"bytes,5,opt,name=published_by,json=publishedBy,proto3" json:"published_by,omitempty"`
+	// Which window a label is looked for in; left out: the legal one.
+	Window        Window `protobuf:"varint,6,opt,name=window,proto3,enum=maillage.registry.v1.Window" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -115,6 +436,20 @@ func (x *AsOf) GetMinPosition() uint64 {
 	return 0
 }
 
+func (x *AsOf) GetPublishedBy() string {
+	if x != nil {
+		return x.PublishedBy
+	}
+	return ""
+}
+
+func (x *AsOf) GetWindow() Window {
+	if x != nil {
+		return x.Window
+	}
+	return Window_WINDOW_UNSPECIFIED
+}
+
 type isAsOf_KnownAt interface {
 	isAsOf_KnownAt()
 }
@@ -145,7 +480,13 @@ type Resolved struct {
 	// Last position this process can read.
 	HeadPosition uint64 `protobuf:"varint,4,opt,name=head_position,json=headPosition,proto3" json:"head_position,omitempty"`
 	// The moment is not yet past: facts recorded later may still belong to it.
-	Provisional   bool `protobuf:"varint,5,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	Provisional bool `protobuf:"varint,5,opt,name=provisional,proto3" json:"provisional,omitempty"`
+	// Civil date by which acts had to be published; empty for all.
+	PublishedBy string `protobuf:"bytes,6,opt,name=published_by,json=publishedBy,proto3" json:"published_by,omitempty"`
+	// Acts left out because no date of publication is known of them.
+	UndatedActIds []string `protobuf:"bytes,7,rep,name=undated_act_ids,json=undatedActIds,proto3" json:"undated_act_ids,omitempty"`
+	// Window in which labels were looked for.
+	Window        Window `protobuf:"varint,8,opt,name=window,proto3,enum=maillage.registry.v1.Window" json:"window,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -215,6 +556,27 @@ func (x *Resolved) GetProvisional() bool {
 	return false
 }
 
+func (x *Resolved) GetPublishedBy() string {
+	if x != nil {
+		return x.PublishedBy
+	}
+	return ""
+}
+
+func (x *Resolved) GetUndatedActIds() []string {
+	if x != nil {
+		return x.UndatedActIds
+	}
+	return nil
+}
+
+func (x *Resolved) GetWindow() Window {
+	if x != nil {
+		return x.Window
+	}
+	return Window_WINDOW_UNSPECIFIED
+}
+
 // LabelEntry is a label on the day asked for, with what one needs to read it.
 type LabelEntry struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -245,7 +607,11 @@ type LabelEntry struct {
 	// Head as printed, from the vault; empty where unknown or erased.
 	HeadName string `protobuf:"bytes,13,opt,name=head_name,json=headName,proto3" json:"head_name,omitempty"`
 	// What sources say beside the record.
-	Assertions    []*v1.Assertion `protobuf:"bytes,14,rep,name=assertions,proto3" json:"assertions,omitempty"`
+	Assertions []*v1.Assertion `protobuf:"bytes,14,rep,name=assertions,proto3" json:"assertions,omitempty"`
+	// Its operational state on the day asked for.
+	OperationState v1.OperationState `protobuf:"varint,15,opt,name=operation_state,json=operationState,proto3,enum=maillage.labelling.v1.OperationState" json:"operation_state,omitempty"`
+	// Who holds the posts of its holder on the day asked for.
+	Offices       []*OfficeEntry `protobuf:"bytes,16,rep,name=offices,proto3" json:"offices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -378,6 +744,75 @@ func (x *LabelEntry) GetAssertions() []*v1.Assertion {
 	return nil
 }
 
+func (x *LabelEntry) GetOperationState() v1.OperationState {
+	if x != nil {
+		return x.OperationState
+	}
+	return v1.OperationState(0)
+}
+
+func (x *LabelEntry) GetOffices() []*OfficeEntry {
+	if x != nil {
+		return x.Offices
+	}
+	return nil
+}
+
+// OfficeEntry is an office with the name of who holds it.
+type OfficeEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The office.
+	Office *v1.Office `protobuf:"bytes,1,opt,name=office,proto3" json:"office,omitempty"`
+	// The name as printed, from the vault; empty where unknown or erased.
+	Name          string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *OfficeEntry) Reset() {
+	*x = OfficeEntry{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *OfficeEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*OfficeEntry) ProtoMessage() {}
+
+func (x *OfficeEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use OfficeEntry.ProtoReflect.Descriptor instead.
+func (*OfficeEntry) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *OfficeEntry) GetOffice() *v1.Office {
+	if x != nil {
+		return x.Office
+	}
+	return nil
+}
+
+func (x *OfficeEntry) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
 // GetLabelRequest asks for a label.
 type GetLabelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -391,7 +826,7 @@ type GetLabelRequest struct {
 
 func (x *GetLabelRequest) Reset() {
 	*x = GetLabelRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[3]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -403,7 +838,7 @@ func (x *GetLabelRequest) String() string {
 func (*GetLabelRequest) ProtoMessage() {}
 
 func (x *GetLabelRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[3]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -416,7 +851,7 @@ func (x *GetLabelRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLabelRequest.ProtoReflect.Descriptor instead.
 func (*GetLabelRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetLabelRequest) GetLabelId() string {
@@ -446,7 +881,7 @@ type GetLabelResponse struct {
 
 func (x *GetLabelResponse) Reset() {
 	*x = GetLabelResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[4]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -458,7 +893,7 @@ func (x *GetLabelResponse) String() string {
 func (*GetLabelResponse) ProtoMessage() {}
 
 func (x *GetLabelResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[4]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -471,7 +906,7 @@ func (x *GetLabelResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetLabelResponse.ProtoReflect.Descriptor instead.
 func (*GetLabelResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{4}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetLabelResponse) GetEntry() *LabelEntry {
@@ -522,7 +957,7 @@ type ListLabelsRequest struct {
 
 func (x *ListLabelsRequest) Reset() {
 	*x = ListLabelsRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[5]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -534,7 +969,7 @@ func (x *ListLabelsRequest) String() string {
 func (*ListLabelsRequest) ProtoMessage() {}
 
 func (x *ListLabelsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[5]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -547,7 +982,7 @@ func (x *ListLabelsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLabelsRequest.ProtoReflect.Descriptor instead.
 func (*ListLabelsRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{5}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ListLabelsRequest) GetAsOf() *AsOf {
@@ -651,7 +1086,7 @@ type ListLabelsResponse struct {
 
 func (x *ListLabelsResponse) Reset() {
 	*x = ListLabelsResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[6]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +1098,7 @@ func (x *ListLabelsResponse) String() string {
 func (*ListLabelsResponse) ProtoMessage() {}
 
 func (x *ListLabelsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[6]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +1111,7 @@ func (x *ListLabelsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListLabelsResponse.ProtoReflect.Descriptor instead.
 func (*ListLabelsResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{6}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ListLabelsResponse) GetEntries() []*LabelEntry {
@@ -720,7 +1155,7 @@ type GetEstablishmentRequest struct {
 
 func (x *GetEstablishmentRequest) Reset() {
 	*x = GetEstablishmentRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[7]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -732,7 +1167,7 @@ func (x *GetEstablishmentRequest) String() string {
 func (*GetEstablishmentRequest) ProtoMessage() {}
 
 func (x *GetEstablishmentRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[7]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -745,7 +1180,7 @@ func (x *GetEstablishmentRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEstablishmentRequest.ProtoReflect.Descriptor instead.
 func (*GetEstablishmentRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{7}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *GetEstablishmentRequest) GetEstablishmentId() string {
@@ -775,7 +1210,7 @@ type GetEstablishmentResponse struct {
 
 func (x *GetEstablishmentResponse) Reset() {
 	*x = GetEstablishmentResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[8]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -787,7 +1222,7 @@ func (x *GetEstablishmentResponse) String() string {
 func (*GetEstablishmentResponse) ProtoMessage() {}
 
 func (x *GetEstablishmentResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[8]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -800,7 +1235,7 @@ func (x *GetEstablishmentResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEstablishmentResponse.ProtoReflect.Descriptor instead.
 func (*GetEstablishmentResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{8}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *GetEstablishmentResponse) GetEstablishment() *v11.Establishment {
@@ -834,7 +1269,7 @@ type ListEstablishmentsRequest struct {
 
 func (x *ListEstablishmentsRequest) Reset() {
 	*x = ListEstablishmentsRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[9]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -846,7 +1281,7 @@ func (x *ListEstablishmentsRequest) String() string {
 func (*ListEstablishmentsRequest) ProtoMessage() {}
 
 func (x *ListEstablishmentsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[9]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -859,7 +1294,7 @@ func (x *ListEstablishmentsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEstablishmentsRequest.ProtoReflect.Descriptor instead.
 func (*ListEstablishmentsRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{9}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListEstablishmentsRequest) GetAsOf() *AsOf {
@@ -907,7 +1342,7 @@ type ListEstablishmentsResponse struct {
 
 func (x *ListEstablishmentsResponse) Reset() {
 	*x = ListEstablishmentsResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[10]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1354,7 @@ func (x *ListEstablishmentsResponse) String() string {
 func (*ListEstablishmentsResponse) ProtoMessage() {}
 
 func (x *ListEstablishmentsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[10]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1367,7 @@ func (x *ListEstablishmentsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListEstablishmentsResponse.ProtoReflect.Descriptor instead.
 func (*ListEstablishmentsResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{10}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *ListEstablishmentsResponse) GetEstablishments() []*v11.Establishment {
@@ -976,7 +1411,7 @@ type GetCentreRequest struct {
 
 func (x *GetCentreRequest) Reset() {
 	*x = GetCentreRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[11]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1423,7 @@ func (x *GetCentreRequest) String() string {
 func (*GetCentreRequest) ProtoMessage() {}
 
 func (x *GetCentreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[11]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1436,7 @@ func (x *GetCentreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCentreRequest.ProtoReflect.Descriptor instead.
 func (*GetCentreRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{11}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetCentreRequest) GetCentreId() string {
@@ -1031,7 +1466,7 @@ type GetCentreResponse struct {
 
 func (x *GetCentreResponse) Reset() {
 	*x = GetCentreResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[12]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1043,7 +1478,7 @@ func (x *GetCentreResponse) String() string {
 func (*GetCentreResponse) ProtoMessage() {}
 
 func (x *GetCentreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[12]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1056,7 +1491,7 @@ func (x *GetCentreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCentreResponse.ProtoReflect.Descriptor instead.
 func (*GetCentreResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{12}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetCentreResponse) GetCentre() *v11.Centre {
@@ -1090,7 +1525,7 @@ type ListCentresRequest struct {
 
 func (x *ListCentresRequest) Reset() {
 	*x = ListCentresRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[13]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1102,7 +1537,7 @@ func (x *ListCentresRequest) String() string {
 func (*ListCentresRequest) ProtoMessage() {}
 
 func (x *ListCentresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[13]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1115,7 +1550,7 @@ func (x *ListCentresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCentresRequest.ProtoReflect.Descriptor instead.
 func (*ListCentresRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{13}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListCentresRequest) GetAsOf() *AsOf {
@@ -1163,7 +1598,7 @@ type ListCentresResponse struct {
 
 func (x *ListCentresResponse) Reset() {
 	*x = ListCentresResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[14]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1175,7 +1610,7 @@ func (x *ListCentresResponse) String() string {
 func (*ListCentresResponse) ProtoMessage() {}
 
 func (x *ListCentresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[14]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1188,7 +1623,7 @@ func (x *ListCentresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCentresResponse.ProtoReflect.Descriptor instead.
 func (*ListCentresResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{14}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListCentresResponse) GetCentres() []*v11.Centre {
@@ -1232,7 +1667,7 @@ type GetNetworkRequest struct {
 
 func (x *GetNetworkRequest) Reset() {
 	*x = GetNetworkRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[15]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1244,7 +1679,7 @@ func (x *GetNetworkRequest) String() string {
 func (*GetNetworkRequest) ProtoMessage() {}
 
 func (x *GetNetworkRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[15]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1257,7 +1692,7 @@ func (x *GetNetworkRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkRequest.ProtoReflect.Descriptor instead.
 func (*GetNetworkRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{15}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GetNetworkRequest) GetNetworkId() string {
@@ -1287,7 +1722,7 @@ type GetNetworkResponse struct {
 
 func (x *GetNetworkResponse) Reset() {
 	*x = GetNetworkResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[16]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1299,7 +1734,7 @@ func (x *GetNetworkResponse) String() string {
 func (*GetNetworkResponse) ProtoMessage() {}
 
 func (x *GetNetworkResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[16]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1312,7 +1747,7 @@ func (x *GetNetworkResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetNetworkResponse.ProtoReflect.Descriptor instead.
 func (*GetNetworkResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{16}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GetNetworkResponse) GetNetwork() *v11.Network {
@@ -1346,7 +1781,7 @@ type ListNetworksRequest struct {
 
 func (x *ListNetworksRequest) Reset() {
 	*x = ListNetworksRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[17]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1358,7 +1793,7 @@ func (x *ListNetworksRequest) String() string {
 func (*ListNetworksRequest) ProtoMessage() {}
 
 func (x *ListNetworksRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[17]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1371,7 +1806,7 @@ func (x *ListNetworksRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNetworksRequest.ProtoReflect.Descriptor instead.
 func (*ListNetworksRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{17}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListNetworksRequest) GetAsOf() *AsOf {
@@ -1419,7 +1854,7 @@ type ListNetworksResponse struct {
 
 func (x *ListNetworksResponse) Reset() {
 	*x = ListNetworksResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[18]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1431,7 +1866,7 @@ func (x *ListNetworksResponse) String() string {
 func (*ListNetworksResponse) ProtoMessage() {}
 
 func (x *ListNetworksResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[18]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1444,7 +1879,7 @@ func (x *ListNetworksResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListNetworksResponse.ProtoReflect.Descriptor instead.
 func (*ListNetworksResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{18}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListNetworksResponse) GetNetworks() []*v11.Network {
@@ -1488,7 +1923,7 @@ type GetFiliereRequest struct {
 
 func (x *GetFiliereRequest) Reset() {
 	*x = GetFiliereRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[19]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1935,7 @@ func (x *GetFiliereRequest) String() string {
 func (*GetFiliereRequest) ProtoMessage() {}
 
 func (x *GetFiliereRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[19]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1948,7 @@ func (x *GetFiliereRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFiliereRequest.ProtoReflect.Descriptor instead.
 func (*GetFiliereRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{19}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetFiliereRequest) GetFiliereId() string {
@@ -1543,7 +1978,7 @@ type GetFiliereResponse struct {
 
 func (x *GetFiliereResponse) Reset() {
 	*x = GetFiliereResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[20]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1555,7 +1990,7 @@ func (x *GetFiliereResponse) String() string {
 func (*GetFiliereResponse) ProtoMessage() {}
 
 func (x *GetFiliereResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[20]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1568,7 +2003,7 @@ func (x *GetFiliereResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFiliereResponse.ProtoReflect.Descriptor instead.
 func (*GetFiliereResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{20}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetFiliereResponse) GetFiliere() *v11.Filiere {
@@ -1602,7 +2037,7 @@ type ListFilieresRequest struct {
 
 func (x *ListFilieresRequest) Reset() {
 	*x = ListFilieresRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[21]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1614,7 +2049,7 @@ func (x *ListFilieresRequest) String() string {
 func (*ListFilieresRequest) ProtoMessage() {}
 
 func (x *ListFilieresRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[21]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1627,7 +2062,7 @@ func (x *ListFilieresRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilieresRequest.ProtoReflect.Descriptor instead.
 func (*ListFilieresRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{21}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListFilieresRequest) GetAsOf() *AsOf {
@@ -1675,7 +2110,7 @@ type ListFilieresResponse struct {
 
 func (x *ListFilieresResponse) Reset() {
 	*x = ListFilieresResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[22]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1687,7 +2122,7 @@ func (x *ListFilieresResponse) String() string {
 func (*ListFilieresResponse) ProtoMessage() {}
 
 func (x *ListFilieresResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[22]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1700,7 +2135,7 @@ func (x *ListFilieresResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFilieresResponse.ProtoReflect.Descriptor instead.
 func (*ListFilieresResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{22}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListFilieresResponse) GetFilieres() []*v11.Filiere {
@@ -1744,7 +2179,7 @@ type GetPlatformRequest struct {
 
 func (x *GetPlatformRequest) Reset() {
 	*x = GetPlatformRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[23]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1756,7 +2191,7 @@ func (x *GetPlatformRequest) String() string {
 func (*GetPlatformRequest) ProtoMessage() {}
 
 func (x *GetPlatformRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[23]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1769,7 +2204,7 @@ func (x *GetPlatformRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlatformRequest.ProtoReflect.Descriptor instead.
 func (*GetPlatformRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{23}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetPlatformRequest) GetPlatformId() string {
@@ -1799,7 +2234,7 @@ type GetPlatformResponse struct {
 
 func (x *GetPlatformResponse) Reset() {
 	*x = GetPlatformResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[24]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1811,7 +2246,7 @@ func (x *GetPlatformResponse) String() string {
 func (*GetPlatformResponse) ProtoMessage() {}
 
 func (x *GetPlatformResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[24]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1824,7 +2259,7 @@ func (x *GetPlatformResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPlatformResponse.ProtoReflect.Descriptor instead.
 func (*GetPlatformResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{24}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *GetPlatformResponse) GetPlatform() *v11.Platform {
@@ -1858,7 +2293,7 @@ type ListPlatformsRequest struct {
 
 func (x *ListPlatformsRequest) Reset() {
 	*x = ListPlatformsRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[25]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1870,7 +2305,7 @@ func (x *ListPlatformsRequest) String() string {
 func (*ListPlatformsRequest) ProtoMessage() {}
 
 func (x *ListPlatformsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[25]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1883,7 +2318,7 @@ func (x *ListPlatformsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlatformsRequest.ProtoReflect.Descriptor instead.
 func (*ListPlatformsRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{25}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListPlatformsRequest) GetAsOf() *AsOf {
@@ -1931,7 +2366,7 @@ type ListPlatformsResponse struct {
 
 func (x *ListPlatformsResponse) Reset() {
 	*x = ListPlatformsResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[26]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1943,7 +2378,7 @@ func (x *ListPlatformsResponse) String() string {
 func (*ListPlatformsResponse) ProtoMessage() {}
 
 func (x *ListPlatformsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[26]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1956,7 +2391,7 @@ func (x *ListPlatformsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListPlatformsResponse.ProtoReflect.Descriptor instead.
 func (*ListPlatformsResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{26}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListPlatformsResponse) GetPlatforms() []*v11.Platform {
@@ -2000,7 +2435,7 @@ type GetCycleRequest struct {
 
 func (x *GetCycleRequest) Reset() {
 	*x = GetCycleRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[27]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2012,7 +2447,7 @@ func (x *GetCycleRequest) String() string {
 func (*GetCycleRequest) ProtoMessage() {}
 
 func (x *GetCycleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[27]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2025,7 +2460,7 @@ func (x *GetCycleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCycleRequest.ProtoReflect.Descriptor instead.
 func (*GetCycleRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{27}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *GetCycleRequest) GetCycleId() string {
@@ -2055,7 +2490,7 @@ type GetCycleResponse struct {
 
 func (x *GetCycleResponse) Reset() {
 	*x = GetCycleResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[28]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2502,7 @@ func (x *GetCycleResponse) String() string {
 func (*GetCycleResponse) ProtoMessage() {}
 
 func (x *GetCycleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[28]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2080,7 +2515,7 @@ func (x *GetCycleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetCycleResponse.ProtoReflect.Descriptor instead.
 func (*GetCycleResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{28}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *GetCycleResponse) GetCycle() *v1.Cycle {
@@ -2114,7 +2549,7 @@ type ListCyclesRequest struct {
 
 func (x *ListCyclesRequest) Reset() {
 	*x = ListCyclesRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[29]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2126,7 +2561,7 @@ func (x *ListCyclesRequest) String() string {
 func (*ListCyclesRequest) ProtoMessage() {}
 
 func (x *ListCyclesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[29]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2139,7 +2574,7 @@ func (x *ListCyclesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCyclesRequest.ProtoReflect.Descriptor instead.
 func (*ListCyclesRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{29}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *ListCyclesRequest) GetAsOf() *AsOf {
@@ -2187,7 +2622,7 @@ type ListCyclesResponse struct {
 
 func (x *ListCyclesResponse) Reset() {
 	*x = ListCyclesResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[30]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2199,7 +2634,7 @@ func (x *ListCyclesResponse) String() string {
 func (*ListCyclesResponse) ProtoMessage() {}
 
 func (x *ListCyclesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[30]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2212,7 +2647,7 @@ func (x *ListCyclesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCyclesResponse.ProtoReflect.Descriptor instead.
 func (*ListCyclesResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{30}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *ListCyclesResponse) GetCycles() []*v1.Cycle {
@@ -2256,7 +2691,7 @@ type GetActRequest struct {
 
 func (x *GetActRequest) Reset() {
 	*x = GetActRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[31]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2268,7 +2703,7 @@ func (x *GetActRequest) String() string {
 func (*GetActRequest) ProtoMessage() {}
 
 func (x *GetActRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[31]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2281,7 +2716,7 @@ func (x *GetActRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActRequest.ProtoReflect.Descriptor instead.
 func (*GetActRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{31}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *GetActRequest) GetActId() string {
@@ -2311,7 +2746,7 @@ type GetActResponse struct {
 
 func (x *GetActResponse) Reset() {
 	*x = GetActResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[32]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2323,7 +2758,7 @@ func (x *GetActResponse) String() string {
 func (*GetActResponse) ProtoMessage() {}
 
 func (x *GetActResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[32]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2336,7 +2771,7 @@ func (x *GetActResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetActResponse.ProtoReflect.Descriptor instead.
 func (*GetActResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{32}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *GetActResponse) GetAct() *v1.Act {
@@ -2370,7 +2805,7 @@ type ListActsRequest struct {
 
 func (x *ListActsRequest) Reset() {
 	*x = ListActsRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[33]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2382,7 +2817,7 @@ func (x *ListActsRequest) String() string {
 func (*ListActsRequest) ProtoMessage() {}
 
 func (x *ListActsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[33]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2395,7 +2830,7 @@ func (x *ListActsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActsRequest.ProtoReflect.Descriptor instead.
 func (*ListActsRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{33}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *ListActsRequest) GetAsOf() *AsOf {
@@ -2443,7 +2878,7 @@ type ListActsResponse struct {
 
 func (x *ListActsResponse) Reset() {
 	*x = ListActsResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[34]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2455,7 +2890,7 @@ func (x *ListActsResponse) String() string {
 func (*ListActsResponse) ProtoMessage() {}
 
 func (x *ListActsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[34]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2468,7 +2903,7 @@ func (x *ListActsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListActsResponse.ProtoReflect.Descriptor instead.
 func (*ListActsResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{34}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *ListActsResponse) GetActs() []*v1.Act {
@@ -2512,7 +2947,7 @@ type ListHistoryRequest struct {
 
 func (x *ListHistoryRequest) Reset() {
 	*x = ListHistoryRequest{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[35]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[36]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2524,7 +2959,7 @@ func (x *ListHistoryRequest) String() string {
 func (*ListHistoryRequest) ProtoMessage() {}
 
 func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[35]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[36]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2537,7 +2972,7 @@ func (x *ListHistoryRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryRequest.ProtoReflect.Descriptor instead.
 func (*ListHistoryRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{35}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{36}
 }
 
 func (x *ListHistoryRequest) GetEntityId() string {
@@ -2567,7 +3002,7 @@ type ListHistoryResponse struct {
 
 func (x *ListHistoryResponse) Reset() {
 	*x = ListHistoryResponse{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[36]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[37]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2579,7 +3014,7 @@ func (x *ListHistoryResponse) String() string {
 func (*ListHistoryResponse) ProtoMessage() {}
 
 func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[36]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[37]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2592,7 +3027,7 @@ func (x *ListHistoryResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListHistoryResponse.ProtoReflect.Descriptor instead.
 func (*ListHistoryResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{36}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{37}
 }
 
 func (x *ListHistoryResponse) GetFacts() []*Fact {
@@ -2620,14 +3055,18 @@ type Fact struct {
 	//
 	//	*Fact_Topology
 	//	*Fact_Labelling
-	Event         isFact_Event `protobuf_oneof:"event"`
+	Event isFact_Event `protobuf_oneof:"event"`
+	// What it changed of what was believed before.
+	Changes []*v1.Change `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Title of the act it rests on; empty where it rests on none.
+	ActTitle      string `protobuf:"bytes,5,opt,name=act_title,json=actTitle,proto3" json:"act_title,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Fact) Reset() {
 	*x = Fact{}
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[37]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[38]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2639,7 +3078,7 @@ func (x *Fact) String() string {
 func (*Fact) ProtoMessage() {}
 
 func (x *Fact) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_registry_v1_service_proto_msgTypes[37]
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[38]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2652,7 +3091,7 @@ func (x *Fact) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Fact.ProtoReflect.Descriptor instead.
 func (*Fact) Descriptor() ([]byte, []int) {
-	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{37}
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{38}
 }
 
 func (x *Fact) GetPosition() uint64 {
@@ -2687,6 +3126,20 @@ func (x *Fact) GetLabelling() *v1.Event {
 	return nil
 }
 
+func (x *Fact) GetChanges() []*v1.Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *Fact) GetActTitle() string {
+	if x != nil {
+		return x.ActTitle
+	}
+	return ""
+}
+
 type isFact_Event interface {
 	isFact_Event()
 }
@@ -2705,26 +3158,1524 @@ func (*Fact_Topology) isFact_Event() {}
 
 func (*Fact_Labelling) isFact_Event() {}
 
+// GetCampaignRequest asks for a campaign.
+type GetCampaignRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	CampaignId string `protobuf:"bytes,1,opt,name=campaign_id,json=campaignId,proto3" json:"campaign_id,omitempty"`
+	// The moment.
+	AsOf          *AsOf `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCampaignRequest) Reset() {
+	*x = GetCampaignRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCampaignRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCampaignRequest) ProtoMessage() {}
+
+func (x *GetCampaignRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCampaignRequest.ProtoReflect.Descriptor instead.
+func (*GetCampaignRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *GetCampaignRequest) GetCampaignId() string {
+	if x != nil {
+		return x.CampaignId
+	}
+	return ""
+}
+
+func (x *GetCampaignRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// GetCampaignResponse is a campaign.
+type GetCampaignResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Campaign *v1.Campaign `protobuf:"bytes,1,opt,name=campaign,proto3" json:"campaign,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,2,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCampaignResponse) Reset() {
+	*x = GetCampaignResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCampaignResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCampaignResponse) ProtoMessage() {}
+
+func (x *GetCampaignResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCampaignResponse.ProtoReflect.Descriptor instead.
+func (*GetCampaignResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *GetCampaignResponse) GetCampaign() *v1.Campaign {
+	if x != nil {
+		return x.Campaign
+	}
+	return nil
+}
+
+func (x *GetCampaignResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// ListCampaignsRequest asks for campaigns.
+type ListCampaignsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Words found in names, without accents and case.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Entries a page, 1,000 at most; 0 for 100.
+	PageSize uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; every page speaks for the same moment.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCampaignsRequest) Reset() {
+	*x = ListCampaignsRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCampaignsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCampaignsRequest) ProtoMessage() {}
+
+func (x *ListCampaignsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCampaignsRequest.ProtoReflect.Descriptor instead.
+func (*ListCampaignsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *ListCampaignsRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *ListCampaignsRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListCampaignsRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCampaignsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListCampaignsResponse is a page of campaigns.
+type ListCampaignsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The campaigns.
+	Campaigns []*v1.Campaign `protobuf:"bytes,1,rep,name=campaigns,proto3" json:"campaigns,omitempty"`
+	// Where the next page begins; empty after the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many match, over all pages.
+	TotalSize uint32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,4,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListCampaignsResponse) Reset() {
+	*x = ListCampaignsResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListCampaignsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListCampaignsResponse) ProtoMessage() {}
+
+func (x *ListCampaignsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListCampaignsResponse.ProtoReflect.Descriptor instead.
+func (*ListCampaignsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *ListCampaignsResponse) GetCampaigns() []*v1.Campaign {
+	if x != nil {
+		return x.Campaigns
+	}
+	return nil
+}
+
+func (x *ListCampaignsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListCampaignsResponse) GetTotalSize() uint32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *ListCampaignsResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// ListOfficesRequest asks who held the posts of a holder.
+type ListOfficesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The site, network, filière or platform.
+	HolderId string `protobuf:"bytes,1,opt,name=holder_id,json=holderId,proto3" json:"holder_id,omitempty"`
+	// The moment; valid_at does not count: all days are listed.
+	AsOf          *AsOf `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOfficesRequest) Reset() {
+	*x = ListOfficesRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOfficesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOfficesRequest) ProtoMessage() {}
+
+func (x *ListOfficesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOfficesRequest.ProtoReflect.Descriptor instead.
+func (*ListOfficesRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *ListOfficesRequest) GetHolderId() string {
+	if x != nil {
+		return x.HolderId
+	}
+	return ""
+}
+
+func (x *ListOfficesRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// ListOfficesResponse is offices, by post and first day.
+type ListOfficesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The offices.
+	Offices []*OfficeEntry `protobuf:"bytes,1,rep,name=offices,proto3" json:"offices,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,2,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListOfficesResponse) Reset() {
+	*x = ListOfficesResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListOfficesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListOfficesResponse) ProtoMessage() {}
+
+func (x *ListOfficesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListOfficesResponse.ProtoReflect.Descriptor instead.
+func (*ListOfficesResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *ListOfficesResponse) GetOffices() []*OfficeEntry {
+	if x != nil {
+		return x.Offices
+	}
+	return nil
+}
+
+func (x *ListOfficesResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// ListActEffectsRequest asks what an act did.
+type ListActEffectsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The act.
+	ActId string `protobuf:"bytes,1,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	// The moment; a label is shown as on valid_at, left empty: the day the act has
+	// effect.
+	AsOf          *AsOf `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActEffectsRequest) Reset() {
+	*x = ListActEffectsRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActEffectsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActEffectsRequest) ProtoMessage() {}
+
+func (x *ListActEffectsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActEffectsRequest.ProtoReflect.Descriptor instead.
+func (*ListActEffectsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *ListActEffectsRequest) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
+func (x *ListActEffectsRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// ListActEffectsResponse is what an act did, line by line, then what it left out.
+type ListActEffectsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The act.
+	Act *v1.Act `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	// What it did to labels.
+	Effects []*ActEffect `protobuf:"bytes,2,rep,name=effects,proto3" json:"effects,omitempty"`
+	// Facts of topology that rest on it.
+	Topology []*Fact `protobuf:"bytes,3,rep,name=topology,proto3" json:"topology,omitempty"`
+	// How many effects of each kind.
+	Counts []*v1.EffectCount `protobuf:"bytes,4,rep,name=counts,proto3" json:"counts,omitempty"`
+	// What it announces beside what was counted.
+	Totals []*v1.TotalCheck `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,6,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListActEffectsResponse) Reset() {
+	*x = ListActEffectsResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListActEffectsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListActEffectsResponse) ProtoMessage() {}
+
+func (x *ListActEffectsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListActEffectsResponse.ProtoReflect.Descriptor instead.
+func (*ListActEffectsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *ListActEffectsResponse) GetAct() *v1.Act {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetEffects() []*ActEffect {
+	if x != nil {
+		return x.Effects
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetTopology() []*Fact {
+	if x != nil {
+		return x.Topology
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetCounts() []*v1.EffectCount {
+	if x != nil {
+		return x.Counts
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetTotals() []*v1.TotalCheck {
+	if x != nil {
+		return x.Totals
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// ActEffect is what an act did to a label.
+type ActEffect struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Position of the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The line of its annex; 0 for a label it left out, and where the number is unknown.
+	Line uint32 `protobuf:"varint,2,opt,name=line,proto3" json:"line,omitempty"`
+	// What it did.
+	Disposition v1.Disposition `protobuf:"varint,3,opt,name=disposition,proto3,enum=maillage.labelling.v1.Disposition" json:"disposition,omitempty"`
+	// What changed.
+	Changes []*v1.Change `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
+	// The label after, or the one that ended.
+	Entry         *LabelEntry `protobuf:"bytes,5,opt,name=entry,proto3" json:"entry,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActEffect) Reset() {
+	*x = ActEffect{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActEffect) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActEffect) ProtoMessage() {}
+
+func (x *ActEffect) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActEffect.ProtoReflect.Descriptor instead.
+func (*ActEffect) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *ActEffect) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ActEffect) GetLine() uint32 {
+	if x != nil {
+		return x.Line
+	}
+	return 0
+}
+
+func (x *ActEffect) GetDisposition() v1.Disposition {
+	if x != nil {
+		return x.Disposition
+	}
+	return v1.Disposition(0)
+}
+
+func (x *ActEffect) GetChanges() []*v1.Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *ActEffect) GetEntry() *LabelEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+// DiffRegisterRequest compares two moments.
+type DiffRegisterRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment before.
+	From *AsOf `protobuf:"bytes,1,opt,name=from,proto3" json:"from,omitempty"`
+	// The moment after.
+	To *AsOf `protobuf:"bytes,2,opt,name=to,proto3" json:"to,omitempty"`
+	// Filière: id or acronym; empty for all.
+	Filiere string `protobuf:"bytes,3,opt,name=filiere,proto3" json:"filiere,omitempty"`
+	// Network: id, acronym or title; empty for all.
+	Network       string `protobuf:"bytes,4,opt,name=network,proto3" json:"network,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRegisterRequest) Reset() {
+	*x = DiffRegisterRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRegisterRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRegisterRequest) ProtoMessage() {}
+
+func (x *DiffRegisterRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRegisterRequest.ProtoReflect.Descriptor instead.
+func (*DiffRegisterRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *DiffRegisterRequest) GetFrom() *AsOf {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DiffRegisterRequest) GetTo() *AsOf {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+func (x *DiffRegisterRequest) GetFiliere() string {
+	if x != nil {
+		return x.Filiere
+	}
+	return ""
+}
+
+func (x *DiffRegisterRequest) GetNetwork() string {
+	if x != nil {
+		return x.Network
+	}
+	return ""
+}
+
+// DiffRegisterResponse is what differs between two moments. The two lists do not
+// overlap in meaning: the first compares two days by what is known at the later
+// moment, the second compares two states of knowledge about the earlier day.
+type DiffRegisterResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The world changed.
+	World []*Difference `protobuf:"bytes,1,rep,name=world,proto3" json:"world,omitempty"`
+	// We learned better.
+	Learned []*Difference `protobuf:"bytes,2,rep,name=learned,proto3" json:"learned,omitempty"`
+	// The moment before.
+	From *Resolved `protobuf:"bytes,3,opt,name=from,proto3" json:"from,omitempty"`
+	// The moment after.
+	To            *Resolved `protobuf:"bytes,4,opt,name=to,proto3" json:"to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DiffRegisterResponse) Reset() {
+	*x = DiffRegisterResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DiffRegisterResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DiffRegisterResponse) ProtoMessage() {}
+
+func (x *DiffRegisterResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DiffRegisterResponse.ProtoReflect.Descriptor instead.
+func (*DiffRegisterResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *DiffRegisterResponse) GetWorld() []*Difference {
+	if x != nil {
+		return x.World
+	}
+	return nil
+}
+
+func (x *DiffRegisterResponse) GetLearned() []*Difference {
+	if x != nil {
+		return x.Learned
+	}
+	return nil
+}
+
+func (x *DiffRegisterResponse) GetFrom() *Resolved {
+	if x != nil {
+		return x.From
+	}
+	return nil
+}
+
+func (x *DiffRegisterResponse) GetTo() *Resolved {
+	if x != nil {
+		return x.To
+	}
+	return nil
+}
+
+// Difference is one entity that differs.
+type Difference struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind: label, establishment, centre, network, filiere, platform or office.
+	EntityKind string `protobuf:"bytes,1,opt,name=entity_kind,json=entityKind,proto3" json:"entity_kind,omitempty"`
+	// Its id.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// What it is called.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// Whether it appeared, disappeared or changed.
+	Kind DifferenceKind `protobuf:"varint,4,opt,name=kind,proto3,enum=maillage.registry.v1.DifferenceKind" json:"kind,omitempty"`
+	// What changed.
+	Changes []*v1.Change `protobuf:"bytes,5,rep,name=changes,proto3" json:"changes,omitempty"`
+	// Positions of the facts that made the difference, where they are known.
+	Positions []uint64 `protobuf:"varint,6,rep,packed,name=positions,proto3" json:"positions,omitempty"`
+	// Acts those facts rest on.
+	ActIds        []string `protobuf:"bytes,7,rep,name=act_ids,json=actIds,proto3" json:"act_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Difference) Reset() {
+	*x = Difference{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Difference) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Difference) ProtoMessage() {}
+
+func (x *Difference) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Difference.ProtoReflect.Descriptor instead.
+func (*Difference) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *Difference) GetEntityKind() string {
+	if x != nil {
+		return x.EntityKind
+	}
+	return ""
+}
+
+func (x *Difference) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *Difference) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Difference) GetKind() DifferenceKind {
+	if x != nil {
+		return x.Kind
+	}
+	return DifferenceKind_DIFFERENCE_KIND_UNSPECIFIED
+}
+
+func (x *Difference) GetChanges() []*v1.Change {
+	if x != nil {
+		return x.Changes
+	}
+	return nil
+}
+
+func (x *Difference) GetPositions() []uint64 {
+	if x != nil {
+		return x.Positions
+	}
+	return nil
+}
+
+func (x *Difference) GetActIds() []string {
+	if x != nil {
+		return x.ActIds
+	}
+	return nil
+}
+
+// GetCoverageRequest asks who had no label on a day.
+type GetCoverageRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Labels that end within so many days are listed; 0 for none.
+	WithinDays uint32 `protobuf:"varint,2,opt,name=within_days,json=withinDays,proto3" json:"within_days,omitempty"`
+	// Filière: id or acronym; empty for all.
+	Filiere       string `protobuf:"bytes,3,opt,name=filiere,proto3" json:"filiere,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCoverageRequest) Reset() {
+	*x = GetCoverageRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCoverageRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCoverageRequest) ProtoMessage() {}
+
+func (x *GetCoverageRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCoverageRequest.ProtoReflect.Descriptor instead.
+func (*GetCoverageRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *GetCoverageRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *GetCoverageRequest) GetWithinDays() uint32 {
+	if x != nil {
+		return x.WithinDays
+	}
+	return 0
+}
+
+func (x *GetCoverageRequest) GetFiliere() string {
+	if x != nil {
+		return x.Filiere
+	}
+	return ""
+}
+
+// GetCoverageResponse is who had no label on a day.
+type GetCoverageResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The last label of each holder that held one before the day and holds none on it,
+	// by status: in abeyance stands apart from lost and from undetermined.
+	Uncovered []*CoverageEntry `protobuf:"bytes,1,rep,name=uncovered,proto3" json:"uncovered,omitempty"`
+	// Labels in force whose term comes within the days asked for.
+	Ending []*CoverageEntry `protobuf:"bytes,2,rep,name=ending,proto3" json:"ending,omitempty"`
+	// Labels whose extension was signed after their end: gaps bridged.
+	Bridged []*CoverageEntry `protobuf:"bytes,3,rep,name=bridged,proto3" json:"bridged,omitempty"`
+	// Holders with a label in force on the day.
+	Covered uint32 `protobuf:"varint,4,opt,name=covered,proto3" json:"covered,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,5,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetCoverageResponse) Reset() {
+	*x = GetCoverageResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetCoverageResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetCoverageResponse) ProtoMessage() {}
+
+func (x *GetCoverageResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetCoverageResponse.ProtoReflect.Descriptor instead.
+func (*GetCoverageResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *GetCoverageResponse) GetUncovered() []*CoverageEntry {
+	if x != nil {
+		return x.Uncovered
+	}
+	return nil
+}
+
+func (x *GetCoverageResponse) GetEnding() []*CoverageEntry {
+	if x != nil {
+		return x.Ending
+	}
+	return nil
+}
+
+func (x *GetCoverageResponse) GetBridged() []*CoverageEntry {
+	if x != nil {
+		return x.Bridged
+	}
+	return nil
+}
+
+func (x *GetCoverageResponse) GetCovered() uint32 {
+	if x != nil {
+		return x.Covered
+	}
+	return 0
+}
+
+func (x *GetCoverageResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// CoverageEntry is a label and a span of days without, or before the end.
+type CoverageEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The label.
+	Entry *LabelEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
+	// The days without a label, or from the day asked for to the term.
+	Gap *v12.Period `protobuf:"bytes,2,opt,name=gap,proto3" json:"gap,omitempty"`
+	// How many days, to the day asked for where the gap is open; 0 where unsure.
+	Days          uint32 `protobuf:"varint,3,opt,name=days,proto3" json:"days,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CoverageEntry) Reset() {
+	*x = CoverageEntry{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CoverageEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CoverageEntry) ProtoMessage() {}
+
+func (x *CoverageEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CoverageEntry.ProtoReflect.Descriptor instead.
+func (*CoverageEntry) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *CoverageEntry) GetEntry() *LabelEntry {
+	if x != nil {
+		return x.Entry
+	}
+	return nil
+}
+
+func (x *CoverageEntry) GetGap() *v12.Period {
+	if x != nil {
+		return x.Gap
+	}
+	return nil
+}
+
+func (x *CoverageEntry) GetDays() uint32 {
+	if x != nil {
+		return x.Days
+	}
+	return 0
+}
+
+// CountEntitiesRequest asks for a count.
+type CountEntitiesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// What is counted.
+	Unit CountUnit `protobuf:"varint,2,opt,name=unit,proto3,enum=maillage.registry.v1.CountUnit" json:"unit,omitempty"`
+	// By what; unspecified for one total.
+	By CountBy `protobuf:"varint,3,opt,name=by,proto3,enum=maillage.registry.v1.CountBy" json:"by,omitempty"`
+	// Resources and competence centres (CRC) count too.
+	WithCrc       bool `protobuf:"varint,4,opt,name=with_crc,json=withCrc,proto3" json:"with_crc,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountEntitiesRequest) Reset() {
+	*x = CountEntitiesRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountEntitiesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountEntitiesRequest) ProtoMessage() {}
+
+func (x *CountEntitiesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountEntitiesRequest.ProtoReflect.Descriptor instead.
+func (*CountEntitiesRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *CountEntitiesRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *CountEntitiesRequest) GetUnit() CountUnit {
+	if x != nil {
+		return x.Unit
+	}
+	return CountUnit_COUNT_UNIT_UNSPECIFIED
+}
+
+func (x *CountEntitiesRequest) GetBy() CountBy {
+	if x != nil {
+		return x.By
+	}
+	return CountBy_COUNT_BY_UNSPECIFIED
+}
+
+func (x *CountEntitiesRequest) GetWithCrc() bool {
+	if x != nil {
+		return x.WithCrc
+	}
+	return false
+}
+
+// CountEntitiesResponse is a count.
+type CountEntitiesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is counted.
+	Unit CountUnit `protobuf:"varint,1,opt,name=unit,proto3,enum=maillage.registry.v1.CountUnit" json:"unit,omitempty"`
+	// Whether CRC count.
+	WithCrc bool `protobuf:"varint,2,opt,name=with_crc,json=withCrc,proto3" json:"with_crc,omitempty"`
+	// One row for each value, by its key; none where one total was asked for.
+	Rows []*CountRow `protobuf:"bytes,3,rep,name=rows,proto3" json:"rows,omitempty"`
+	// Over all, each counted once.
+	Total *CountRow `protobuf:"bytes,4,opt,name=total,proto3" json:"total,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,5,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountEntitiesResponse) Reset() {
+	*x = CountEntitiesResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountEntitiesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountEntitiesResponse) ProtoMessage() {}
+
+func (x *CountEntitiesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountEntitiesResponse.ProtoReflect.Descriptor instead.
+func (*CountEntitiesResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *CountEntitiesResponse) GetUnit() CountUnit {
+	if x != nil {
+		return x.Unit
+	}
+	return CountUnit_COUNT_UNIT_UNSPECIFIED
+}
+
+func (x *CountEntitiesResponse) GetWithCrc() bool {
+	if x != nil {
+		return x.WithCrc
+	}
+	return false
+}
+
+func (x *CountEntitiesResponse) GetRows() []*CountRow {
+	if x != nil {
+		return x.Rows
+	}
+	return nil
+}
+
+func (x *CountEntitiesResponse) GetTotal() *CountRow {
+	if x != nil {
+		return x.Total
+	}
+	return nil
+}
+
+func (x *CountEntitiesResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// CountRow is a count. What is in abeyance or undetermined stands apart.
+type CountRow struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Id or code of the value; empty where it is unknown.
+	Key string `protobuf:"bytes,1,opt,name=key,proto3" json:"key,omitempty"`
+	// Its name.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// In force.
+	InForce uint32 `protobuf:"varint,3,opt,name=in_force,json=inForce,proto3" json:"in_force,omitempty"`
+	// In abeyance, and not in force by another label.
+	InAbeyance uint32 `protobuf:"varint,4,opt,name=in_abeyance,json=inAbeyance,proto3" json:"in_abeyance,omitempty"`
+	// Undetermined, and neither of the two by another label.
+	Undetermined uint32 `protobuf:"varint,5,opt,name=undetermined,proto3" json:"undetermined,omitempty"`
+	// Labels announced by acts for this value, where one announces them and it was
+	// understood.
+	Announced     *uint32 `protobuf:"varint,6,opt,name=announced,proto3,oneof" json:"announced,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CountRow) Reset() {
+	*x = CountRow{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CountRow) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CountRow) ProtoMessage() {}
+
+func (x *CountRow) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CountRow.ProtoReflect.Descriptor instead.
+func (*CountRow) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *CountRow) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *CountRow) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *CountRow) GetInForce() uint32 {
+	if x != nil {
+		return x.InForce
+	}
+	return 0
+}
+
+func (x *CountRow) GetInAbeyance() uint32 {
+	if x != nil {
+		return x.InAbeyance
+	}
+	return 0
+}
+
+func (x *CountRow) GetUndetermined() uint32 {
+	if x != nil {
+		return x.Undetermined
+	}
+	return 0
+}
+
+func (x *CountRow) GetAnnounced() uint32 {
+	if x != nil && x.Announced != nil {
+		return *x.Announced
+	}
+	return 0
+}
+
+// ListTodoRequest asks what waits for an officer.
+type ListTodoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf          *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTodoRequest) Reset() {
+	*x = ListTodoRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTodoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTodoRequest) ProtoMessage() {}
+
+func (x *ListTodoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTodoRequest.ProtoReflect.Descriptor instead.
+func (*ListTodoRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ListTodoRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// ListTodoResponse is what waits for an officer, by kind and name.
+type ListTodoResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The items.
+	Items []*TodoItem `protobuf:"bytes,1,rep,name=items,proto3" json:"items,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,2,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListTodoResponse) Reset() {
+	*x = ListTodoResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListTodoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListTodoResponse) ProtoMessage() {}
+
+func (x *ListTodoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListTodoResponse.ProtoReflect.Descriptor instead.
+func (*ListTodoResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *ListTodoResponse) GetItems() []*TodoItem {
+	if x != nil {
+		return x.Items
+	}
+	return nil
+}
+
+func (x *ListTodoResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// TodoItem is one thing that waits for an officer.
+type TodoItem struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its kind.
+	Kind TodoKind `protobuf:"varint,1,opt,name=kind,proto3,enum=maillage.registry.v1.TodoKind" json:"kind,omitempty"`
+	// What it is about.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// What that is called.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// A sentence about it.
+	Message string `protobuf:"bytes,4,opt,name=message,proto3" json:"message,omitempty"`
+	// Since when, as a date of any precision; empty where unknown.
+	Since string `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
+	// The act concerned; empty for none.
+	ActId         string `protobuf:"bytes,6,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *TodoItem) Reset() {
+	*x = TodoItem{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TodoItem) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TodoItem) ProtoMessage() {}
+
+func (x *TodoItem) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TodoItem.ProtoReflect.Descriptor instead.
+func (*TodoItem) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *TodoItem) GetKind() TodoKind {
+	if x != nil {
+		return x.Kind
+	}
+	return TodoKind_TODO_KIND_UNSPECIFIED
+}
+
+func (x *TodoItem) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *TodoItem) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *TodoItem) GetMessage() string {
+	if x != nil {
+		return x.Message
+	}
+	return ""
+}
+
+func (x *TodoItem) GetSince() string {
+	if x != nil {
+		return x.Since
+	}
+	return ""
+}
+
+func (x *TodoItem) GetActId() string {
+	if x != nil {
+		return x.ActId
+	}
+	return ""
+}
+
 var File_maillage_registry_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a!maillage/labelling/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xde\x01\n" +
+	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xe9\x02\n" +
 	"\x04AsOf\x12A\n" +
 	"\bvalid_at\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\avalidAt\x12'\n" +
 	"\x0eknown_position\x18\x02 \x01(\x04H\x00R\rknownPosition\x12;\n" +
 	"\n" +
 	"known_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampH\x00R\tknownTime\x12!\n" +
-	"\fmin_position\x18\x04 \x01(\x04R\vminPositionB\n" +
+	"\fmin_position\x18\x04 \x01(\x04R\vminPosition\x12I\n" +
+	"\fpublished_by\x18\x05 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\vpublishedBy\x12>\n" +
+	"\x06window\x18\x06 \x01(\x0e2\x1c.maillage.registry.v1.WindowB\b\xbaH\x05\x82\x01\x02\x10\x01R\x06windowB\n" +
 	"\n" +
-	"\bknown_at\"\xce\x01\n" +
+	"\bknown_at\"\xcf\x02\n" +
 	"\bResolved\x12\x19\n" +
 	"\bvalid_at\x18\x01 \x01(\tR\avalidAt\x12%\n" +
 	"\x0eknown_position\x18\x02 \x01(\x04R\rknownPosition\x129\n" +
 	"\n" +
 	"known_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\tknownTime\x12#\n" +
 	"\rhead_position\x18\x04 \x01(\x04R\fheadPosition\x12 \n" +
-	"\vprovisional\x18\x05 \x01(\bR\vprovisional\"\xbb\x04\n" +
+	"\vprovisional\x18\x05 \x01(\bR\vprovisional\x12!\n" +
+	"\fpublished_by\x18\x06 \x01(\tR\vpublishedBy\x12&\n" +
+	"\x0fundated_act_ids\x18\a \x03(\tR\rundatedActIds\x124\n" +
+	"\x06window\x18\b \x01(\x0e2\x1c.maillage.registry.v1.WindowR\x06window\"\xc8\x05\n" +
 	"\n" +
 	"LabelEntry\x122\n" +
 	"\x05label\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.LabelR\x05label\x125\n" +
@@ -2747,7 +4698,12 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\thead_name\x18\r \x01(\tR\bheadName\x12@\n" +
 	"\n" +
 	"assertions\x18\x0e \x03(\v2 .maillage.labelling.v1.AssertionR\n" +
-	"assertions\"~\n" +
+	"assertions\x12N\n" +
+	"\x0foperation_state\x18\x0f \x01(\x0e2%.maillage.labelling.v1.OperationStateR\x0eoperationState\x12;\n" +
+	"\aoffices\x18\x10 \x03(\v2!.maillage.registry.v1.OfficeEntryR\aoffices\"X\n" +
+	"\vOfficeEntry\x125\n" +
+	"\x06office\x18\x01 \x01(\v2\x1d.maillage.labelling.v1.OfficeR\x06office\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\"~\n" +
 	"\x0fGetLabelRequest\x12:\n" +
 	"\blabel_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\alabelId\x12/\n" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x86\x01\n" +
@@ -2911,12 +4867,156 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x83\x01\n" +
 	"\x13ListHistoryResponse\x120\n" +
 	"\x05facts\x18\x01 \x03(\v2\x1a.maillage.registry.v1.FactR\x05facts\x12:\n" +
-	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xa4\x01\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xfa\x01\n" +
 	"\x04Fact\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x129\n" +
 	"\btopology\x18\x02 \x01(\v2\x1b.maillage.topology.v1.EventH\x00R\btopology\x12<\n" +
-	"\tlabelling\x18\x03 \x01(\v2\x1c.maillage.labelling.v1.EventH\x00R\tlabellingB\a\n" +
-	"\x05event2\xa9\r\n" +
+	"\tlabelling\x18\x03 \x01(\v2\x1c.maillage.labelling.v1.EventH\x00R\tlabelling\x127\n" +
+	"\achanges\x18\x04 \x03(\v2\x1d.maillage.labelling.v1.ChangeR\achanges\x12\x1b\n" +
+	"\tact_title\x18\x05 \x01(\tR\bactTitleB\a\n" +
+	"\x05event\"\x87\x01\n" +
+	"\x12GetCampaignRequest\x12@\n" +
+	"\vcampaign_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\n" +
+	"campaignId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x8e\x01\n" +
+	"\x13GetCampaignResponse\x12;\n" +
+	"\bcampaign\x18\x01 \x01(\v2\x1f.maillage.labelling.v1.CampaignR\bcampaign\x12:\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xb5\x01\n" +
+	"\x14ListCampaignsRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\x12\x1c\n" +
+	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12%\n" +
+	"\tpage_size\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\tpageToken\"\xd9\x01\n" +
+	"\x15ListCampaignsResponse\x12=\n" +
+	"\tcampaigns\x18\x01 \x03(\v2\x1f.maillage.labelling.v1.CampaignR\tcampaigns\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\rR\ttotalSize\x12:\n" +
+	"\bresolved\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\x83\x01\n" +
+	"\x12ListOfficesRequest\x12<\n" +
+	"\tholder_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bholderId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x8e\x01\n" +
+	"\x13ListOfficesResponse\x12;\n" +
+	"\aoffices\x18\x01 \x03(\v2!.maillage.registry.v1.OfficeEntryR\aoffices\x12:\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\x80\x01\n" +
+	"\x15ListActEffectsRequest\x126\n" +
+	"\x06act_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x05actId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\xec\x02\n" +
+	"\x16ListActEffectsResponse\x12,\n" +
+	"\x03act\x18\x01 \x01(\v2\x1a.maillage.labelling.v1.ActR\x03act\x129\n" +
+	"\aeffects\x18\x02 \x03(\v2\x1f.maillage.registry.v1.ActEffectR\aeffects\x126\n" +
+	"\btopology\x18\x03 \x03(\v2\x1a.maillage.registry.v1.FactR\btopology\x12:\n" +
+	"\x06counts\x18\x04 \x03(\v2\".maillage.labelling.v1.EffectCountR\x06counts\x129\n" +
+	"\x06totals\x18\x05 \x03(\v2!.maillage.labelling.v1.TotalCheckR\x06totals\x12:\n" +
+	"\bresolved\x18\x06 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xf2\x01\n" +
+	"\tActEffect\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x12\n" +
+	"\x04line\x18\x02 \x01(\rR\x04line\x12D\n" +
+	"\vdisposition\x18\x03 \x01(\x0e2\".maillage.labelling.v1.DispositionR\vdisposition\x127\n" +
+	"\achanges\x18\x04 \x03(\v2\x1d.maillage.labelling.v1.ChangeR\achanges\x126\n" +
+	"\x05entry\x18\x05 \x01(\v2 .maillage.registry.v1.LabelEntryR\x05entry\"\xb9\x01\n" +
+	"\x13DiffRegisterRequest\x12.\n" +
+	"\x04from\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04from\x12*\n" +
+	"\x02to\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x02to\x12\"\n" +
+	"\afiliere\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\afiliere\x12\"\n" +
+	"\anetwork\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\anetwork\"\xee\x01\n" +
+	"\x14DiffRegisterResponse\x126\n" +
+	"\x05world\x18\x01 \x03(\v2 .maillage.registry.v1.DifferenceR\x05world\x12:\n" +
+	"\alearned\x18\x02 \x03(\v2 .maillage.registry.v1.DifferenceR\alearned\x122\n" +
+	"\x04from\x18\x03 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\x04from\x12.\n" +
+	"\x02to\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\x02to\"\x88\x02\n" +
+	"\n" +
+	"Difference\x12\x1f\n" +
+	"\ventity_kind\x18\x01 \x01(\tR\n" +
+	"entityKind\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x128\n" +
+	"\x04kind\x18\x04 \x01(\x0e2$.maillage.registry.v1.DifferenceKindR\x04kind\x127\n" +
+	"\achanges\x18\x05 \x03(\v2\x1d.maillage.labelling.v1.ChangeR\achanges\x12\x1c\n" +
+	"\tpositions\x18\x06 \x03(\x04R\tpositions\x12\x17\n" +
+	"\aact_ids\x18\a \x03(\tR\x06actIds\"\x95\x01\n" +
+	"\x12GetCoverageRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\x12*\n" +
+	"\vwithin_days\x18\x02 \x01(\rB\t\xbaH\x06*\x04\x18\xf8\x9d\x02R\n" +
+	"withinDays\x12\"\n" +
+	"\afiliere\x18\x03 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\afiliere\"\xaa\x02\n" +
+	"\x13GetCoverageResponse\x12A\n" +
+	"\tuncovered\x18\x01 \x03(\v2#.maillage.registry.v1.CoverageEntryR\tuncovered\x12;\n" +
+	"\x06ending\x18\x02 \x03(\v2#.maillage.registry.v1.CoverageEntryR\x06ending\x12=\n" +
+	"\abridged\x18\x03 \x03(\v2#.maillage.registry.v1.CoverageEntryR\abridged\x12\x18\n" +
+	"\acovered\x18\x04 \x01(\rR\acovered\x12:\n" +
+	"\bresolved\x18\x05 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\x88\x01\n" +
+	"\rCoverageEntry\x126\n" +
+	"\x05entry\x18\x01 \x01(\v2 .maillage.registry.v1.LabelEntryR\x05entry\x12+\n" +
+	"\x03gap\x18\x02 \x01(\v2\x19.maillage.event.v1.PeriodR\x03gap\x12\x12\n" +
+	"\x04days\x18\x03 \x01(\rR\x04days\"\xdc\x01\n" +
+	"\x14CountEntitiesRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\x12?\n" +
+	"\x04unit\x18\x02 \x01(\x0e2\x1f.maillage.registry.v1.CountUnitB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04unit\x127\n" +
+	"\x02by\x18\x03 \x01(\x0e2\x1d.maillage.registry.v1.CountByB\b\xbaH\x05\x82\x01\x02\x10\x01R\x02by\x12\x19\n" +
+	"\bwith_crc\x18\x04 \x01(\bR\awithCrc\"\x8d\x02\n" +
+	"\x15CountEntitiesResponse\x123\n" +
+	"\x04unit\x18\x01 \x01(\x0e2\x1f.maillage.registry.v1.CountUnitR\x04unit\x12\x19\n" +
+	"\bwith_crc\x18\x02 \x01(\bR\awithCrc\x122\n" +
+	"\x04rows\x18\x03 \x03(\v2\x1e.maillage.registry.v1.CountRowR\x04rows\x124\n" +
+	"\x05total\x18\x04 \x01(\v2\x1e.maillage.registry.v1.CountRowR\x05total\x12:\n" +
+	"\bresolved\x18\x05 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xc1\x01\n" +
+	"\bCountRow\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x19\n" +
+	"\bin_force\x18\x03 \x01(\rR\ainForce\x12\x1f\n" +
+	"\vin_abeyance\x18\x04 \x01(\rR\n" +
+	"inAbeyance\x12\"\n" +
+	"\fundetermined\x18\x05 \x01(\rR\fundetermined\x12!\n" +
+	"\tannounced\x18\x06 \x01(\rH\x00R\tannounced\x88\x01\x01B\f\n" +
+	"\n" +
+	"_announced\"B\n" +
+	"\x0fListTodoRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x84\x01\n" +
+	"\x10ListTodoResponse\x124\n" +
+	"\x05items\x18\x01 \x03(\v2\x1e.maillage.registry.v1.TodoItemR\x05items\x12:\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xb6\x01\n" +
+	"\bTodoItem\x122\n" +
+	"\x04kind\x18\x01 \x01(\x0e2\x1e.maillage.registry.v1.TodoKindR\x04kind\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
+	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
+	"\x05since\x18\x05 \x01(\tR\x05since\x12\x15\n" +
+	"\x06act_id\x18\x06 \x01(\tR\x05actId*J\n" +
+	"\x06Window\x12\x16\n" +
+	"\x12WINDOW_UNSPECIFIED\x10\x00\x12\x10\n" +
+	"\fWINDOW_LEGAL\x10\x01\x12\x16\n" +
+	"\x12WINDOW_OPERATIONAL\x10\x02*\x8d\x01\n" +
+	"\x0eDifferenceKind\x12\x1f\n" +
+	"\x1bDIFFERENCE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18DIFFERENCE_KIND_APPEARED\x10\x01\x12\x1f\n" +
+	"\x1bDIFFERENCE_KIND_DISAPPEARED\x10\x02\x12\x1b\n" +
+	"\x17DIFFERENCE_KIND_CHANGED\x10\x03*\xa9\x01\n" +
+	"\tCountUnit\x12\x1a\n" +
+	"\x16COUNT_UNIT_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12COUNT_UNIT_NETWORK\x10\x01\x12\x1d\n" +
+	"\x19COUNT_UNIT_REFERENCE_SITE\x10\x02\x12\x14\n" +
+	"\x10COUNT_UNIT_LABEL\x10\x03\x12\x15\n" +
+	"\x11COUNT_UNIT_CENTRE\x10\x04\x12\x1c\n" +
+	"\x18COUNT_UNIT_ESTABLISHMENT\x10\x05*\x8e\x01\n" +
+	"\aCountBy\x12\x18\n" +
+	"\x14COUNT_BY_UNSPECIFIED\x10\x00\x12\x11\n" +
+	"\rCOUNT_BY_ROLE\x10\x01\x12\x14\n" +
+	"\x10COUNT_BY_FILIERE\x10\x02\x12\x13\n" +
+	"\x0fCOUNT_BY_REGION\x10\x03\x12\x17\n" +
+	"\x13COUNT_BY_DEPARTMENT\x10\x04\x12\x12\n" +
+	"\x0eCOUNT_BY_CYCLE\x10\x05*\xc3\x01\n" +
+	"\bTodoKind\x12\x19\n" +
+	"\x15TODO_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
+	"\x12TODO_KIND_IDENTITY\x10\x01\x12\x15\n" +
+	"\x11TODO_KIND_VACANCY\x10\x02\x12\x16\n" +
+	"\x12TODO_KIND_APPROVAL\x10\x03\x12\x12\n" +
+	"\x0eTODO_KIND_SEAT\x10\x04\x12\x14\n" +
+	"\x10TODO_KIND_CLOSED\x10\x05\x12\x13\n" +
+	"\x0fTODO_KIND_DRAFT\x10\x06\x12\x16\n" +
+	"\x12TODO_KIND_ABEYANCE\x10\a2\xd8\x13\n" +
 	"\x0fRegistryService\x12Y\n" +
 	"\bGetLabel\x12%.maillage.registry.v1.GetLabelRequest\x1a&.maillage.registry.v1.GetLabelResponse\x12_\n" +
 	"\n" +
@@ -2938,6 +5038,14 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"ListCycles\x12'.maillage.registry.v1.ListCyclesRequest\x1a(.maillage.registry.v1.ListCyclesResponse\x12S\n" +
 	"\x06GetAct\x12#.maillage.registry.v1.GetActRequest\x1a$.maillage.registry.v1.GetActResponse\x12Y\n" +
 	"\bListActs\x12%.maillage.registry.v1.ListActsRequest\x1a&.maillage.registry.v1.ListActsResponse\x12b\n" +
+	"\vGetCampaign\x12(.maillage.registry.v1.GetCampaignRequest\x1a).maillage.registry.v1.GetCampaignResponse\x12h\n" +
+	"\rListCampaigns\x12*.maillage.registry.v1.ListCampaignsRequest\x1a+.maillage.registry.v1.ListCampaignsResponse\x12b\n" +
+	"\vListOffices\x12(.maillage.registry.v1.ListOfficesRequest\x1a).maillage.registry.v1.ListOfficesResponse\x12k\n" +
+	"\x0eListActEffects\x12+.maillage.registry.v1.ListActEffectsRequest\x1a,.maillage.registry.v1.ListActEffectsResponse\x12e\n" +
+	"\fDiffRegister\x12).maillage.registry.v1.DiffRegisterRequest\x1a*.maillage.registry.v1.DiffRegisterResponse\x12b\n" +
+	"\vGetCoverage\x12(.maillage.registry.v1.GetCoverageRequest\x1a).maillage.registry.v1.GetCoverageResponse\x12h\n" +
+	"\rCountEntities\x12*.maillage.registry.v1.CountEntitiesRequest\x1a+.maillage.registry.v1.CountEntitiesResponse\x12Y\n" +
+	"\bListTodo\x12%.maillage.registry.v1.ListTodoRequest\x1a&.maillage.registry.v1.ListTodoResponse\x12b\n" +
 	"\vListHistory\x12(.maillage.registry.v1.ListHistoryRequest\x1a).maillage.registry.v1.ListHistoryResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
@@ -2952,161 +5060,264 @@ func file_maillage_registry_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_registry_v1_service_proto_rawDescData
 }
 
-var file_maillage_registry_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_maillage_registry_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_maillage_registry_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
 var file_maillage_registry_v1_service_proto_goTypes = []any{
-	(*AsOf)(nil),                       // 0: maillage.registry.v1.AsOf
-	(*Resolved)(nil),                   // 1: maillage.registry.v1.Resolved
-	(*LabelEntry)(nil),                 // 2: maillage.registry.v1.LabelEntry
-	(*GetLabelRequest)(nil),            // 3: maillage.registry.v1.GetLabelRequest
-	(*GetLabelResponse)(nil),           // 4: maillage.registry.v1.GetLabelResponse
-	(*ListLabelsRequest)(nil),          // 5: maillage.registry.v1.ListLabelsRequest
-	(*ListLabelsResponse)(nil),         // 6: maillage.registry.v1.ListLabelsResponse
-	(*GetEstablishmentRequest)(nil),    // 7: maillage.registry.v1.GetEstablishmentRequest
-	(*GetEstablishmentResponse)(nil),   // 8: maillage.registry.v1.GetEstablishmentResponse
-	(*ListEstablishmentsRequest)(nil),  // 9: maillage.registry.v1.ListEstablishmentsRequest
-	(*ListEstablishmentsResponse)(nil), // 10: maillage.registry.v1.ListEstablishmentsResponse
-	(*GetCentreRequest)(nil),           // 11: maillage.registry.v1.GetCentreRequest
-	(*GetCentreResponse)(nil),          // 12: maillage.registry.v1.GetCentreResponse
-	(*ListCentresRequest)(nil),         // 13: maillage.registry.v1.ListCentresRequest
-	(*ListCentresResponse)(nil),        // 14: maillage.registry.v1.ListCentresResponse
-	(*GetNetworkRequest)(nil),          // 15: maillage.registry.v1.GetNetworkRequest
-	(*GetNetworkResponse)(nil),         // 16: maillage.registry.v1.GetNetworkResponse
-	(*ListNetworksRequest)(nil),        // 17: maillage.registry.v1.ListNetworksRequest
-	(*ListNetworksResponse)(nil),       // 18: maillage.registry.v1.ListNetworksResponse
-	(*GetFiliereRequest)(nil),          // 19: maillage.registry.v1.GetFiliereRequest
-	(*GetFiliereResponse)(nil),         // 20: maillage.registry.v1.GetFiliereResponse
-	(*ListFilieresRequest)(nil),        // 21: maillage.registry.v1.ListFilieresRequest
-	(*ListFilieresResponse)(nil),       // 22: maillage.registry.v1.ListFilieresResponse
-	(*GetPlatformRequest)(nil),         // 23: maillage.registry.v1.GetPlatformRequest
-	(*GetPlatformResponse)(nil),        // 24: maillage.registry.v1.GetPlatformResponse
-	(*ListPlatformsRequest)(nil),       // 25: maillage.registry.v1.ListPlatformsRequest
-	(*ListPlatformsResponse)(nil),      // 26: maillage.registry.v1.ListPlatformsResponse
-	(*GetCycleRequest)(nil),            // 27: maillage.registry.v1.GetCycleRequest
-	(*GetCycleResponse)(nil),           // 28: maillage.registry.v1.GetCycleResponse
-	(*ListCyclesRequest)(nil),          // 29: maillage.registry.v1.ListCyclesRequest
-	(*ListCyclesResponse)(nil),         // 30: maillage.registry.v1.ListCyclesResponse
-	(*GetActRequest)(nil),              // 31: maillage.registry.v1.GetActRequest
-	(*GetActResponse)(nil),             // 32: maillage.registry.v1.GetActResponse
-	(*ListActsRequest)(nil),            // 33: maillage.registry.v1.ListActsRequest
-	(*ListActsResponse)(nil),           // 34: maillage.registry.v1.ListActsResponse
-	(*ListHistoryRequest)(nil),         // 35: maillage.registry.v1.ListHistoryRequest
-	(*ListHistoryResponse)(nil),        // 36: maillage.registry.v1.ListHistoryResponse
-	(*Fact)(nil),                       // 37: maillage.registry.v1.Fact
-	(*timestamppb.Timestamp)(nil),      // 38: google.protobuf.Timestamp
-	(*v1.Label)(nil),                   // 39: maillage.labelling.v1.Label
-	(v1.Status)(0),                     // 40: maillage.labelling.v1.Status
-	(*v1.Assertion)(nil),               // 41: maillage.labelling.v1.Assertion
-	(v1.Role)(0),                       // 42: maillage.labelling.v1.Role
-	(*v11.Establishment)(nil),          // 43: maillage.topology.v1.Establishment
-	(*v11.Centre)(nil),                 // 44: maillage.topology.v1.Centre
-	(*v11.Network)(nil),                // 45: maillage.topology.v1.Network
-	(*v11.Filiere)(nil),                // 46: maillage.topology.v1.Filiere
-	(*v11.Platform)(nil),               // 47: maillage.topology.v1.Platform
-	(*v1.Cycle)(nil),                   // 48: maillage.labelling.v1.Cycle
-	(*v1.Act)(nil),                     // 49: maillage.labelling.v1.Act
-	(*v11.Event)(nil),                  // 50: maillage.topology.v1.Event
-	(*v1.Event)(nil),                   // 51: maillage.labelling.v1.Event
+	(Window)(0),                        // 0: maillage.registry.v1.Window
+	(DifferenceKind)(0),                // 1: maillage.registry.v1.DifferenceKind
+	(CountUnit)(0),                     // 2: maillage.registry.v1.CountUnit
+	(CountBy)(0),                       // 3: maillage.registry.v1.CountBy
+	(TodoKind)(0),                      // 4: maillage.registry.v1.TodoKind
+	(*AsOf)(nil),                       // 5: maillage.registry.v1.AsOf
+	(*Resolved)(nil),                   // 6: maillage.registry.v1.Resolved
+	(*LabelEntry)(nil),                 // 7: maillage.registry.v1.LabelEntry
+	(*OfficeEntry)(nil),                // 8: maillage.registry.v1.OfficeEntry
+	(*GetLabelRequest)(nil),            // 9: maillage.registry.v1.GetLabelRequest
+	(*GetLabelResponse)(nil),           // 10: maillage.registry.v1.GetLabelResponse
+	(*ListLabelsRequest)(nil),          // 11: maillage.registry.v1.ListLabelsRequest
+	(*ListLabelsResponse)(nil),         // 12: maillage.registry.v1.ListLabelsResponse
+	(*GetEstablishmentRequest)(nil),    // 13: maillage.registry.v1.GetEstablishmentRequest
+	(*GetEstablishmentResponse)(nil),   // 14: maillage.registry.v1.GetEstablishmentResponse
+	(*ListEstablishmentsRequest)(nil),  // 15: maillage.registry.v1.ListEstablishmentsRequest
+	(*ListEstablishmentsResponse)(nil), // 16: maillage.registry.v1.ListEstablishmentsResponse
+	(*GetCentreRequest)(nil),           // 17: maillage.registry.v1.GetCentreRequest
+	(*GetCentreResponse)(nil),          // 18: maillage.registry.v1.GetCentreResponse
+	(*ListCentresRequest)(nil),         // 19: maillage.registry.v1.ListCentresRequest
+	(*ListCentresResponse)(nil),        // 20: maillage.registry.v1.ListCentresResponse
+	(*GetNetworkRequest)(nil),          // 21: maillage.registry.v1.GetNetworkRequest
+	(*GetNetworkResponse)(nil),         // 22: maillage.registry.v1.GetNetworkResponse
+	(*ListNetworksRequest)(nil),        // 23: maillage.registry.v1.ListNetworksRequest
+	(*ListNetworksResponse)(nil),       // 24: maillage.registry.v1.ListNetworksResponse
+	(*GetFiliereRequest)(nil),          // 25: maillage.registry.v1.GetFiliereRequest
+	(*GetFiliereResponse)(nil),         // 26: maillage.registry.v1.GetFiliereResponse
+	(*ListFilieresRequest)(nil),        // 27: maillage.registry.v1.ListFilieresRequest
+	(*ListFilieresResponse)(nil),       // 28: maillage.registry.v1.ListFilieresResponse
+	(*GetPlatformRequest)(nil),         // 29: maillage.registry.v1.GetPlatformRequest
+	(*GetPlatformResponse)(nil),        // 30: maillage.registry.v1.GetPlatformResponse
+	(*ListPlatformsRequest)(nil),       // 31: maillage.registry.v1.ListPlatformsRequest
+	(*ListPlatformsResponse)(nil),      // 32: maillage.registry.v1.ListPlatformsResponse
+	(*GetCycleRequest)(nil),            // 33: maillage.registry.v1.GetCycleRequest
+	(*GetCycleResponse)(nil),           // 34: maillage.registry.v1.GetCycleResponse
+	(*ListCyclesRequest)(nil),          // 35: maillage.registry.v1.ListCyclesRequest
+	(*ListCyclesResponse)(nil),         // 36: maillage.registry.v1.ListCyclesResponse
+	(*GetActRequest)(nil),              // 37: maillage.registry.v1.GetActRequest
+	(*GetActResponse)(nil),             // 38: maillage.registry.v1.GetActResponse
+	(*ListActsRequest)(nil),            // 39: maillage.registry.v1.ListActsRequest
+	(*ListActsResponse)(nil),           // 40: maillage.registry.v1.ListActsResponse
+	(*ListHistoryRequest)(nil),         // 41: maillage.registry.v1.ListHistoryRequest
+	(*ListHistoryResponse)(nil),        // 42: maillage.registry.v1.ListHistoryResponse
+	(*Fact)(nil),                       // 43: maillage.registry.v1.Fact
+	(*GetCampaignRequest)(nil),         // 44: maillage.registry.v1.GetCampaignRequest
+	(*GetCampaignResponse)(nil),        // 45: maillage.registry.v1.GetCampaignResponse
+	(*ListCampaignsRequest)(nil),       // 46: maillage.registry.v1.ListCampaignsRequest
+	(*ListCampaignsResponse)(nil),      // 47: maillage.registry.v1.ListCampaignsResponse
+	(*ListOfficesRequest)(nil),         // 48: maillage.registry.v1.ListOfficesRequest
+	(*ListOfficesResponse)(nil),        // 49: maillage.registry.v1.ListOfficesResponse
+	(*ListActEffectsRequest)(nil),      // 50: maillage.registry.v1.ListActEffectsRequest
+	(*ListActEffectsResponse)(nil),     // 51: maillage.registry.v1.ListActEffectsResponse
+	(*ActEffect)(nil),                  // 52: maillage.registry.v1.ActEffect
+	(*DiffRegisterRequest)(nil),        // 53: maillage.registry.v1.DiffRegisterRequest
+	(*DiffRegisterResponse)(nil),       // 54: maillage.registry.v1.DiffRegisterResponse
+	(*Difference)(nil),                 // 55: maillage.registry.v1.Difference
+	(*GetCoverageRequest)(nil),         // 56: maillage.registry.v1.GetCoverageRequest
+	(*GetCoverageResponse)(nil),        // 57: maillage.registry.v1.GetCoverageResponse
+	(*CoverageEntry)(nil),              // 58: maillage.registry.v1.CoverageEntry
+	(*CountEntitiesRequest)(nil),       // 59: maillage.registry.v1.CountEntitiesRequest
+	(*CountEntitiesResponse)(nil),      // 60: maillage.registry.v1.CountEntitiesResponse
+	(*CountRow)(nil),                   // 61: maillage.registry.v1.CountRow
+	(*ListTodoRequest)(nil),            // 62: maillage.registry.v1.ListTodoRequest
+	(*ListTodoResponse)(nil),           // 63: maillage.registry.v1.ListTodoResponse
+	(*TodoItem)(nil),                   // 64: maillage.registry.v1.TodoItem
+	(*timestamppb.Timestamp)(nil),      // 65: google.protobuf.Timestamp
+	(*v1.Label)(nil),                   // 66: maillage.labelling.v1.Label
+	(v1.Status)(0),                     // 67: maillage.labelling.v1.Status
+	(*v1.Assertion)(nil),               // 68: maillage.labelling.v1.Assertion
+	(v1.OperationState)(0),             // 69: maillage.labelling.v1.OperationState
+	(*v1.Office)(nil),                  // 70: maillage.labelling.v1.Office
+	(v1.Role)(0),                       // 71: maillage.labelling.v1.Role
+	(*v11.Establishment)(nil),          // 72: maillage.topology.v1.Establishment
+	(*v11.Centre)(nil),                 // 73: maillage.topology.v1.Centre
+	(*v11.Network)(nil),                // 74: maillage.topology.v1.Network
+	(*v11.Filiere)(nil),                // 75: maillage.topology.v1.Filiere
+	(*v11.Platform)(nil),               // 76: maillage.topology.v1.Platform
+	(*v1.Cycle)(nil),                   // 77: maillage.labelling.v1.Cycle
+	(*v1.Act)(nil),                     // 78: maillage.labelling.v1.Act
+	(*v11.Event)(nil),                  // 79: maillage.topology.v1.Event
+	(*v1.Event)(nil),                   // 80: maillage.labelling.v1.Event
+	(*v1.Change)(nil),                  // 81: maillage.labelling.v1.Change
+	(*v1.Campaign)(nil),                // 82: maillage.labelling.v1.Campaign
+	(*v1.EffectCount)(nil),             // 83: maillage.labelling.v1.EffectCount
+	(*v1.TotalCheck)(nil),              // 84: maillage.labelling.v1.TotalCheck
+	(v1.Disposition)(0),                // 85: maillage.labelling.v1.Disposition
+	(*v12.Period)(nil),                 // 86: maillage.event.v1.Period
 }
 var file_maillage_registry_v1_service_proto_depIdxs = []int32{
-	38, // 0: maillage.registry.v1.AsOf.known_time:type_name -> google.protobuf.Timestamp
-	38, // 1: maillage.registry.v1.Resolved.known_time:type_name -> google.protobuf.Timestamp
-	39, // 2: maillage.registry.v1.LabelEntry.label:type_name -> maillage.labelling.v1.Label
-	40, // 3: maillage.registry.v1.LabelEntry.status:type_name -> maillage.labelling.v1.Status
-	41, // 4: maillage.registry.v1.LabelEntry.assertions:type_name -> maillage.labelling.v1.Assertion
-	0,  // 5: maillage.registry.v1.GetLabelRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	2,  // 6: maillage.registry.v1.GetLabelResponse.entry:type_name -> maillage.registry.v1.LabelEntry
-	1,  // 7: maillage.registry.v1.GetLabelResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 8: maillage.registry.v1.ListLabelsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	42, // 9: maillage.registry.v1.ListLabelsRequest.roles:type_name -> maillage.labelling.v1.Role
-	40, // 10: maillage.registry.v1.ListLabelsRequest.statuses:type_name -> maillage.labelling.v1.Status
-	2,  // 11: maillage.registry.v1.ListLabelsResponse.entries:type_name -> maillage.registry.v1.LabelEntry
-	1,  // 12: maillage.registry.v1.ListLabelsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 13: maillage.registry.v1.GetEstablishmentRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	43, // 14: maillage.registry.v1.GetEstablishmentResponse.establishment:type_name -> maillage.topology.v1.Establishment
-	1,  // 15: maillage.registry.v1.GetEstablishmentResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 16: maillage.registry.v1.ListEstablishmentsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	43, // 17: maillage.registry.v1.ListEstablishmentsResponse.establishments:type_name -> maillage.topology.v1.Establishment
-	1,  // 18: maillage.registry.v1.ListEstablishmentsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 19: maillage.registry.v1.GetCentreRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	44, // 20: maillage.registry.v1.GetCentreResponse.centre:type_name -> maillage.topology.v1.Centre
-	1,  // 21: maillage.registry.v1.GetCentreResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 22: maillage.registry.v1.ListCentresRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	44, // 23: maillage.registry.v1.ListCentresResponse.centres:type_name -> maillage.topology.v1.Centre
-	1,  // 24: maillage.registry.v1.ListCentresResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 25: maillage.registry.v1.GetNetworkRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	45, // 26: maillage.registry.v1.GetNetworkResponse.network:type_name -> maillage.topology.v1.Network
-	1,  // 27: maillage.registry.v1.GetNetworkResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 28: maillage.registry.v1.ListNetworksRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	45, // 29: maillage.registry.v1.ListNetworksResponse.networks:type_name -> maillage.topology.v1.Network
-	1,  // 30: maillage.registry.v1.ListNetworksResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 31: maillage.registry.v1.GetFiliereRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	46, // 32: maillage.registry.v1.GetFiliereResponse.filiere:type_name -> maillage.topology.v1.Filiere
-	1,  // 33: maillage.registry.v1.GetFiliereResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 34: maillage.registry.v1.ListFilieresRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	46, // 35: maillage.registry.v1.ListFilieresResponse.filieres:type_name -> maillage.topology.v1.Filiere
-	1,  // 36: maillage.registry.v1.ListFilieresResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 37: maillage.registry.v1.GetPlatformRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	47, // 38: maillage.registry.v1.GetPlatformResponse.platform:type_name -> maillage.topology.v1.Platform
-	1,  // 39: maillage.registry.v1.GetPlatformResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 40: maillage.registry.v1.ListPlatformsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	47, // 41: maillage.registry.v1.ListPlatformsResponse.platforms:type_name -> maillage.topology.v1.Platform
-	1,  // 42: maillage.registry.v1.ListPlatformsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 43: maillage.registry.v1.GetCycleRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	48, // 44: maillage.registry.v1.GetCycleResponse.cycle:type_name -> maillage.labelling.v1.Cycle
-	1,  // 45: maillage.registry.v1.GetCycleResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 46: maillage.registry.v1.ListCyclesRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	48, // 47: maillage.registry.v1.ListCyclesResponse.cycles:type_name -> maillage.labelling.v1.Cycle
-	1,  // 48: maillage.registry.v1.ListCyclesResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 49: maillage.registry.v1.GetActRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	49, // 50: maillage.registry.v1.GetActResponse.act:type_name -> maillage.labelling.v1.Act
-	1,  // 51: maillage.registry.v1.GetActResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 52: maillage.registry.v1.ListActsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	49, // 53: maillage.registry.v1.ListActsResponse.acts:type_name -> maillage.labelling.v1.Act
-	1,  // 54: maillage.registry.v1.ListActsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	0,  // 55: maillage.registry.v1.ListHistoryRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	37, // 56: maillage.registry.v1.ListHistoryResponse.facts:type_name -> maillage.registry.v1.Fact
-	1,  // 57: maillage.registry.v1.ListHistoryResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	50, // 58: maillage.registry.v1.Fact.topology:type_name -> maillage.topology.v1.Event
-	51, // 59: maillage.registry.v1.Fact.labelling:type_name -> maillage.labelling.v1.Event
-	3,  // 60: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
-	5,  // 61: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
-	7,  // 62: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
-	9,  // 63: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
-	11, // 64: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
-	13, // 65: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
-	15, // 66: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
-	17, // 67: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
-	19, // 68: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
-	21, // 69: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
-	23, // 70: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
-	25, // 71: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
-	27, // 72: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
-	29, // 73: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
-	31, // 74: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
-	33, // 75: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
-	35, // 76: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
-	4,  // 77: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
-	6,  // 78: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
-	8,  // 79: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
-	10, // 80: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
-	12, // 81: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
-	14, // 82: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
-	16, // 83: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
-	18, // 84: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
-	20, // 85: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
-	22, // 86: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
-	24, // 87: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
-	26, // 88: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
-	28, // 89: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
-	30, // 90: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
-	32, // 91: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
-	34, // 92: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
-	36, // 93: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
-	77, // [77:94] is the sub-list for method output_type
-	60, // [60:77] is the sub-list for method input_type
-	60, // [60:60] is the sub-list for extension type_name
-	60, // [60:60] is the sub-list for extension extendee
-	0,  // [0:60] is the sub-list for field type_name
+	65,  // 0: maillage.registry.v1.AsOf.known_time:type_name -> google.protobuf.Timestamp
+	0,   // 1: maillage.registry.v1.AsOf.window:type_name -> maillage.registry.v1.Window
+	65,  // 2: maillage.registry.v1.Resolved.known_time:type_name -> google.protobuf.Timestamp
+	0,   // 3: maillage.registry.v1.Resolved.window:type_name -> maillage.registry.v1.Window
+	66,  // 4: maillage.registry.v1.LabelEntry.label:type_name -> maillage.labelling.v1.Label
+	67,  // 5: maillage.registry.v1.LabelEntry.status:type_name -> maillage.labelling.v1.Status
+	68,  // 6: maillage.registry.v1.LabelEntry.assertions:type_name -> maillage.labelling.v1.Assertion
+	69,  // 7: maillage.registry.v1.LabelEntry.operation_state:type_name -> maillage.labelling.v1.OperationState
+	8,   // 8: maillage.registry.v1.LabelEntry.offices:type_name -> maillage.registry.v1.OfficeEntry
+	70,  // 9: maillage.registry.v1.OfficeEntry.office:type_name -> maillage.labelling.v1.Office
+	5,   // 10: maillage.registry.v1.GetLabelRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	7,   // 11: maillage.registry.v1.GetLabelResponse.entry:type_name -> maillage.registry.v1.LabelEntry
+	6,   // 12: maillage.registry.v1.GetLabelResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 13: maillage.registry.v1.ListLabelsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	71,  // 14: maillage.registry.v1.ListLabelsRequest.roles:type_name -> maillage.labelling.v1.Role
+	67,  // 15: maillage.registry.v1.ListLabelsRequest.statuses:type_name -> maillage.labelling.v1.Status
+	7,   // 16: maillage.registry.v1.ListLabelsResponse.entries:type_name -> maillage.registry.v1.LabelEntry
+	6,   // 17: maillage.registry.v1.ListLabelsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 18: maillage.registry.v1.GetEstablishmentRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	72,  // 19: maillage.registry.v1.GetEstablishmentResponse.establishment:type_name -> maillage.topology.v1.Establishment
+	6,   // 20: maillage.registry.v1.GetEstablishmentResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 21: maillage.registry.v1.ListEstablishmentsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	72,  // 22: maillage.registry.v1.ListEstablishmentsResponse.establishments:type_name -> maillage.topology.v1.Establishment
+	6,   // 23: maillage.registry.v1.ListEstablishmentsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 24: maillage.registry.v1.GetCentreRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	73,  // 25: maillage.registry.v1.GetCentreResponse.centre:type_name -> maillage.topology.v1.Centre
+	6,   // 26: maillage.registry.v1.GetCentreResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 27: maillage.registry.v1.ListCentresRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	73,  // 28: maillage.registry.v1.ListCentresResponse.centres:type_name -> maillage.topology.v1.Centre
+	6,   // 29: maillage.registry.v1.ListCentresResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 30: maillage.registry.v1.GetNetworkRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	74,  // 31: maillage.registry.v1.GetNetworkResponse.network:type_name -> maillage.topology.v1.Network
+	6,   // 32: maillage.registry.v1.GetNetworkResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 33: maillage.registry.v1.ListNetworksRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	74,  // 34: maillage.registry.v1.ListNetworksResponse.networks:type_name -> maillage.topology.v1.Network
+	6,   // 35: maillage.registry.v1.ListNetworksResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 36: maillage.registry.v1.GetFiliereRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	75,  // 37: maillage.registry.v1.GetFiliereResponse.filiere:type_name -> maillage.topology.v1.Filiere
+	6,   // 38: maillage.registry.v1.GetFiliereResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 39: maillage.registry.v1.ListFilieresRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	75,  // 40: maillage.registry.v1.ListFilieresResponse.filieres:type_name -> maillage.topology.v1.Filiere
+	6,   // 41: maillage.registry.v1.ListFilieresResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 42: maillage.registry.v1.GetPlatformRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	76,  // 43: maillage.registry.v1.GetPlatformResponse.platform:type_name -> maillage.topology.v1.Platform
+	6,   // 44: maillage.registry.v1.GetPlatformResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 45: maillage.registry.v1.ListPlatformsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	76,  // 46: maillage.registry.v1.ListPlatformsResponse.platforms:type_name -> maillage.topology.v1.Platform
+	6,   // 47: maillage.registry.v1.ListPlatformsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 48: maillage.registry.v1.GetCycleRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	77,  // 49: maillage.registry.v1.GetCycleResponse.cycle:type_name -> maillage.labelling.v1.Cycle
+	6,   // 50: maillage.registry.v1.GetCycleResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 51: maillage.registry.v1.ListCyclesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	77,  // 52: maillage.registry.v1.ListCyclesResponse.cycles:type_name -> maillage.labelling.v1.Cycle
+	6,   // 53: maillage.registry.v1.ListCyclesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 54: maillage.registry.v1.GetActRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	78,  // 55: maillage.registry.v1.GetActResponse.act:type_name -> maillage.labelling.v1.Act
+	6,   // 56: maillage.registry.v1.GetActResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 57: maillage.registry.v1.ListActsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	78,  // 58: maillage.registry.v1.ListActsResponse.acts:type_name -> maillage.labelling.v1.Act
+	6,   // 59: maillage.registry.v1.ListActsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 60: maillage.registry.v1.ListHistoryRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	43,  // 61: maillage.registry.v1.ListHistoryResponse.facts:type_name -> maillage.registry.v1.Fact
+	6,   // 62: maillage.registry.v1.ListHistoryResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	79,  // 63: maillage.registry.v1.Fact.topology:type_name -> maillage.topology.v1.Event
+	80,  // 64: maillage.registry.v1.Fact.labelling:type_name -> maillage.labelling.v1.Event
+	81,  // 65: maillage.registry.v1.Fact.changes:type_name -> maillage.labelling.v1.Change
+	5,   // 66: maillage.registry.v1.GetCampaignRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	82,  // 67: maillage.registry.v1.GetCampaignResponse.campaign:type_name -> maillage.labelling.v1.Campaign
+	6,   // 68: maillage.registry.v1.GetCampaignResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 69: maillage.registry.v1.ListCampaignsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	82,  // 70: maillage.registry.v1.ListCampaignsResponse.campaigns:type_name -> maillage.labelling.v1.Campaign
+	6,   // 71: maillage.registry.v1.ListCampaignsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 72: maillage.registry.v1.ListOfficesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	8,   // 73: maillage.registry.v1.ListOfficesResponse.offices:type_name -> maillage.registry.v1.OfficeEntry
+	6,   // 74: maillage.registry.v1.ListOfficesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 75: maillage.registry.v1.ListActEffectsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	78,  // 76: maillage.registry.v1.ListActEffectsResponse.act:type_name -> maillage.labelling.v1.Act
+	52,  // 77: maillage.registry.v1.ListActEffectsResponse.effects:type_name -> maillage.registry.v1.ActEffect
+	43,  // 78: maillage.registry.v1.ListActEffectsResponse.topology:type_name -> maillage.registry.v1.Fact
+	83,  // 79: maillage.registry.v1.ListActEffectsResponse.counts:type_name -> maillage.labelling.v1.EffectCount
+	84,  // 80: maillage.registry.v1.ListActEffectsResponse.totals:type_name -> maillage.labelling.v1.TotalCheck
+	6,   // 81: maillage.registry.v1.ListActEffectsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	85,  // 82: maillage.registry.v1.ActEffect.disposition:type_name -> maillage.labelling.v1.Disposition
+	81,  // 83: maillage.registry.v1.ActEffect.changes:type_name -> maillage.labelling.v1.Change
+	7,   // 84: maillage.registry.v1.ActEffect.entry:type_name -> maillage.registry.v1.LabelEntry
+	5,   // 85: maillage.registry.v1.DiffRegisterRequest.from:type_name -> maillage.registry.v1.AsOf
+	5,   // 86: maillage.registry.v1.DiffRegisterRequest.to:type_name -> maillage.registry.v1.AsOf
+	55,  // 87: maillage.registry.v1.DiffRegisterResponse.world:type_name -> maillage.registry.v1.Difference
+	55,  // 88: maillage.registry.v1.DiffRegisterResponse.learned:type_name -> maillage.registry.v1.Difference
+	6,   // 89: maillage.registry.v1.DiffRegisterResponse.from:type_name -> maillage.registry.v1.Resolved
+	6,   // 90: maillage.registry.v1.DiffRegisterResponse.to:type_name -> maillage.registry.v1.Resolved
+	1,   // 91: maillage.registry.v1.Difference.kind:type_name -> maillage.registry.v1.DifferenceKind
+	81,  // 92: maillage.registry.v1.Difference.changes:type_name -> maillage.labelling.v1.Change
+	5,   // 93: maillage.registry.v1.GetCoverageRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	58,  // 94: maillage.registry.v1.GetCoverageResponse.uncovered:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 95: maillage.registry.v1.GetCoverageResponse.ending:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 96: maillage.registry.v1.GetCoverageResponse.bridged:type_name -> maillage.registry.v1.CoverageEntry
+	6,   // 97: maillage.registry.v1.GetCoverageResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	7,   // 98: maillage.registry.v1.CoverageEntry.entry:type_name -> maillage.registry.v1.LabelEntry
+	86,  // 99: maillage.registry.v1.CoverageEntry.gap:type_name -> maillage.event.v1.Period
+	5,   // 100: maillage.registry.v1.CountEntitiesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	2,   // 101: maillage.registry.v1.CountEntitiesRequest.unit:type_name -> maillage.registry.v1.CountUnit
+	3,   // 102: maillage.registry.v1.CountEntitiesRequest.by:type_name -> maillage.registry.v1.CountBy
+	2,   // 103: maillage.registry.v1.CountEntitiesResponse.unit:type_name -> maillage.registry.v1.CountUnit
+	61,  // 104: maillage.registry.v1.CountEntitiesResponse.rows:type_name -> maillage.registry.v1.CountRow
+	61,  // 105: maillage.registry.v1.CountEntitiesResponse.total:type_name -> maillage.registry.v1.CountRow
+	6,   // 106: maillage.registry.v1.CountEntitiesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 107: maillage.registry.v1.ListTodoRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	64,  // 108: maillage.registry.v1.ListTodoResponse.items:type_name -> maillage.registry.v1.TodoItem
+	6,   // 109: maillage.registry.v1.ListTodoResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	4,   // 110: maillage.registry.v1.TodoItem.kind:type_name -> maillage.registry.v1.TodoKind
+	9,   // 111: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
+	11,  // 112: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
+	13,  // 113: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
+	15,  // 114: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
+	17,  // 115: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
+	19,  // 116: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
+	21,  // 117: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
+	23,  // 118: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
+	25,  // 119: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
+	27,  // 120: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
+	29,  // 121: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
+	31,  // 122: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
+	33,  // 123: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
+	35,  // 124: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
+	37,  // 125: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
+	39,  // 126: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
+	44,  // 127: maillage.registry.v1.RegistryService.GetCampaign:input_type -> maillage.registry.v1.GetCampaignRequest
+	46,  // 128: maillage.registry.v1.RegistryService.ListCampaigns:input_type -> maillage.registry.v1.ListCampaignsRequest
+	48,  // 129: maillage.registry.v1.RegistryService.ListOffices:input_type -> maillage.registry.v1.ListOfficesRequest
+	50,  // 130: maillage.registry.v1.RegistryService.ListActEffects:input_type -> maillage.registry.v1.ListActEffectsRequest
+	53,  // 131: maillage.registry.v1.RegistryService.DiffRegister:input_type -> maillage.registry.v1.DiffRegisterRequest
+	56,  // 132: maillage.registry.v1.RegistryService.GetCoverage:input_type -> maillage.registry.v1.GetCoverageRequest
+	59,  // 133: maillage.registry.v1.RegistryService.CountEntities:input_type -> maillage.registry.v1.CountEntitiesRequest
+	62,  // 134: maillage.registry.v1.RegistryService.ListTodo:input_type -> maillage.registry.v1.ListTodoRequest
+	41,  // 135: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
+	10,  // 136: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
+	12,  // 137: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
+	14,  // 138: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
+	16,  // 139: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
+	18,  // 140: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
+	20,  // 141: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
+	22,  // 142: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
+	24,  // 143: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
+	26,  // 144: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
+	28,  // 145: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
+	30,  // 146: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
+	32,  // 147: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
+	34,  // 148: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
+	36,  // 149: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
+	38,  // 150: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
+	40,  // 151: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
+	45,  // 152: maillage.registry.v1.RegistryService.GetCampaign:output_type -> maillage.registry.v1.GetCampaignResponse
+	47,  // 153: maillage.registry.v1.RegistryService.ListCampaigns:output_type -> maillage.registry.v1.ListCampaignsResponse
+	49,  // 154: maillage.registry.v1.RegistryService.ListOffices:output_type -> maillage.registry.v1.ListOfficesResponse
+	51,  // 155: maillage.registry.v1.RegistryService.ListActEffects:output_type -> maillage.registry.v1.ListActEffectsResponse
+	54,  // 156: maillage.registry.v1.RegistryService.DiffRegister:output_type -> maillage.registry.v1.DiffRegisterResponse
+	57,  // 157: maillage.registry.v1.RegistryService.GetCoverage:output_type -> maillage.registry.v1.GetCoverageResponse
+	60,  // 158: maillage.registry.v1.RegistryService.CountEntities:output_type -> maillage.registry.v1.CountEntitiesResponse
+	63,  // 159: maillage.registry.v1.RegistryService.ListTodo:output_type -> maillage.registry.v1.ListTodoResponse
+	42,  // 160: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
+	136, // [136:161] is the sub-list for method output_type
+	111, // [111:136] is the sub-list for method input_type
+	111, // [111:111] is the sub-list for extension type_name
+	111, // [111:111] is the sub-list for extension extendee
+	0,   // [0:111] is the sub-list for field type_name
 }
 
 func init() { file_maillage_registry_v1_service_proto_init() }
@@ -3118,22 +5329,24 @@ func file_maillage_registry_v1_service_proto_init() {
 		(*AsOf_KnownPosition)(nil),
 		(*AsOf_KnownTime)(nil),
 	}
-	file_maillage_registry_v1_service_proto_msgTypes[37].OneofWrappers = []any{
+	file_maillage_registry_v1_service_proto_msgTypes[38].OneofWrappers = []any{
 		(*Fact_Topology)(nil),
 		(*Fact_Labelling)(nil),
 	}
+	file_maillage_registry_v1_service_proto_msgTypes[56].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_registry_v1_service_proto_rawDesc), len(file_maillage_registry_v1_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   38,
+			NumEnums:      5,
+			NumMessages:   60,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_maillage_registry_v1_service_proto_goTypes,
 		DependencyIndexes: file_maillage_registry_v1_service_proto_depIdxs,
+		EnumInfos:         file_maillage_registry_v1_service_proto_enumTypes,
 		MessageInfos:      file_maillage_registry_v1_service_proto_msgTypes,
 	}.Build()
 	File_maillage_registry_v1_service_proto = out.File

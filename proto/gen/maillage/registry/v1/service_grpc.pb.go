@@ -38,6 +38,14 @@ const (
 	RegistryService_ListCycles_FullMethodName         = "/maillage.registry.v1.RegistryService/ListCycles"
 	RegistryService_GetAct_FullMethodName             = "/maillage.registry.v1.RegistryService/GetAct"
 	RegistryService_ListActs_FullMethodName           = "/maillage.registry.v1.RegistryService/ListActs"
+	RegistryService_GetCampaign_FullMethodName        = "/maillage.registry.v1.RegistryService/GetCampaign"
+	RegistryService_ListCampaigns_FullMethodName      = "/maillage.registry.v1.RegistryService/ListCampaigns"
+	RegistryService_ListOffices_FullMethodName        = "/maillage.registry.v1.RegistryService/ListOffices"
+	RegistryService_ListActEffects_FullMethodName     = "/maillage.registry.v1.RegistryService/ListActEffects"
+	RegistryService_DiffRegister_FullMethodName       = "/maillage.registry.v1.RegistryService/DiffRegister"
+	RegistryService_GetCoverage_FullMethodName        = "/maillage.registry.v1.RegistryService/GetCoverage"
+	RegistryService_CountEntities_FullMethodName      = "/maillage.registry.v1.RegistryService/CountEntities"
+	RegistryService_ListTodo_FullMethodName           = "/maillage.registry.v1.RegistryService/ListTodo"
 	RegistryService_ListHistory_FullMethodName        = "/maillage.registry.v1.RegistryService/ListHistory"
 )
 
@@ -80,6 +88,25 @@ type RegistryServiceClient interface {
 	GetAct(ctx context.Context, in *GetActRequest, opts ...grpc.CallOption) (*GetActResponse, error)
 	// ListActs returns the acts that match.
 	ListActs(ctx context.Context, in *ListActsRequest, opts ...grpc.CallOption) (*ListActsResponse, error)
+	// GetCampaign returns a campaign with its outcomes.
+	GetCampaign(ctx context.Context, in *GetCampaignRequest, opts ...grpc.CallOption) (*GetCampaignResponse, error)
+	// ListCampaigns returns the campaigns.
+	ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error)
+	// ListOffices returns who held the posts of a site, network, filière or platform,
+	// on any day.
+	ListOffices(ctx context.Context, in *ListOfficesRequest, opts ...grpc.CallOption) (*ListOfficesResponse, error)
+	// ListActEffects returns what an act did, line by line, then what it left out.
+	ListActEffects(ctx context.Context, in *ListActEffectsRequest, opts ...grpc.CallOption) (*ListActEffectsResponse, error)
+	// DiffRegister compares the register between two moments, and tells what changed in
+	// the world from what we learned better.
+	DiffRegister(ctx context.Context, in *DiffRegisterRequest, opts ...grpc.CallOption) (*DiffRegisterResponse, error)
+	// GetCoverage tells who had no label on a day, whose ends soon, and which gaps an
+	// extension bridged.
+	GetCoverage(ctx context.Context, in *GetCoverageRequest, opts ...grpc.CallOption) (*GetCoverageResponse, error)
+	// CountEntities counts one unit, always named.
+	CountEntities(ctx context.Context, in *CountEntitiesRequest, opts ...grpc.CallOption) (*CountEntitiesResponse, error)
+	// ListTodo returns what waits for an officer.
+	ListTodo(ctx context.Context, in *ListTodoRequest, opts ...grpc.CallOption) (*ListTodoResponse, error)
 	// ListHistory returns every fact about an entity, in the order recorded.
 	ListHistory(ctx context.Context, in *ListHistoryRequest, opts ...grpc.CallOption) (*ListHistoryResponse, error)
 }
@@ -252,6 +279,86 @@ func (c *registryServiceClient) ListActs(ctx context.Context, in *ListActsReques
 	return out, nil
 }
 
+func (c *registryServiceClient) GetCampaign(ctx context.Context, in *GetCampaignRequest, opts ...grpc.CallOption) (*GetCampaignResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCampaignResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetCampaign_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) ListCampaigns(ctx context.Context, in *ListCampaignsRequest, opts ...grpc.CallOption) (*ListCampaignsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListCampaignsResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListCampaigns_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) ListOffices(ctx context.Context, in *ListOfficesRequest, opts ...grpc.CallOption) (*ListOfficesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListOfficesResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListOffices_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) ListActEffects(ctx context.Context, in *ListActEffectsRequest, opts ...grpc.CallOption) (*ListActEffectsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListActEffectsResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListActEffects_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) DiffRegister(ctx context.Context, in *DiffRegisterRequest, opts ...grpc.CallOption) (*DiffRegisterResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DiffRegisterResponse)
+	err := c.cc.Invoke(ctx, RegistryService_DiffRegister_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) GetCoverage(ctx context.Context, in *GetCoverageRequest, opts ...grpc.CallOption) (*GetCoverageResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetCoverageResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetCoverage_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) CountEntities(ctx context.Context, in *CountEntitiesRequest, opts ...grpc.CallOption) (*CountEntitiesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(CountEntitiesResponse)
+	err := c.cc.Invoke(ctx, RegistryService_CountEntities_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) ListTodo(ctx context.Context, in *ListTodoRequest, opts ...grpc.CallOption) (*ListTodoResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListTodoResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListTodo_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 func (c *registryServiceClient) ListHistory(ctx context.Context, in *ListHistoryRequest, opts ...grpc.CallOption) (*ListHistoryResponse, error) {
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(ListHistoryResponse)
@@ -301,6 +408,25 @@ type RegistryServiceServer interface {
 	GetAct(context.Context, *GetActRequest) (*GetActResponse, error)
 	// ListActs returns the acts that match.
 	ListActs(context.Context, *ListActsRequest) (*ListActsResponse, error)
+	// GetCampaign returns a campaign with its outcomes.
+	GetCampaign(context.Context, *GetCampaignRequest) (*GetCampaignResponse, error)
+	// ListCampaigns returns the campaigns.
+	ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error)
+	// ListOffices returns who held the posts of a site, network, filière or platform,
+	// on any day.
+	ListOffices(context.Context, *ListOfficesRequest) (*ListOfficesResponse, error)
+	// ListActEffects returns what an act did, line by line, then what it left out.
+	ListActEffects(context.Context, *ListActEffectsRequest) (*ListActEffectsResponse, error)
+	// DiffRegister compares the register between two moments, and tells what changed in
+	// the world from what we learned better.
+	DiffRegister(context.Context, *DiffRegisterRequest) (*DiffRegisterResponse, error)
+	// GetCoverage tells who had no label on a day, whose ends soon, and which gaps an
+	// extension bridged.
+	GetCoverage(context.Context, *GetCoverageRequest) (*GetCoverageResponse, error)
+	// CountEntities counts one unit, always named.
+	CountEntities(context.Context, *CountEntitiesRequest) (*CountEntitiesResponse, error)
+	// ListTodo returns what waits for an officer.
+	ListTodo(context.Context, *ListTodoRequest) (*ListTodoResponse, error)
 	// ListHistory returns every fact about an entity, in the order recorded.
 	ListHistory(context.Context, *ListHistoryRequest) (*ListHistoryResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
@@ -360,6 +486,30 @@ func (UnimplementedRegistryServiceServer) GetAct(context.Context, *GetActRequest
 }
 func (UnimplementedRegistryServiceServer) ListActs(context.Context, *ListActsRequest) (*ListActsResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListActs not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetCampaign(context.Context, *GetCampaignRequest) (*GetCampaignResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCampaign not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListCampaigns(context.Context, *ListCampaignsRequest) (*ListCampaignsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListCampaigns not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListOffices(context.Context, *ListOfficesRequest) (*ListOfficesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListOffices not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListActEffects(context.Context, *ListActEffectsRequest) (*ListActEffectsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListActEffects not implemented")
+}
+func (UnimplementedRegistryServiceServer) DiffRegister(context.Context, *DiffRegisterRequest) (*DiffRegisterResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DiffRegister not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetCoverage(context.Context, *GetCoverageRequest) (*GetCoverageResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetCoverage not implemented")
+}
+func (UnimplementedRegistryServiceServer) CountEntities(context.Context, *CountEntitiesRequest) (*CountEntitiesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method CountEntities not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListTodo(context.Context, *ListTodoRequest) (*ListTodoResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListTodo not implemented")
 }
 func (UnimplementedRegistryServiceServer) ListHistory(context.Context, *ListHistoryRequest) (*ListHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHistory not implemented")
@@ -673,6 +823,150 @@ func _RegistryService_ListActs_Handler(srv interface{}, ctx context.Context, dec
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_GetCampaign_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCampaignRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetCampaign(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetCampaign_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetCampaign(ctx, req.(*GetCampaignRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_ListCampaigns_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListCampaignsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListCampaigns(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListCampaigns_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListCampaigns(ctx, req.(*ListCampaignsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_ListOffices_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListOfficesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListOffices(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListOffices_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListOffices(ctx, req.(*ListOfficesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_ListActEffects_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListActEffectsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListActEffects(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListActEffects_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListActEffects(ctx, req.(*ListActEffectsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_DiffRegister_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DiffRegisterRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).DiffRegister(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_DiffRegister_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).DiffRegister(ctx, req.(*DiffRegisterRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_GetCoverage_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetCoverageRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetCoverage(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetCoverage_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetCoverage(ctx, req.(*GetCoverageRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_CountEntities_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(CountEntitiesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).CountEntities(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_CountEntities_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).CountEntities(ctx, req.(*CountEntitiesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_ListTodo_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListTodoRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListTodo(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListTodo_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListTodo(ctx, req.(*ListTodoRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 func _RegistryService_ListHistory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
 	in := new(ListHistoryRequest)
 	if err := dec(in); err != nil {
@@ -761,6 +1055,38 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListActs",
 			Handler:    _RegistryService_ListActs_Handler,
+		},
+		{
+			MethodName: "GetCampaign",
+			Handler:    _RegistryService_GetCampaign_Handler,
+		},
+		{
+			MethodName: "ListCampaigns",
+			Handler:    _RegistryService_ListCampaigns_Handler,
+		},
+		{
+			MethodName: "ListOffices",
+			Handler:    _RegistryService_ListOffices_Handler,
+		},
+		{
+			MethodName: "ListActEffects",
+			Handler:    _RegistryService_ListActEffects_Handler,
+		},
+		{
+			MethodName: "DiffRegister",
+			Handler:    _RegistryService_DiffRegister_Handler,
+		},
+		{
+			MethodName: "GetCoverage",
+			Handler:    _RegistryService_GetCoverage_Handler,
+		},
+		{
+			MethodName: "CountEntities",
+			Handler:    _RegistryService_CountEntities_Handler,
+		},
+		{
+			MethodName: "ListTodo",
+			Handler:    _RegistryService_ListTodo_Handler,
 		},
 		{
 			MethodName: "ListHistory",

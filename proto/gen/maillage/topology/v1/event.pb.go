@@ -46,6 +46,10 @@ type Event struct {
 	//	*Event_PlatformRegistered
 	//	*Event_PlatformRenamed
 	//	*Event_PlatformAttached
+	//	*Event_CentreMoved
+	//	*Event_CentreSucceeded
+	//	*Event_NetworkSucceeded
+	//	*Event_DayReached
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -230,6 +234,42 @@ func (x *Event) GetPlatformAttached() *PlatformAttached {
 	return nil
 }
 
+func (x *Event) GetCentreMoved() *CentreMoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_CentreMoved); ok {
+			return x.CentreMoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetCentreSucceeded() *CentreSucceeded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_CentreSucceeded); ok {
+			return x.CentreSucceeded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNetworkSucceeded() *NetworkSucceeded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_NetworkSucceeded); ok {
+			return x.NetworkSucceeded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetDayReached() *DayReached {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_DayReached); ok {
+			return x.DayReached
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -309,6 +349,26 @@ type Event_PlatformAttached struct {
 	PlatformAttached *PlatformAttached `protobuf:"bytes,24,opt,name=platform_attached,json=platformAttached,proto3,oneof"`
 }
 
+type Event_CentreMoved struct {
+	// A team moves.
+	CentreMoved *CentreMoved `protobuf:"bytes,25,opt,name=centre_moved,json=centreMoved,proto3,oneof"`
+}
+
+type Event_CentreSucceeded struct {
+	// Teams are succeeded by others.
+	CentreSucceeded *CentreSucceeded `protobuf:"bytes,26,opt,name=centre_succeeded,json=centreSucceeded,proto3,oneof"`
+}
+
+type Event_NetworkSucceeded struct {
+	// Networks are succeeded by others.
+	NetworkSucceeded *NetworkSucceeded `protobuf:"bytes,27,opt,name=network_succeeded,json=networkSucceeded,proto3,oneof"`
+}
+
+type Event_DayReached struct {
+	// The day of a fact that was recorded ahead has come.
+	DayReached *DayReached `protobuf:"bytes,28,opt,name=day_reached,json=dayReached,proto3,oneof"`
+}
+
 func (*Event_EstablishmentRegistered) isEvent_Fact() {}
 
 func (*Event_EstablishmentRenamed) isEvent_Fact() {}
@@ -338,6 +398,14 @@ func (*Event_PlatformRegistered) isEvent_Fact() {}
 func (*Event_PlatformRenamed) isEvent_Fact() {}
 
 func (*Event_PlatformAttached) isEvent_Fact() {}
+
+func (*Event_CentreMoved) isEvent_Fact() {}
+
+func (*Event_CentreSucceeded) isEvent_Fact() {}
+
+func (*Event_NetworkSucceeded) isEvent_Fact() {}
+
+func (*Event_DayReached) isEvent_Fact() {}
 
 // EstablishmentRegistered: a hospital enters the register.
 type EstablishmentRegistered struct {
@@ -1454,12 +1522,279 @@ func (x *PlatformAttached) GetEstablishmentId() string {
 	return ""
 }
 
+// CentreMoved: a team works elsewhere from a day on, and no longer where it did.
+type CentreMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The centre.
+	CentreId string `protobuf:"bytes,1,opt,name=centre_id,json=centreId,proto3" json:"centre_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Hospitals it works in from then on.
+	EstablishmentIds []string `protobuf:"bytes,3,rep,name=establishment_ids,json=establishmentIds,proto3" json:"establishment_ids,omitempty"`
+	// Where it is from then on, where no hospital is known.
+	Place         *Place `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CentreMoved) Reset() {
+	*x = CentreMoved{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CentreMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CentreMoved) ProtoMessage() {}
+
+func (x *CentreMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CentreMoved.ProtoReflect.Descriptor instead.
+func (*CentreMoved) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *CentreMoved) GetCentreId() string {
+	if x != nil {
+		return x.CentreId
+	}
+	return ""
+}
+
+func (x *CentreMoved) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *CentreMoved) GetEstablishmentIds() []string {
+	if x != nil {
+		return x.EstablishmentIds
+	}
+	return nil
+}
+
+func (x *CentreMoved) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// CentreSucceeded: teams are closed and others take their place (merger, split,
+// succession n to m): closure and succession are one fact.
+type CentreSucceeded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that close on that day.
+	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place, registered before.
+	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CentreSucceeded) Reset() {
+	*x = CentreSucceeded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CentreSucceeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CentreSucceeded) ProtoMessage() {}
+
+func (x *CentreSucceeded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CentreSucceeded.ProtoReflect.Descriptor instead.
+func (*CentreSucceeded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *CentreSucceeded) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *CentreSucceeded) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *CentreSucceeded) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// NetworkSucceeded: networks are closed and others take their place (thematic
+// regrouping, split): closure and succession are one fact.
+type NetworkSucceeded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that close on that day.
+	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place, registered before.
+	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkSucceeded) Reset() {
+	*x = NetworkSucceeded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkSucceeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkSucceeded) ProtoMessage() {}
+
+func (x *NetworkSucceeded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkSucceeded.ProtoReflect.Descriptor instead.
+func (*NetworkSucceeded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *NetworkSucceeded) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *NetworkSucceeded) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *NetworkSucceeded) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// DayReached: the day of a fact that was recorded ahead has come, Europe/Paris. It
+// tells, it decides nothing, and changes no answer.
+type DayReached struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entity the fact is about.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// The day.
+	Date string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	// Position of the fact.
+	Position      uint64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DayReached) Reset() {
+	*x = DayReached{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DayReached) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DayReached) ProtoMessage() {}
+
+func (x *DayReached) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DayReached.ProtoReflect.Descriptor instead.
+func (*DayReached) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *DayReached) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *DayReached) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+func (x *DayReached) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 var File_maillage_topology_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\n" +
-	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xed\n" +
-	"\n" +
+	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xa5\r\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12j\n" +
 	"\x18establishment_registered\x18\n" +
@@ -1477,7 +1812,12 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\x10filiere_attached\x18\x15 \x01(\v2%.maillage.topology.v1.FiliereAttachedH\x00R\x0ffiliereAttached\x12[\n" +
 	"\x13platform_registered\x18\x16 \x01(\v2(.maillage.topology.v1.PlatformRegisteredH\x00R\x12platformRegistered\x12R\n" +
 	"\x10platform_renamed\x18\x17 \x01(\v2%.maillage.topology.v1.PlatformRenamedH\x00R\x0fplatformRenamed\x12U\n" +
-	"\x11platform_attached\x18\x18 \x01(\v2&.maillage.topology.v1.PlatformAttachedH\x00R\x10platformAttachedB\x06\n" +
+	"\x11platform_attached\x18\x18 \x01(\v2&.maillage.topology.v1.PlatformAttachedH\x00R\x10platformAttached\x12F\n" +
+	"\fcentre_moved\x18\x19 \x01(\v2!.maillage.topology.v1.CentreMovedH\x00R\vcentreMoved\x12R\n" +
+	"\x10centre_succeeded\x18\x1a \x01(\v2%.maillage.topology.v1.CentreSucceededH\x00R\x0fcentreSucceeded\x12U\n" +
+	"\x11network_succeeded\x18\x1b \x01(\v2&.maillage.topology.v1.NetworkSucceededH\x00R\x10networkSucceeded\x12C\n" +
+	"\vday_reached\x18\x1c \x01(\v2 .maillage.topology.v1.DayReachedH\x00R\n" +
+	"dayReachedB\x06\n" +
 	"\x04fact\"\x9b\x02\n" +
 	"\x17EstablishmentRegistered\x12)\n" +
 	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
@@ -1584,7 +1924,28 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"platformId\x12\x1d\n" +
 	"\n" +
 	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12)\n" +
-	"\x10establishment_id\x18\x03 \x01(\tR\x0festablishmentIdB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\x10establishment_id\x18\x03 \x01(\tR\x0festablishmentId\"\xa9\x01\n" +
+	"\vCentreMoved\x12\x1b\n" +
+	"\tcentre_id\x18\x01 \x01(\tR\bcentreId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12+\n" +
+	"\x11establishment_ids\x18\x03 \x03(\tR\x10establishmentIds\x121\n" +
+	"\x05place\x18\x04 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"~\n" +
+	"\x0fCentreSucceeded\x12'\n" +
+	"\x0fpredecessor_ids\x18\x01 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x02 \x03(\tR\fsuccessorIds\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tR\tvalidFrom\"\x7f\n" +
+	"\x10NetworkSucceeded\x12'\n" +
+	"\x0fpredecessor_ids\x18\x01 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x02 \x03(\tR\fsuccessorIds\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tR\tvalidFrom\"Y\n" +
+	"\n" +
+	"DayReached\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\tR\x04date\x12\x1a\n" +
+	"\bposition\x18\x03 \x01(\x04R\bpositionB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_event_proto_rawDescOnce sync.Once
@@ -1598,7 +1959,7 @@ func file_maillage_topology_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_event_proto_rawDescData
 }
 
-var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
 var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*Event)(nil),                   // 0: maillage.topology.v1.Event
 	(*EstablishmentRegistered)(nil), // 1: maillage.topology.v1.EstablishmentRegistered
@@ -1616,14 +1977,18 @@ var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*PlatformRegistered)(nil),      // 13: maillage.topology.v1.PlatformRegistered
 	(*PlatformRenamed)(nil),         // 14: maillage.topology.v1.PlatformRenamed
 	(*PlatformAttached)(nil),        // 15: maillage.topology.v1.PlatformAttached
-	(*v1.Meta)(nil),                 // 16: maillage.event.v1.Meta
-	(FinessKind)(0),                 // 17: maillage.topology.v1.FinessKind
-	(*Place)(nil),                   // 18: maillage.topology.v1.Place
-	(Population)(0),                 // 19: maillage.topology.v1.Population
-	(PlatformKind)(0),               // 20: maillage.topology.v1.PlatformKind
+	(*CentreMoved)(nil),             // 16: maillage.topology.v1.CentreMoved
+	(*CentreSucceeded)(nil),         // 17: maillage.topology.v1.CentreSucceeded
+	(*NetworkSucceeded)(nil),        // 18: maillage.topology.v1.NetworkSucceeded
+	(*DayReached)(nil),              // 19: maillage.topology.v1.DayReached
+	(*v1.Meta)(nil),                 // 20: maillage.event.v1.Meta
+	(FinessKind)(0),                 // 21: maillage.topology.v1.FinessKind
+	(*Place)(nil),                   // 22: maillage.topology.v1.Place
+	(Population)(0),                 // 23: maillage.topology.v1.Population
+	(PlatformKind)(0),               // 24: maillage.topology.v1.PlatformKind
 }
 var file_maillage_topology_v1_event_proto_depIdxs = []int32{
-	16, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	20, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.topology.v1.Event.establishment_registered:type_name -> maillage.topology.v1.EstablishmentRegistered
 	2,  // 2: maillage.topology.v1.Event.establishment_renamed:type_name -> maillage.topology.v1.EstablishmentRenamed
 	3,  // 3: maillage.topology.v1.Event.establishment_attached:type_name -> maillage.topology.v1.EstablishmentAttached
@@ -1639,17 +2004,22 @@ var file_maillage_topology_v1_event_proto_depIdxs = []int32{
 	13, // 13: maillage.topology.v1.Event.platform_registered:type_name -> maillage.topology.v1.PlatformRegistered
 	14, // 14: maillage.topology.v1.Event.platform_renamed:type_name -> maillage.topology.v1.PlatformRenamed
 	15, // 15: maillage.topology.v1.Event.platform_attached:type_name -> maillage.topology.v1.PlatformAttached
-	17, // 16: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	18, // 17: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
-	19, // 18: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
-	18, // 19: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
-	20, // 20: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
-	18, // 21: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	16, // 16: maillage.topology.v1.Event.centre_moved:type_name -> maillage.topology.v1.CentreMoved
+	17, // 17: maillage.topology.v1.Event.centre_succeeded:type_name -> maillage.topology.v1.CentreSucceeded
+	18, // 18: maillage.topology.v1.Event.network_succeeded:type_name -> maillage.topology.v1.NetworkSucceeded
+	19, // 19: maillage.topology.v1.Event.day_reached:type_name -> maillage.topology.v1.DayReached
+	21, // 20: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	22, // 21: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
+	23, // 22: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
+	22, // 23: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
+	24, // 24: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
+	22, // 25: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
+	22, // 26: maillage.topology.v1.CentreMoved.place:type_name -> maillage.topology.v1.Place
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_event_proto_init() }
@@ -1674,6 +2044,10 @@ func file_maillage_topology_v1_event_proto_init() {
 		(*Event_PlatformRegistered)(nil),
 		(*Event_PlatformRenamed)(nil),
 		(*Event_PlatformAttached)(nil),
+		(*Event_CentreMoved)(nil),
+		(*Event_CentreSucceeded)(nil),
+		(*Event_NetworkSucceeded)(nil),
+		(*Event_DayReached)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1681,7 +2055,7 @@ func file_maillage_topology_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_event_proto_rawDesc), len(file_maillage_topology_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   20,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

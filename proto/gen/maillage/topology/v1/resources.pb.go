@@ -415,7 +415,13 @@ type Centre struct {
 	// Where it is, where no hospital is known: a town is not a hospital.
 	Place *Place `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`
 	// What the present values rest on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	Basis []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Those whose place it took, empty for none.
+	PredecessorIds []string `protobuf:"bytes,7,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place; it is closed from then on.
+	SuccessorIds []string `protobuf:"bytes,8,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom    string `protobuf:"bytes,9,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -492,6 +498,27 @@ func (x *Centre) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Centre) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *Centre) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *Centre) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
 // Network is a network of one coordinating reference centre and the centres
 // around it (réseau CRMR).
 type Network struct {
@@ -505,7 +532,13 @@ type Network struct {
 	// The filière it belongs to; empty before 2014 and where unknown.
 	FiliereId string `protobuf:"bytes,4,opt,name=filiere_id,json=filiereId,proto3" json:"filiere_id,omitempty"`
 	// What the present values rest on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,5,rep,name=basis,proto3" json:"basis,omitempty"`
+	Basis []*v1.Basis `protobuf:"bytes,5,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Those whose place it took, empty for none.
+	PredecessorIds []string `protobuf:"bytes,6,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place; it is closed from then on.
+	SuccessorIds []string `protobuf:"bytes,7,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom    string `protobuf:"bytes,8,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -573,6 +606,27 @@ func (x *Network) GetBasis() []*v1.Basis {
 		return x.Basis
 	}
 	return nil
+}
+
+func (x *Network) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *Network) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *Network) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
 }
 
 // Filiere is one of the national rare-disease networks of networks (filière de
@@ -781,7 +835,7 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x05siret\x18\x05 \x01(\tR\x05siret\x121\n" +
 	"\x05place\x18\x06 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\x12(\n" +
 	"\x10legal_entity_ids\x18\a \x03(\tR\x0elegalEntityIds\x12.\n" +
-	"\x05basis\x18\b \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\x8b\x02\n" +
+	"\x05basis\x18\b \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xfa\x02\n" +
 	"\x06Centre\x12\x1b\n" +
 	"\tcentre_id\x18\x01 \x01(\tR\bcentreId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12@\n" +
@@ -790,7 +844,11 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"population\x12+\n" +
 	"\x11establishment_ids\x18\x04 \x03(\tR\x10establishmentIds\x121\n" +
 	"\x05place\x18\x05 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\x12.\n" +
-	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xa7\x01\n" +
+	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12'\n" +
+	"\x0fpredecessor_ids\x18\a \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\b \x03(\tR\fsuccessorIds\x12\x1f\n" +
+	"\vclosed_from\x18\t \x01(\tR\n" +
+	"closedFrom\"\x96\x02\n" +
 	"\aNetwork\x12\x1d\n" +
 	"\n" +
 	"network_id\x18\x01 \x01(\tR\tnetworkId\x12\x14\n" +
@@ -798,7 +856,11 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\aacronym\x18\x03 \x01(\tR\aacronym\x12\x1d\n" +
 	"\n" +
 	"filiere_id\x18\x04 \x01(\tR\tfiliereId\x12.\n" +
-	"\x05basis\x18\x05 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xcb\x01\n" +
+	"\x05basis\x18\x05 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12'\n" +
+	"\x0fpredecessor_ids\x18\x06 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\a \x03(\tR\fsuccessorIds\x12\x1f\n" +
+	"\vclosed_from\x18\b \x01(\tR\n" +
+	"closedFrom\"\xcb\x01\n" +
 	"\aFiliere\x12\x1d\n" +
 	"\n" +
 	"filiere_id\x18\x01 \x01(\tR\tfiliereId\x12\x18\n" +

@@ -2187,6 +2187,399 @@ func (x *AttachPlatformResponse) GetPlatformId() string {
 	return ""
 }
 
+// MoveCentreRequest records that a team works elsewhere from a day on.
+type MoveCentreRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The centre.
+	CentreId string `protobuf:"bytes,3,opt,name=centre_id,json=centreId,proto3" json:"centre_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,4,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Hospitals it works in from then on.
+	EstablishmentIds []string `protobuf:"bytes,5,rep,name=establishment_ids,json=establishmentIds,proto3" json:"establishment_ids,omitempty"`
+	// Where it is from then on, where no hospital is known.
+	Place         *Place `protobuf:"bytes,6,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveCentreRequest) Reset() {
+	*x = MoveCentreRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveCentreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveCentreRequest) ProtoMessage() {}
+
+func (x *MoveCentreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveCentreRequest.ProtoReflect.Descriptor instead.
+func (*MoveCentreRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *MoveCentreRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MoveCentreRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *MoveCentreRequest) GetCentreId() string {
+	if x != nil {
+		return x.CentreId
+	}
+	return ""
+}
+
+func (x *MoveCentreRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *MoveCentreRequest) GetEstablishmentIds() []string {
+	if x != nil {
+		return x.EstablishmentIds
+	}
+	return nil
+}
+
+func (x *MoveCentreRequest) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// MoveCentreResponse is the answer of MoveCentre.
+type MoveCentreResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveCentreResponse) Reset() {
+	*x = MoveCentreResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveCentreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveCentreResponse) ProtoMessage() {}
+
+func (x *MoveCentreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveCentreResponse.ProtoReflect.Descriptor instead.
+func (*MoveCentreResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *MoveCentreResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SucceedCentresRequest records that teams are closed and others take their place (merger, split).
+type SucceedCentresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Those that close.
+	PredecessorIds []string `protobuf:"bytes,3,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place.
+	SuccessorIds []string `protobuf:"bytes,4,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedCentresRequest) Reset() {
+	*x = SucceedCentresRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedCentresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedCentresRequest) ProtoMessage() {}
+
+func (x *SucceedCentresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedCentresRequest.ProtoReflect.Descriptor instead.
+func (*SucceedCentresRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *SucceedCentresRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SucceedCentresRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SucceedCentresRequest) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SucceedCentresRequest) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SucceedCentresRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// SucceedCentresResponse is the answer of SucceedCentres.
+type SucceedCentresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedCentresResponse) Reset() {
+	*x = SucceedCentresResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedCentresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedCentresResponse) ProtoMessage() {}
+
+func (x *SucceedCentresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedCentresResponse.ProtoReflect.Descriptor instead.
+func (*SucceedCentresResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *SucceedCentresResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SucceedNetworksRequest records that networks are closed and others take their place (merger, split).
+type SucceedNetworksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Those that close.
+	PredecessorIds []string `protobuf:"bytes,3,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place.
+	SuccessorIds []string `protobuf:"bytes,4,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedNetworksRequest) Reset() {
+	*x = SucceedNetworksRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedNetworksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedNetworksRequest) ProtoMessage() {}
+
+func (x *SucceedNetworksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedNetworksRequest.ProtoReflect.Descriptor instead.
+func (*SucceedNetworksRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *SucceedNetworksRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SucceedNetworksRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SucceedNetworksRequest) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SucceedNetworksRequest) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SucceedNetworksRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// SucceedNetworksResponse is the answer of SucceedNetworks.
+type SucceedNetworksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedNetworksResponse) Reset() {
+	*x = SucceedNetworksResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedNetworksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedNetworksResponse) ProtoMessage() {}
+
+func (x *SucceedNetworksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedNetworksResponse.ProtoReflect.Descriptor instead.
+func (*SucceedNetworksResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *SucceedNetworksResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 var File_maillage_topology_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_service_proto_rawDesc = "" +
@@ -2396,7 +2789,38 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\x16AttachPlatformResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x1f\n" +
 	"\vplatform_id\x18\x02 \x01(\tR\n" +
-	"platformId2\x9c\r\n" +
+	"platformId\"\x9b\x03\n" +
+	"\x11MoveCentreRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\tcentre_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bcentreId\x12K\n" +
+	"\n" +
+	"valid_from\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12S\n" +
+	"\x11establishment_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x10establishmentIds\x121\n" +
+	"\x05place\x18\x06 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"0\n" +
+	"\x12MoveCentreResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfb\x02\n" +
+	"\x15SucceedCentresRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12Q\n" +
+	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12M\n" +
+	"\rsuccessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
+	"\n" +
+	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\"4\n" +
+	"\x16SucceedCentresResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfc\x02\n" +
+	"\x16SucceedNetworksRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12Q\n" +
+	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12M\n" +
+	"\rsuccessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
+	"\n" +
+	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\"5\n" +
+	"\x17SucceedNetworksResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition2\xda\x0f\n" +
 	"\x0fTopologyService\x12\x80\x01\n" +
 	"\x15RegisterEstablishment\x122.maillage.topology.v1.RegisterEstablishmentRequest\x1a3.maillage.topology.v1.RegisterEstablishmentResponse\x12z\n" +
 	"\x13RenameEstablishment\x120.maillage.topology.v1.RenameEstablishmentRequest\x1a1.maillage.topology.v1.RenameEstablishmentResponse\x12z\n" +
@@ -2412,7 +2836,11 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\rAttachFiliere\x12*.maillage.topology.v1.AttachFiliereRequest\x1a+.maillage.topology.v1.AttachFiliereResponse\x12q\n" +
 	"\x10RegisterPlatform\x12-.maillage.topology.v1.RegisterPlatformRequest\x1a..maillage.topology.v1.RegisterPlatformResponse\x12k\n" +
 	"\x0eRenamePlatform\x12+.maillage.topology.v1.RenamePlatformRequest\x1a,.maillage.topology.v1.RenamePlatformResponse\x12k\n" +
-	"\x0eAttachPlatform\x12+.maillage.topology.v1.AttachPlatformRequest\x1a,.maillage.topology.v1.AttachPlatformResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\x0eAttachPlatform\x12+.maillage.topology.v1.AttachPlatformRequest\x1a,.maillage.topology.v1.AttachPlatformResponse\x12_\n" +
+	"\n" +
+	"MoveCentre\x12'.maillage.topology.v1.MoveCentreRequest\x1a(.maillage.topology.v1.MoveCentreResponse\x12k\n" +
+	"\x0eSucceedCentres\x12+.maillage.topology.v1.SucceedCentresRequest\x1a,.maillage.topology.v1.SucceedCentresResponse\x12n\n" +
+	"\x0fSucceedNetworks\x12,.maillage.topology.v1.SucceedNetworksRequest\x1a-.maillage.topology.v1.SucceedNetworksResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_service_proto_rawDescOnce sync.Once
@@ -2426,7 +2854,7 @@ func file_maillage_topology_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_service_proto_rawDescData
 }
 
-var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
+var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_maillage_topology_v1_service_proto_goTypes = []any{
 	(*RegisterEstablishmentRequest)(nil),  // 0: maillage.topology.v1.RegisterEstablishmentRequest
 	(*RegisterEstablishmentResponse)(nil), // 1: maillage.topology.v1.RegisterEstablishmentResponse
@@ -2458,69 +2886,85 @@ var file_maillage_topology_v1_service_proto_goTypes = []any{
 	(*RenamePlatformResponse)(nil),        // 27: maillage.topology.v1.RenamePlatformResponse
 	(*AttachPlatformRequest)(nil),         // 28: maillage.topology.v1.AttachPlatformRequest
 	(*AttachPlatformResponse)(nil),        // 29: maillage.topology.v1.AttachPlatformResponse
-	(*v1.Basis)(nil),                      // 30: maillage.event.v1.Basis
-	(FinessKind)(0),                       // 31: maillage.topology.v1.FinessKind
-	(*Place)(nil),                         // 32: maillage.topology.v1.Place
-	(Population)(0),                       // 33: maillage.topology.v1.Population
-	(PlatformKind)(0),                     // 34: maillage.topology.v1.PlatformKind
+	(*MoveCentreRequest)(nil),             // 30: maillage.topology.v1.MoveCentreRequest
+	(*MoveCentreResponse)(nil),            // 31: maillage.topology.v1.MoveCentreResponse
+	(*SucceedCentresRequest)(nil),         // 32: maillage.topology.v1.SucceedCentresRequest
+	(*SucceedCentresResponse)(nil),        // 33: maillage.topology.v1.SucceedCentresResponse
+	(*SucceedNetworksRequest)(nil),        // 34: maillage.topology.v1.SucceedNetworksRequest
+	(*SucceedNetworksResponse)(nil),       // 35: maillage.topology.v1.SucceedNetworksResponse
+	(*v1.Basis)(nil),                      // 36: maillage.event.v1.Basis
+	(FinessKind)(0),                       // 37: maillage.topology.v1.FinessKind
+	(*Place)(nil),                         // 38: maillage.topology.v1.Place
+	(Population)(0),                       // 39: maillage.topology.v1.Population
+	(PlatformKind)(0),                     // 40: maillage.topology.v1.PlatformKind
 }
 var file_maillage_topology_v1_service_proto_depIdxs = []int32{
-	30, // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	31, // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	32, // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
-	30, // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	33, // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
-	32, // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
-	30, // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	34, // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
-	32, // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
-	30, // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	30, // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	0,  // 21: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
-	2,  // 22: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
-	4,  // 23: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
-	6,  // 24: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
-	8,  // 25: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
-	10, // 26: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
-	12, // 27: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
-	14, // 28: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
-	16, // 29: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
-	18, // 30: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
-	20, // 31: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
-	22, // 32: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
-	24, // 33: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
-	26, // 34: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
-	28, // 35: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
-	1,  // 36: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
-	3,  // 37: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
-	5,  // 38: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
-	7,  // 39: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
-	9,  // 40: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
-	11, // 41: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
-	13, // 42: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
-	15, // 43: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
-	17, // 44: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
-	19, // 45: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
-	21, // 46: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
-	23, // 47: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
-	25, // 48: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
-	27, // 49: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
-	29, // 50: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
-	36, // [36:51] is the sub-list for method output_type
-	21, // [21:36] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	36, // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	37, // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	38, // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
+	36, // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	39, // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
+	38, // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
+	36, // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	40, // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
+	38, // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
+	36, // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 21: maillage.topology.v1.MoveCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	38, // 22: maillage.topology.v1.MoveCentreRequest.place:type_name -> maillage.topology.v1.Place
+	36, // 23: maillage.topology.v1.SucceedCentresRequest.basis:type_name -> maillage.event.v1.Basis
+	36, // 24: maillage.topology.v1.SucceedNetworksRequest.basis:type_name -> maillage.event.v1.Basis
+	0,  // 25: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
+	2,  // 26: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
+	4,  // 27: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
+	6,  // 28: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
+	8,  // 29: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
+	10, // 30: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
+	12, // 31: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
+	14, // 32: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
+	16, // 33: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
+	18, // 34: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
+	20, // 35: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
+	22, // 36: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
+	24, // 37: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
+	26, // 38: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
+	28, // 39: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
+	30, // 40: maillage.topology.v1.TopologyService.MoveCentre:input_type -> maillage.topology.v1.MoveCentreRequest
+	32, // 41: maillage.topology.v1.TopologyService.SucceedCentres:input_type -> maillage.topology.v1.SucceedCentresRequest
+	34, // 42: maillage.topology.v1.TopologyService.SucceedNetworks:input_type -> maillage.topology.v1.SucceedNetworksRequest
+	1,  // 43: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
+	3,  // 44: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
+	5,  // 45: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
+	7,  // 46: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
+	9,  // 47: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
+	11, // 48: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
+	13, // 49: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
+	15, // 50: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
+	17, // 51: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
+	19, // 52: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
+	21, // 53: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
+	23, // 54: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
+	25, // 55: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
+	27, // 56: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
+	29, // 57: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
+	31, // 58: maillage.topology.v1.TopologyService.MoveCentre:output_type -> maillage.topology.v1.MoveCentreResponse
+	33, // 59: maillage.topology.v1.TopologyService.SucceedCentres:output_type -> maillage.topology.v1.SucceedCentresResponse
+	35, // 60: maillage.topology.v1.TopologyService.SucceedNetworks:output_type -> maillage.topology.v1.SucceedNetworksResponse
+	43, // [43:61] is the sub-list for method output_type
+	25, // [25:43] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_service_proto_init() }
@@ -2535,7 +2979,7 @@ func file_maillage_topology_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_service_proto_rawDesc), len(file_maillage_topology_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   30,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -34,6 +34,9 @@ const (
 	TopologyService_RegisterPlatform_FullMethodName      = "/maillage.topology.v1.TopologyService/RegisterPlatform"
 	TopologyService_RenamePlatform_FullMethodName        = "/maillage.topology.v1.TopologyService/RenamePlatform"
 	TopologyService_AttachPlatform_FullMethodName        = "/maillage.topology.v1.TopologyService/AttachPlatform"
+	TopologyService_MoveCentre_FullMethodName            = "/maillage.topology.v1.TopologyService/MoveCentre"
+	TopologyService_SucceedCentres_FullMethodName        = "/maillage.topology.v1.TopologyService/SucceedCentres"
+	TopologyService_SucceedNetworks_FullMethodName       = "/maillage.topology.v1.TopologyService/SucceedNetworks"
 )
 
 // TopologyServiceClient is the client API for TopologyService service.
@@ -77,6 +80,12 @@ type TopologyServiceClient interface {
 	RenamePlatform(ctx context.Context, in *RenamePlatformRequest, opts ...grpc.CallOption) (*RenamePlatformResponse, error)
 	// AttachPlatform adds a hospital to those that host a platform.
 	AttachPlatform(ctx context.Context, in *AttachPlatformRequest, opts ...grpc.CallOption) (*AttachPlatformResponse, error)
+	// MoveCentre records that a team works elsewhere from a day on.
+	MoveCentre(ctx context.Context, in *MoveCentreRequest, opts ...grpc.CallOption) (*MoveCentreResponse, error)
+	// SucceedCentres records that teams are closed and others take their place (merger, split).
+	SucceedCentres(ctx context.Context, in *SucceedCentresRequest, opts ...grpc.CallOption) (*SucceedCentresResponse, error)
+	// SucceedNetworks records that networks are closed and others take their place (merger, split).
+	SucceedNetworks(ctx context.Context, in *SucceedNetworksRequest, opts ...grpc.CallOption) (*SucceedNetworksResponse, error)
 }
 
 type topologyServiceClient struct {
@@ -237,6 +246,36 @@ func (c *topologyServiceClient) AttachPlatform(ctx context.Context, in *AttachPl
 	return out, nil
 }
 
+func (c *topologyServiceClient) MoveCentre(ctx context.Context, in *MoveCentreRequest, opts ...grpc.CallOption) (*MoveCentreResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveCentreResponse)
+	err := c.cc.Invoke(ctx, TopologyService_MoveCentre_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) SucceedCentres(ctx context.Context, in *SucceedCentresRequest, opts ...grpc.CallOption) (*SucceedCentresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedCentresResponse)
+	err := c.cc.Invoke(ctx, TopologyService_SucceedCentres_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) SucceedNetworks(ctx context.Context, in *SucceedNetworksRequest, opts ...grpc.CallOption) (*SucceedNetworksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedNetworksResponse)
+	err := c.cc.Invoke(ctx, TopologyService_SucceedNetworks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TopologyServiceServer is the server API for TopologyService service.
 // All implementations must embed UnimplementedTopologyServiceServer
 // for forward compatibility.
@@ -278,6 +317,12 @@ type TopologyServiceServer interface {
 	RenamePlatform(context.Context, *RenamePlatformRequest) (*RenamePlatformResponse, error)
 	// AttachPlatform adds a hospital to those that host a platform.
 	AttachPlatform(context.Context, *AttachPlatformRequest) (*AttachPlatformResponse, error)
+	// MoveCentre records that a team works elsewhere from a day on.
+	MoveCentre(context.Context, *MoveCentreRequest) (*MoveCentreResponse, error)
+	// SucceedCentres records that teams are closed and others take their place (merger, split).
+	SucceedCentres(context.Context, *SucceedCentresRequest) (*SucceedCentresResponse, error)
+	// SucceedNetworks records that networks are closed and others take their place (merger, split).
+	SucceedNetworks(context.Context, *SucceedNetworksRequest) (*SucceedNetworksResponse, error)
 	mustEmbedUnimplementedTopologyServiceServer()
 }
 
@@ -332,6 +377,15 @@ func (UnimplementedTopologyServiceServer) RenamePlatform(context.Context, *Renam
 }
 func (UnimplementedTopologyServiceServer) AttachPlatform(context.Context, *AttachPlatformRequest) (*AttachPlatformResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method AttachPlatform not implemented")
+}
+func (UnimplementedTopologyServiceServer) MoveCentre(context.Context, *MoveCentreRequest) (*MoveCentreResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveCentre not implemented")
+}
+func (UnimplementedTopologyServiceServer) SucceedCentres(context.Context, *SucceedCentresRequest) (*SucceedCentresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SucceedCentres not implemented")
+}
+func (UnimplementedTopologyServiceServer) SucceedNetworks(context.Context, *SucceedNetworksRequest) (*SucceedNetworksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SucceedNetworks not implemented")
 }
 func (UnimplementedTopologyServiceServer) mustEmbedUnimplementedTopologyServiceServer() {}
 func (UnimplementedTopologyServiceServer) testEmbeddedByValue()                         {}
@@ -624,6 +678,60 @@ func _TopologyService_AttachPlatform_Handler(srv interface{}, ctx context.Contex
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TopologyService_MoveCentre_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveCentreRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).MoveCentre(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_MoveCentre_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).MoveCentre(ctx, req.(*MoveCentreRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_SucceedCentres_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedCentresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).SucceedCentres(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_SucceedCentres_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).SucceedCentres(ctx, req.(*SucceedCentresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_SucceedNetworks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedNetworksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).SucceedNetworks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_SucceedNetworks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).SucceedNetworks(ctx, req.(*SucceedNetworksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TopologyService_ServiceDesc is the grpc.ServiceDesc for TopologyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -690,6 +798,18 @@ var TopologyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "AttachPlatform",
 			Handler:    _TopologyService_AttachPlatform_Handler,
+		},
+		{
+			MethodName: "MoveCentre",
+			Handler:    _TopologyService_MoveCentre_Handler,
+		},
+		{
+			MethodName: "SucceedCentres",
+			Handler:    _TopologyService_SucceedCentres_Handler,
+		},
+		{
+			MethodName: "SucceedNetworks",
+			Handler:    _TopologyService_SucceedNetworks_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
