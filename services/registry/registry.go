@@ -32,6 +32,7 @@ type State struct {
 	identity Identity
 	epochs   []epoch // those after the first, in order of position
 	vaults   []bound // in order of position
+	byAct    byAct
 }
 
 // Identity is what the log says of itself.
@@ -96,13 +97,22 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		if err := decode(r.Body, e); err != nil {
 			return nil, err
 		}
-		return e.GetMeta(), s.Labelling.Evolve(r.Position, e)
+		if err := s.Labelling.Evolve(r.Position, e); err != nil {
+			return e.GetMeta(), err
+		}
+		disposition, label := labelling.DispositionOf(e)
+		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Disposition: disposition, LabelID: label})
+		return e.GetMeta(), nil
 	case "topology":
 		e := &topologyv1.Event{}
 		if err := decode(r.Body, e); err != nil {
 			return nil, err
 		}
-		return e.GetMeta(), s.Topology.Evolve(r.Position, e)
+		if err := s.Topology.Evolve(r.Position, e); err != nil {
+			return e.GetMeta(), err
+		}
+		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Topology: true})
+		return e.GetMeta(), nil
 	case "ledger":
 		e := &ledgerv1.Event{}
 		if err := decode(r.Body, e); err != nil {
@@ -160,6 +170,7 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 func (s *State) Rollback(to uint64) {
 	s.Topology.Rollback(to)
 	s.Labelling.Rollback(to)
+	s.byAct.rollback(to)
 	for n := len(s.epochs); n > 0 && s.epochs[n-1].position > to; n-- {
 		s.epochs = s.epochs[:n-1]
 	}
@@ -177,4 +188,5 @@ func (s *State) Rollback(to uint64) {
 func (s *State) Settle(to uint64) {
 	s.Topology.Settle(to)
 	s.Labelling.Settle(to)
+	s.byAct.settle(to)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -207,8 +208,23 @@ func (p *process) source() memory.Source {
 		KnownTime: p.runner.KnownTime,
 		CommitEnd: p.runner.CommitEnd,
 		Record:    p.log.Get,
+		Records:   p.records,
 		Personal:  p.personal,
 		Now:       time.Now,
+	}
+}
+
+// records reads the log back from after a position up to another.
+func (p *process) records(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
+	return func(yield func(eventlog.Record, error) bool) {
+		if after >= to {
+			return
+		}
+		for r, err := range p.log.Read(ctx, after) {
+			if !yield(r, err) || err != nil || r.Position >= to {
+				return
+			}
+		}
 	}
 }
 

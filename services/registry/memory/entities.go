@@ -75,6 +75,12 @@ var (
 		(*labellingv1.Act).GetTitle,
 		func(_ lens, a *labellingv1.Act) []string { return []string{a.GetTitle(), a.GetNor(), a.GetAuthority()} },
 	}
+	campaigns = kind[*labellingv1.Campaign]{
+		"CAMPAIGN",
+		func(s *registry.State) *bitemporal.Table[*labellingv1.Campaign] { return &s.Labelling.Campaigns },
+		(*labellingv1.Campaign).GetName,
+		func(_ lens, c *labellingv1.Campaign) []string { return []string{c.GetName()} },
+	}
 )
 
 func placeWords(p *topologyv1.Place) []string {
@@ -294,4 +300,22 @@ func (q *Queries) ListActs(ctx context.Context, req *registryv1.ListActsRequest)
 		return nil, err
 	}
 	return &registryv1.ListActsResponse{Acts: l.page, NextPageToken: l.next, TotalSize: l.total, Resolved: l.resolved}, nil
+}
+
+// GetCampaign finds a campaign by its id.
+func (q *Queries) GetCampaign(ctx context.Context, req *registryv1.GetCampaignRequest) (*registryv1.GetCampaignResponse, error) {
+	v, resolved, err := get(ctx, q, campaigns, req.GetCampaignId(), req.GetAsOf())
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.GetCampaignResponse{Campaign: v, Resolved: resolved}, nil
+}
+
+// ListCampaigns finds the campaigns that match, by name.
+func (q *Queries) ListCampaigns(ctx context.Context, req *registryv1.ListCampaignsRequest) (*registryv1.ListCampaignsResponse, error) {
+	l, err := list(ctx, q, campaigns, req)
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.ListCampaignsResponse{Campaigns: l.page, NextPageToken: l.next, TotalSize: l.total, Resolved: l.resolved}, nil
 }

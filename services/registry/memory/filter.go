@@ -39,18 +39,17 @@ func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 		words:    strings.Fields(identifier.Fold(req.GetText())),
 		folder:   folder{},
 	}
-	if len(f.statuses) == 0 {
+	if len(f.statuses) == 0 && !l.m.operational() {
 		f.statuses = []labellingv1.Status{
 			labellingv1.Status_STATUS_IN_FORCE,
+			labellingv1.Status_STATUS_EXTENDED, // in force, beyond its first term
 			labellingv1.Status_STATUS_IN_ABEYANCE,
 			labellingv1.Status_STATUS_UNDETERMINED,
 		}
 	}
 	var err [6]error
-	f.filieres, err[0] = named(l, f.folder, filieres, "filière", req.GetFiliere(),
-		func(x *topologyv1.Filiere) []string { return []string{x.GetAcronym()} }, nil)
-	f.networks, err[1] = named(l, f.folder, networks, "network", req.GetNetwork(),
-		func(n *topologyv1.Network) []string { return []string{n.GetAcronym(), n.GetTitle()} }, nil)
+	f.filieres, err[0] = filieresNamed(l, f.folder, req.GetFiliere())
+	f.networks, err[1] = networksNamed(l, f.folder, req.GetNetwork())
 	f.cycles, err[2] = named(l, f.folder, cycles, "cycle", req.GetCycle(),
 		func(c *labellingv1.Cycle) []string { return append(slices.Clone(c.GetAliases()), c.GetCode()) }, nil)
 	hospital := req.GetEstablishment()
@@ -63,6 +62,15 @@ func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 	f.region, err[4] = regionNamed(f.folder, req.GetRegion())
 	f.department, err[5] = departmentNamed(f.folder, req.GetDepartment())
 	return f, cmp.Or(err[0], err[1], err[2], err[3], err[4], err[5])
+}
+
+func filieresNamed(l lens, f folder, filter string) (idSet, error) {
+	return named(l, f, filieres, "filière", filter, func(x *topologyv1.Filiere) []string { return []string{x.GetAcronym()} }, nil)
+}
+
+func networksNamed(l lens, f folder, filter string) (idSet, error) {
+	return named(l, f, networks, "network", filter,
+		func(n *topologyv1.Network) []string { return []string{n.GetAcronym(), n.GetTitle()} }, nil)
 }
 
 // named returns the ids of the entities of a kind that a filter names, by the names they

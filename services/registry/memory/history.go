@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,19 +38,73 @@ func (q *Queries) ListHistory(ctx context.Context, req *registryv1.ListHistoryRe
 		return nil, fault.New(fault.NotFound, "ENTITY_UNKNOWN", "entity_id",
 			"nothing with the id %s is known at position %d", req.GetEntityId(), m.known)
 	}
-	resp := &registryv1.ListHistoryResponse{Resolved: q.resolved(m), Facts: make([]*registryv1.Fact, 0, len(positions))}
-	for _, p := range positions {
-		r, err := q.src.Record(ctx, p)
-		if err != nil {
-			return nil, err
-		}
-		f, err := stored(r)
-		if err != nil {
-			return nil, err
-		}
-		resp.Facts = append(resp.Facts, f)
+	facts, err := q.facts(ctx, m, positions, req.GetEntityId())
+	if err != nil {
+		return nil, err
 	}
-	return resp, nil
+	return &registryv1.ListHistoryResponse{Resolved: q.resolved(m), Facts: facts}, nil
+}
+
+// facts reads events back, by ascending positions, with what each of them changed; one
+// that concerns several entities, such as a merger, shows what it changed of the one
+// asked about.
+func (q *Queries) facts(ctx context.Context, m moment, positions []uint64, about string) ([]*registryv1.Fact, error) {
+	records, err := q.records(ctx, positions)
+	if err != nil {
+		return nil, err
+	}
+	facts := make([]*registryv1.Fact, len(records))
+	err = q.view(ctx, m, func(s *registry.State) error {
+		l := lens{s, m}
+		for i, r := range records {
+			f, err := stored(r)
+			if err != nil {
+				return err
+			}
+			f.Changes = l.factChanges(r.Subject, r.Position, about)
+			basis := cmp.Or(f.GetTopology().GetMeta(), f.GetLabelling().GetMeta()).GetBasis()
+			act, _ := s.Labelling.Acts.At(basis.GetActId(), m.valid, m.known)
+			f.ActTitle = act.GetTitle()
+			facts[i] = f
+		}
+		return nil
+	})
+	return facts, err
+}
+
+// bulk is how many records in a row are read at once rather than one by one.
+const bulk = 16
+
+// records reads records back, by ascending positions.
+func (q *Queries) records(ctx context.Context, positions []uint64) ([]eventlog.Record, error) {
+	all := make([]eventlog.Record, 0, len(positions))
+	for len(positions) > 0 {
+		row := 1
+		for row < len(positions) && positions[row] == positions[0]+uint64(row) {
+			row++
+		}
+		if row < bulk {
+			r, err := q.src.Record(ctx, positions[0])
+			if err != nil {
+				return nil, err
+			}
+			all, positions = append(all, r), positions[1:]
+			continue
+		}
+		for r, err := range q.src.Records(ctx, positions[0]-1, positions[row-1]) {
+			if err == nil && r.Position != positions[0] {
+				err = &eventlog.HoleError{Position: positions[0]}
+			}
+			if err != nil {
+				return nil, err
+			}
+			all, positions, row = append(all, r), positions[1:], row-1
+		}
+		if row > 0 {
+			return nil, &eventlog.HoleError{Position: positions[0]}
+		}
+	}
+	return all, nil
 }
 
 // stored decodes a record.
@@ -73,20 +128,35 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 }
 
 // touching returns the known positions of the events that concern an entity,
-// ascending.
+// ascending: those about it, about the labels and offices it held (a centre by its
+// sites), what sources said of any of them, the outcomes it had where it is a network,
+// and all that rests on it where it is an act.
 func (l lens) touching(id string) []uint64 {
 	topo, lab := &l.s.Topology, &l.s.Labelling
 	found := slices.Concat(
 		recorded(&topo.Establishments, id), recorded(&topo.Centres, id), recorded(&topo.Networks, id),
 		recorded(&topo.Filieres, id), recorded(&topo.Platforms, id),
 		recorded(&lab.Cycles, id), recorded(&lab.Acts, id), recorded(&lab.Labels, id),
+		recorded(&lab.Campaigns, id), recorded(&lab.Offices, id), recorded(&lab.Drafts, id),
 	)
-	about := []string{id}
-	for label := range lab.LabelsOf(id, l.m.known) {
-		about = append(about, label.GetLabelId())
-		found = append(found, recorded(&lab.Labels, label.GetLabelId())...)
+	for _, fact := range l.s.RestingOn(id, l.m.known) {
+		found = append(found, fact.Position)
 	}
-	found = append(found, l.asserted(about)...)
+	about := []string{id}
+	for _, holder := range append(slices.Collect(lab.SitesOf(id, l.m.known)), id) {
+		for label := range lab.LabelsOf(holder, l.m.known) {
+			about = append(about, label.GetLabelId())
+			found = append(found, recorded(&lab.Labels, label.GetLabelId())...)
+		}
+		for office := range lab.OfficesOf(holder, l.m.known) {
+			about = append(about, office.GetOfficeId())
+			found = append(found, recorded(&lab.Offices, office.GetOfficeId())...)
+		}
+		if holder != id {
+			about = append(about, holder)
+		}
+	}
+	found = slices.Concat(found, l.asserted(about), l.outcomes(id))
 	slices.Sort(found)
 	found = slices.Compact(found)
 	after, _ := slices.BinarySearch(found, l.m.known+1)
@@ -100,6 +170,20 @@ func recorded[V any](t *bitemporal.Table[V], id string) []uint64 {
 	positions := make([]uint64, 0, 2*len(versions))
 	for _, v := range versions {
 		positions = append(positions, v.KnownFrom, v.KnownTo) // Latest is after every head
+	}
+	return positions
+}
+
+// outcomes returns the positions of the outcomes that a network had, in all campaigns:
+// each adds one to those of its campaign.
+func (l lens) outcomes(network string) (positions []uint64) {
+	campaigns := &l.s.Labelling.Campaigns
+	for id := range campaigns.IDs() {
+		for _, v := range campaigns.History(id) {
+			if all := v.Value.GetOutcomes(); len(all) > 0 && all[len(all)-1].GetNetworkId() == network {
+				positions = append(positions, v.KnownFrom)
+			}
+		}
 	}
 	return positions
 }

@@ -9,8 +9,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/labelling"
 	"maillage/services/registry"
 )
 
@@ -35,12 +37,13 @@ func (q *Queries) GetLabel(ctx context.Context, req *registryv1.GetLabelRequest)
 	if err != nil {
 		return nil, err
 	}
-	entry.HeadName = q.head(entry.GetLabel())
+	q.name(entry)
 	return &registryv1.GetLabelResponse{Entry: entry, Resolved: q.resolved(m)}, nil
 }
 
 // ListLabels finds the labels that match, by filière, network, role and place; those
-// without filière come last. A filter that names nothing known at the head is an error
+// without filière come last. In the operational window they are those that work, or
+// may, whatever their status, unless statuses are asked for besides. A filter that names nothing known at the head is an error
 // (FILIERE_UNKNOWN and the like); one that names what became known after the moment
 // asked about finds nothing.
 func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequest) (*registryv1.ListLabelsResponse, error) {
@@ -83,20 +86,32 @@ func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequ
 		return nil, err
 	}
 	for _, e := range resp.GetEntries() {
-		e.HeadName = q.head(e.GetLabel())
+		q.name(e)
 	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil
 }
 
-func (q *Queries) head(label *labellingv1.Label) string {
-	if id := label.GetHead().GetValueId(); id != "" {
+// name puts the names of persons into an entry, from the vault.
+func (q *Queries) name(e *registryv1.LabelEntry) {
+	e.HeadName = q.personal(e.GetLabel().GetHead())
+	q.nameOffices(e.GetOffices())
+}
+
+func (q *Queries) nameOffices(offices []*registryv1.OfficeEntry) {
+	for _, o := range offices {
+		o.Name = q.personal(o.GetOffice().GetName())
+	}
+}
+
+func (q *Queries) personal(v *eventv1.PersonalValue) string {
+	if id := v.GetValueId(); id != "" {
 		return q.src.Personal(id)
 	}
 	return ""
 }
 
-// entry prints a holding, but for its head, whose name is not in the state.
+// entry prints a holding, but for the names of persons, which are not in the state.
 func (l lens) entry(h *holding) *registryv1.LabelEntry {
 	e := &registryv1.LabelEntry{
 		Label:          h.label,
@@ -115,6 +130,12 @@ func (l lens) entry(h *holding) *registryv1.LabelEntry {
 		e.EstablishmentNames = append(e.EstablishmentNames, o.GetName())
 	}
 	e.RegionCode = h.region()
+	e.OperationState, _ = l.s.Labelling.OperationAt(h.label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
+	for _, o := range l.offices(labelling.HolderID(h.label.GetHolder())) {
+		if heldOn(o.GetPeriod(), l.m.valid) {
+			e.Offices = append(e.Offices, &registryv1.OfficeEntry{Office: o})
+		}
+	}
 	return e
 }
 
@@ -143,7 +164,7 @@ func (l lens) find(f *labelFilter) []*found {
 			continue
 		}
 		status, _ := l.s.Labelling.StatusAt(id, l.m.valid, l.m.known, &l.s.Topology)
-		if !slices.Contains(f.statuses, status) {
+		if len(f.statuses) > 0 && !slices.Contains(f.statuses, status) || l.m.operational() && !l.operates(id) {
 			continue
 		}
 		one := &found{holding: l.holding(label)}

@@ -151,6 +151,15 @@ func (l lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
 	return label, status, known
 }
 
+// operates tells whether a label is open in fact on the day, or may be.
+func (l lens) operates(id string) bool {
+	switch state, _ := l.s.Labelling.OperationAt(id, l.m.valid, l.m.known, &l.s.Topology); state {
+	case labellingv1.OperationState_OPERATION_STATE_PLANNED, labellingv1.OperationState_OPERATION_STATE_CLOSED:
+		return false
+	}
+	return true
+}
+
 // assertions is what sources say of a label and of its site.
 func (l lens) assertions(label *labellingv1.Label) []*labellingv1.Assertion {
 	about := l.s.Labelling.AssertionsAbout(label.GetLabelId(), l.m.known)

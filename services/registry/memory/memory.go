@@ -6,6 +6,7 @@ package memory
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"maillage/services/eventlog"
@@ -28,6 +29,9 @@ type Source struct {
 	CommitEnd func(position uint64) uint64
 	// Record reads one stored record back.
 	Record func(ctx context.Context, position uint64) (eventlog.Record, error)
+	// Records reads the stored records after a position up to another one, which is not
+	// after the head, in order.
+	Records func(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error]
 	// Personal reads a value of the vault by its id: "" when unknown or erased.
 	Personal func(id string) string
 	// Now is the time; only its civil date in Europe/Paris counts.
@@ -37,7 +41,11 @@ type Source struct {
 // Queries answers the reads of registryv1.RegistryService. The resources in its
 // answers are those of the state and must not be altered. Its errors are
 // *fault.Error or those of Source.
-type Queries struct{ src Source }
+type Queries struct {
+	src       Source
+	replays   replays
+	snapshots snapshots
+}
 
 // New returns the queries over a source.
-func New(src Source) *Queries { return &Queries{src} }
+func New(src Source) *Queries { return &Queries{src: src} }

@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"cmp"
 	"context"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -17,12 +18,38 @@ type moment struct {
 	known       uint64 // the end of a commit, at most head
 	head        uint64
 	provisional bool
+	window      registryv1.Window
+	replay      *replay // of the acts published by a day, nil for all
+	snapshots   *snapshots
 }
 
+// operational tells whether labels are looked for in their operational window.
+func (m moment) operational() bool { return m.window == registryv1.Window_WINDOW_OPERATIONAL }
+
 // resolve settles the moment a question is about, or goes on with that of an
-// earlier page. A position after the head is unavailable rather than invalid: it
-// may exist already and be announced here in a moment.
+// earlier page.
 func (q *Queries) resolve(ctx context.Context, asOf *registryv1.AsOf, page *pageToken) (moment, error) {
+	m, err := q.settle(ctx, asOf, page)
+	if err != nil {
+		return moment{}, err
+	}
+	m.snapshots = &q.snapshots
+	m.window = cmp.Or(asOf.GetWindow(), registryv1.Window_WINDOW_LEGAL)
+	if day := asOf.GetPublishedBy(); day != "" {
+		by, err := bitemporal.ParseDate(day)
+		if err != nil {
+			return moment{}, fault.New(fault.Invalid, "DATE_INVALID", "as_of.published_by", "%v", err)
+		}
+		if m.replay, err = q.replays.of(ctx, &q.src, m.known, by); err != nil {
+			return moment{}, err
+		}
+	}
+	return m, nil
+}
+
+// settle finds the day and the position. A position after the head is unavailable
+// rather than invalid: it may exist already and be announced here in a moment.
+func (q *Queries) settle(ctx context.Context, asOf *registryv1.AsOf, page *pageToken) (moment, error) {
 	var m moment
 	if err := q.src.View(ctx, asOf.GetMinPosition(), func(_ *registry.State, head uint64) { m.head = head }); err != nil {
 		return moment{}, err
@@ -78,6 +105,10 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 		KnownPosition: m.known,
 		HeadPosition:  m.head,
 		Provisional:   m.provisional,
+		Window:        m.window,
+	}
+	if m.replay != nil {
+		r.PublishedBy, r.UndatedActIds = m.replay.by.String(), m.replay.undated
 	}
 	if t := q.src.KnownTime(m.known); !t.IsZero() {
 		r.KnownTime = timestamppb.New(t)
@@ -87,6 +118,9 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 
 // view runs f over the state, in which m can be read.
 func (q *Queries) view(ctx context.Context, m moment, f func(s *registry.State) error) error {
+	if m.replay != nil {
+		return f(m.replay.state)
+	}
 	var inner error
 	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(s) }); err != nil {
 		return err

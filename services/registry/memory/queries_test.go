@@ -290,6 +290,10 @@ func TestLabelEntry(t *testing.T) {
 			for _, a := range entry.GetAssertions() {
 				a.Basis = nil
 			}
+			if entry.GetOperationState() != labellingv1.OperationState_OPERATION_STATE_OPEN {
+				t.Errorf("operation state %s", entry.GetOperationState())
+			}
+			entry.OperationState = 0
 			if !proto.Equal(entry, test.then) {
 				t.Errorf("got  %v\nwant %v", entry, test.then)
 			}
@@ -405,7 +409,7 @@ func TestMoment(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			want := &registryv1.Resolved{ValidAt: test.valid, KnownPosition: test.known, HeadPosition: 6, Provisional: test.provisional}
+			want := &registryv1.Resolved{ValidAt: test.valid, KnownPosition: test.known, HeadPosition: 6, Provisional: test.provisional, Window: registryv1.Window_WINDOW_LEGAL}
 			if test.known > 0 {
 				want.KnownTime = timestamppb.New(w.times[test.known-1])
 			}

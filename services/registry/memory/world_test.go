@@ -3,6 +3,7 @@ package memory_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"time"
@@ -73,6 +74,13 @@ func (w *world) predict(events ...proto.Message) uint64 {
 			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
 			e.Meta, r.Subject = meta, labelling.Subject(e)
 		}
+		if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
+			if _, label := labelling.DispositionOf(e); label != "" {
+				r.Subject = "registry.labelling.label." + label
+			} else {
+				r.Subject = "registry.labelling.other.0000000000"
+			}
+		}
 		body, err := proto.Marshal(e)
 		if err != nil {
 			w.tb.Fatal(err)
@@ -88,8 +96,10 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	return last
 }
 
-func (w *world) queries() *memory.Queries {
-	return memory.New(memory.Source{
+func (w *world) queries() *memory.Queries { return memory.New(w.source()) }
+
+func (w *world) source() memory.Source {
+	return memory.Source{
 		View: func(ctx context.Context, minPosition uint64, f func(s *registry.State, head uint64)) error {
 			w.mu.RLock()
 			defer w.mu.RUnlock()
@@ -137,9 +147,21 @@ func (w *world) queries() *memory.Queries {
 			}
 			return w.records[position-1], nil
 		},
+		Records: func(_ context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
+			return func(yield func(eventlog.Record, error) bool) {
+				w.mu.RLock()
+				rows := w.records[after:to]
+				w.mu.RUnlock()
+				for _, r := range rows {
+					if !yield(r, nil) {
+						return
+					}
+				}
+			}
+		},
 		Personal: func(id string) string { return w.personal[id] },
 		Now:      func() time.Time { return w.now },
-	})
+	}
 }
 
 // Events, with the fields that these tests look at.
@@ -254,4 +276,10 @@ func (w *world) takeBack() {
 	for w.ends[len(w.ends)-1] > w.head {
 		w.ends = w.ends[:len(w.ends)-1]
 	}
+}
+
+// resting gives an event an act and a line to rest on.
+func resting(e *labellingv1.Event, actID string, line int) *labellingv1.Event {
+	e.Meta = &eventv1.Meta{Basis: &eventv1.Basis{ActId: actID, ActLine: uint32(line)}}
+	return e
 }

@@ -16,7 +16,7 @@ import (
 
 // Server is the RegistryService over the queries in memory.
 type Server struct {
-	registryv1.UnimplementedRegistryServiceServer
+	registryv1.UnsafeRegistryServiceServer
 
 	queries *memory.Queries
 }
@@ -130,4 +130,44 @@ func (s *Server) ListActs(ctx context.Context, req *registryv1.ListActsRequest) 
 // ListHistory implements the RPC of that name.
 func (s *Server) ListHistory(ctx context.Context, req *registryv1.ListHistoryRequest) (*registryv1.ListHistoryResponse, error) {
 	return answer(s.queries.ListHistory(ctx, req))
+}
+
+// GetCampaign implements the RPC of that name.
+func (s *Server) GetCampaign(ctx context.Context, req *registryv1.GetCampaignRequest) (*registryv1.GetCampaignResponse, error) {
+	return answer(s.queries.GetCampaign(ctx, req))
+}
+
+// ListCampaigns implements the RPC of that name.
+func (s *Server) ListCampaigns(ctx context.Context, req *registryv1.ListCampaignsRequest) (*registryv1.ListCampaignsResponse, error) {
+	return answer(s.queries.ListCampaigns(ctx, req))
+}
+
+// ListOffices implements the RPC of that name.
+func (s *Server) ListOffices(ctx context.Context, req *registryv1.ListOfficesRequest) (*registryv1.ListOfficesResponse, error) {
+	return answer(s.queries.ListOffices(ctx, req))
+}
+
+// ListActEffects implements the RPC of that name.
+func (s *Server) ListActEffects(ctx context.Context, req *registryv1.ListActEffectsRequest) (*registryv1.ListActEffectsResponse, error) {
+	return answer(s.queries.ListActEffects(ctx, req))
+}
+
+// DiffRegister implements the RPC of that name.
+func (s *Server) DiffRegister(ctx context.Context, req *registryv1.DiffRegisterRequest) (*registryv1.DiffRegisterResponse, error) {
+	return answer(s.queries.DiffRegister(ctx, req))
+}
+
+// GetCoverage implements the RPC of that name.
+func (s *Server) GetCoverage(ctx context.Context, req *registryv1.GetCoverageRequest) (*registryv1.GetCoverageResponse, error) {
+	return answer(s.queries.GetCoverage(ctx, req))
+}
+
+// CountEntities implements the RPC of that name.
+func (s *Server) CountEntities(ctx context.Context, req *registryv1.CountEntitiesRequest) (*registryv1.CountEntitiesResponse, error) {
+	return answer(s.queries.CountEntities(ctx, req))
+}
+
+// ListTodo implements the RPC of that name.
+func (s *Server) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest) (*registryv1.ListTodoResponse, error) {
+	return answer(s.queries.ListTodo(ctx, req))
 }

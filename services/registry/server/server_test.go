@@ -51,6 +51,18 @@ func TestErrorsReachTheCaller(t *testing.T) {
 	}
 }
 
+// The server embeds answers of its own for RPCs it lacks: it lacks none.
+func TestEveryRPCIsServed(t *testing.T) {
+	s := server.New(memory.New(memory.Source{
+		View: func(context.Context, uint64, func(*registry.State, uint64)) error { return context.Canceled },
+	}))
+	for _, rpc := range registryv1.RegistryService_ServiceDesc.Methods {
+		if _, err := rpc.Handler(s, t.Context(), func(any) error { return nil }, nil); status.Code(err) != codes.Canceled {
+			t.Errorf("%s: %v", rpc.MethodName, err)
+		}
+	}
+}
+
 // dial serves an empty register whose view fails with an error.
 func dial(t *testing.T, failure error) registryv1.RegistryServiceClient {
 	t.Helper()

@@ -1,0 +1,319 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/fault"
+	"maillage/services/registry"
+)
+
+// DiffRegister compares two moments (V1, K1) and (V2, K2) by way of (V1, K2): what
+// differs up to there we learned better, what differs from there on changed in the
+// world. Both lists empty, nothing differs. What entities rest on is not compared.
+func (q *Queries) DiffRegister(ctx context.Context, req *registryv1.DiffRegisterRequest) (*registryv1.DiffRegisterResponse, error) {
+	from, err := q.resolve(ctx, req.GetFrom(), nil)
+	if err != nil {
+		return nil, err
+	}
+	to, err := q.resolve(ctx, req.GetTo(), nil)
+	if err != nil {
+		return nil, err
+	}
+	if from.window != to.window {
+		return nil, fault.New(fault.Invalid, "WINDOW_DIFFERS", "to.window", "Both moments must look for labels in the same window.")
+	}
+	resp := &registryv1.DiffRegisterResponse{From: q.resolved(from), To: q.resolved(to)}
+	var inner error
+	err = q.src.View(ctx, max(from.known, to.known), func(s *registry.State, _ uint64) {
+		before, after := lens{s, from}, lens{s, to}
+		if from.replay != nil {
+			before.s = from.replay.state
+		}
+		if to.replay != nil {
+			after.s = to.replay.state
+		}
+		inner = diffBetween(before, after, req, resp)
+	})
+	if err := cmp.Or(err, inner); err != nil {
+		return nil, err
+	}
+	return resp, nil
+}
+
+func diffBetween(before, after lens, req *registryv1.DiffRegisterRequest, resp *registryv1.DiffRegisterResponse) error {
+	folds := folder{}
+	filieres, err1 := filieresNamed(after, folds, req.GetFiliere())
+	networks, err2 := networksNamed(after, folds, req.GetNetwork())
+	if err := cmp.Or(err1, err2); err != nil {
+		return err
+	}
+	between := lens{after.s, after.m}
+	between.m.valid = before.m.valid
+	learned := before.s != after.s || before.m.known != after.m.known
+	world := before.m.valid != after.m.valid
+	middle := between.snapshot()
+	first, last := middle, middle
+	if learned {
+		first = before.snapshotBeside(between, middle)
+	}
+	if world {
+		last = after.snapshot()
+	}
+	var chosen idSet
+	if filieres != nil || networks != nil {
+		chosen = idSet{}
+		before.choose(first, filieres, networks, chosen)
+		between.choose(middle, filieres, networks, chosen)
+		after.choose(last, filieres, networks, chosen)
+	}
+	if learned {
+		resp.Learned = comparison{x: before, y: between, chosen: chosen, learned: true}.differences(first, middle)
+	}
+	if world {
+		resp.World = comparison{x: between, y: after, chosen: chosen}.differences(middle, last)
+	}
+	return nil
+}
+
+// choose adds what belongs to filières and networks.
+func (l lens) choose(labels []labelState, filieres, networks, chosen idSet) {
+	for _, one := range labels {
+		network := networkOf(one.label)
+		if !filieres.holds(one.filiere) || !networks.holds(network) {
+			continue
+		}
+		centre := one.label.GetHolder().GetSite().GetCentreId()
+		chosen[one.label.GetLabelId()], chosen[holderOf(one.label)], chosen[network], chosen[centre] = true, true, true, true
+		for _, id := range near(&l.s.Topology.Centres, centre, l.m).GetEstablishmentIds() {
+			chosen[id] = true
+		}
+	}
+	for id := range l.s.Topology.Networks.IDs() {
+		n, held := l.s.Topology.Networks.At(id, l.m.valid, l.m.known)
+		if held && filieres.holds(n.GetFiliereId()) && networks.holds(id) {
+			chosen[id] = true
+		}
+	}
+	for id := range filieres {
+		chosen[id] = networks == nil || chosen[id]
+	}
+}
+
+// comparison is of what was at x with what is at y.
+type comparison struct {
+	x, y    lens
+	chosen  idSet
+	learned bool // the day is one, what is known differs; else the other way round
+}
+
+func (c comparison) differences(before, after []labelState) []*registryv1.Difference {
+	x, y := &c.x.s.Topology, &c.y.s.Topology
+	all := c.labels(before, after)
+	all = append(all, compare(c, "establishment", &x.Establishments, &y.Establishments, (*topologyv1.Establishment).GetName)...)
+	all = append(all, compare(c, "centre", &x.Centres, &y.Centres, func(v *topologyv1.Centre) string {
+		return cmp.Or(v.GetName(), c.y.printPlace(v.GetPlace(), v.GetEstablishmentIds()))
+	})...)
+	all = append(all, compare(c, "network", &x.Networks, &y.Networks, func(v *topologyv1.Network) string {
+		return cmp.Or(v.GetAcronym(), v.GetTitle())
+	})...)
+	all = append(all, compare(c, "filiere", &x.Filieres, &y.Filieres, (*topologyv1.Filiere).GetAcronym)...)
+	all = append(all, compare(c, "platform", &x.Platforms, &y.Platforms, (*topologyv1.Platform).GetName)...)
+	return append(all, c.offices()...)
+}
+
+// entity is what the comparison needs of a value of any table.
+type entity interface {
+	comparable
+	proto.Message
+	GetBasis() []*eventv1.Basis
+}
+
+// compare finds the entities of a table that differ, by name.
+func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], name func(V) string) []*registryv1.Difference {
+	var all []*registryv1.Difference
+	see := func(id string) {
+		if !c.chosen.holds(id) {
+			return
+		}
+		before, was := tx.At(id, c.x.m.valid, c.x.m.known)
+		after, is := ty.At(id, c.y.m.valid, c.y.m.known)
+		if before == after {
+			return
+		}
+		d := &registryv1.Difference{EntityKind: kind, EntityId: id, Kind: differenceKind(was, is)}
+		last := before
+		if is {
+			last = after
+		}
+		if was && is {
+			if d.Changes = c.y.changes(before, after); len(d.Changes) == 0 {
+				return
+			}
+			d.Kind = differenceKind(!closed(before), !closed(after))
+		}
+		d.Name = name(last)
+		d.Positions, d.ActIds = made(c, tx, ty, id)
+		all = append(all, d)
+	}
+	for id := range ty.IDs() {
+		see(id)
+	}
+	if tx != ty {
+		for id := range tx.IDs() {
+			if len(ty.Versions(id, bitemporal.Latest)) == 0 {
+				see(id)
+			}
+		}
+	}
+	sortByName(all)
+	return all
+}
+
+func sortByName(all []*registryv1.Difference) {
+	slices.SortFunc(all, func(a, b *registryv1.Difference) int {
+		return cmp.Or(strings.Compare(a.GetName(), b.GetName()), strings.Compare(a.GetEntityId(), b.GetEntityId()))
+	})
+}
+
+func differenceKind(was, is bool) registryv1.DifferenceKind {
+	switch {
+	case is && !was:
+		return registryv1.DifferenceKind_DIFFERENCE_KIND_APPEARED
+	case was && !is:
+		return registryv1.DifferenceKind_DIFFERENCE_KIND_DISAPPEARED
+	}
+	return registryv1.DifferenceKind_DIFFERENCE_KIND_CHANGED
+}
+
+// closed tells whether others took the place of a centre or network.
+func closed(v proto.Message) bool {
+	switch v := v.(type) {
+	case *topologyv1.Centre:
+		return v.GetClosedFrom() != "" || len(v.GetSuccessorIds()) > 0
+	case *topologyv1.Network:
+		return v.GetClosedFrom() != "" || len(v.GetSuccessorIds()) > 0
+	}
+	return false
+}
+
+// made returns the facts that made a difference of an entity, and the acts they rest
+// on: those recorded meanwhile about the day, else the one the value after rests on.
+func made[V entity](c comparison, tx, ty *bitemporal.Table[V], id string) ([]uint64, []string) {
+	var positions []uint64
+	var acts []string
+	take := func(position uint64, basis []*eventv1.Basis) {
+		positions = append(positions, position)
+		for _, b := range basis {
+			if b.GetActId() != "" {
+				acts = append(acts, b.GetActId())
+			}
+		}
+	}
+	for _, v := range ty.History(id) {
+		basis := v.Value.GetBasis()
+		switch {
+		case !c.learned || c.x.s != c.y.s:
+			if v.KnownFrom <= c.y.m.known && c.y.m.known < v.KnownTo && v.Valid.Contains(c.y.m.valid) {
+				take(v.KnownFrom, basis)
+			}
+		case !v.Valid.Contains(c.y.m.valid):
+		case c.meanwhile(v.KnownFrom):
+			take(v.KnownFrom, basis[max(0, len(basis)-1):])
+		case c.meanwhile(v.KnownTo):
+			take(v.KnownTo, nil)
+		}
+	}
+	if len(positions) == 0 { // it is no more: what it was rests on
+		for _, v := range tx.Versions(id, c.x.m.known) {
+			if v.Valid.Contains(c.x.m.valid) {
+				take(v.KnownFrom, v.Value.GetBasis())
+			}
+		}
+	}
+	return sortedSet(positions), sortedSet(acts)
+}
+
+// meanwhile tells whether a position lies between the two that are compared.
+func (c comparison) meanwhile(position uint64) bool {
+	a, b := c.x.m.known, c.y.m.known
+	return min(a, b) < position && position <= max(a, b)
+}
+
+func sortedSet[E cmp.Ordered](all []E) []E {
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// offices finds the offices that differ, of those held on the day.
+func (c comparison) offices() []*registryv1.Difference {
+	var all []*registryv1.Difference
+	tx, ty := &c.x.s.Labelling.Offices, &c.y.s.Labelling.Offices
+	held := func(l lens, t *bitemporal.Table[*labellingv1.Office], id string) (*labellingv1.Office, bool) {
+		o, known := t.Last(id, l.m.known)
+		return o, known && heldOn(o.GetPeriod(), l.m.valid)
+	}
+	see := func(id string) {
+		before, was := held(c.x, tx, id)
+		after, is := held(c.y, ty, id)
+		office := before
+		if is {
+			office = after
+		}
+		if !was && !is || was && is && before == after || !c.chosen.holds(office.GetHolderId()) {
+			return
+		}
+		d := &registryv1.Difference{EntityKind: "office", EntityId: id, Kind: differenceKind(was, is)}
+		if d.Changes = c.y.changes(before, after); was && is && len(d.Changes) == 0 {
+			return
+		}
+		d.Name = office.GetKind().String() + " " + c.y.holderName(office.GetHolderId())
+		d.Positions, d.ActIds = madeOf(c, ty, id)
+		all = append(all, d)
+	}
+	for id := range ty.IDs() {
+		see(id)
+	}
+	if tx != ty {
+		for id := range tx.IDs() {
+			if _, too := ty.Last(id, bitemporal.Latest); !too {
+				see(id)
+			}
+		}
+	}
+	sortByName(all)
+	return all
+}
+
+// madeOf is made for an entity that is asked for whatever the day.
+func madeOf[V entity](c comparison, t *bitemporal.Table[V], id string) (positions []uint64, acts []string) {
+	var last bitemporal.Version[V]
+	for _, v := range t.History(id) {
+		if v.KnownFrom > c.y.m.known && !c.meanwhile(v.KnownFrom) {
+			continue
+		}
+		if last = v; c.learned && c.meanwhile(v.KnownFrom) {
+			positions = append(positions, v.KnownFrom)
+			if basis := v.Value.GetBasis(); len(basis) > 0 {
+				acts = append(acts, basis[len(basis)-1].GetActId())
+			}
+		}
+	}
+	if len(positions) == 0 && last.KnownFrom > 0 {
+		positions = append(positions, last.KnownFrom)
+		for _, b := range last.Value.GetBasis() {
+			acts = append(acts, b.GetActId())
+		}
+	}
+	acts = slices.DeleteFunc(acts, func(id string) bool { return id == "" })
+	return sortedSet(positions), sortedSet(acts)
+}

@@ -1,0 +1,211 @@
+package memory
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/labelling"
+)
+
+// held tells whether a label is held on the day, or may be.
+func held(s labellingv1.Status) bool {
+	switch s {
+	case labellingv1.Status_STATUS_IN_FORCE, labellingv1.Status_STATUS_EXTENDED, labellingv1.Status_STATUS_SUSPENDED,
+		labellingv1.Status_STATUS_IN_ABEYANCE, labellingv1.Status_STATUS_UNDETERMINED:
+		return true
+	}
+	return false
+}
+
+func holderOf(label *labellingv1.Label) string { return labelling.HolderID(label.GetHolder()) }
+
+// labels finds the labels that differ. One that was not known appeared, whatever its
+// status; one that is held on one of the days only appeared or disappeared.
+func (c comparison) labels(before, after []labelState) []*registryv1.Difference {
+	lists := c.lists()
+	all := inParts(paired(before, after), func(pairs []pair) (part []*registryv1.Difference) {
+		for _, p := range pairs {
+			if *p.before == *p.after {
+				continue
+			}
+			if d := c.label(p.before, p.after, lists); d != nil {
+				part = append(part, d)
+			}
+		}
+		return part
+	})
+	sortByName(all)
+	return all
+}
+
+// label is how a label differs, nil where it is not asked for or does not.
+func (c comparison) label(a, b *labelState, lists []scoped) *registryv1.Difference {
+	id := cmp.Or(a.label, b.label).GetLabelId()
+	if !c.chosen.holds(id) {
+		return nil
+	}
+	d := &registryv1.Difference{EntityKind: "label", EntityId: id, Changes: c.labelChanges(a, b)}
+	switch {
+	case len(d.Changes) == 0 && a.label != nil && b.label != nil:
+		return nil
+	case a.label == nil || b.label == nil:
+		d.Kind = differenceKind(a.label != nil, b.label != nil)
+	default:
+		d.Kind = differenceKind(held(a.status), held(b.status))
+	}
+	d.Name = c.y.labelName(cmp.Or(b.label, a.label))
+	d.Positions, d.ActIds = c.madeLabel(id, a, b, lists)
+	return d
+}
+
+func (c comparison) labelChanges(a, b *labelState) (changes []*labellingv1.Change) {
+	if a.status != b.status {
+		change := &labellingv1.Change{Field: "status"}
+		if a.label != nil {
+			change.Before = a.status.String()
+		}
+		if b.label != nil {
+			change.After = b.status.String()
+		}
+		changes = append(changes, change)
+	}
+	if a.label == nil || b.label == nil {
+		return changes
+	}
+	if a.operation != b.operation {
+		changes = append(changes, &labellingv1.Change{Field: "operation_state", Before: a.operation.String(), After: b.operation.String()})
+	}
+	if a.filiere != b.filiere {
+		changes = append(changes, &labellingv1.Change{Field: "filiere", Before: c.x.filiereName(a.filiere), After: c.y.filiereName(b.filiere)})
+	}
+	if a.label != b.label {
+		changes = append(changes, c.y.changes(a.label, b.label)...)
+	}
+	return changes
+}
+
+// labelName is what a label is called: its network and where it is, or its holder.
+func (l lens) labelName(label *labellingv1.Label) string {
+	h := l.holding(label)
+	if h.holderName != "" {
+		return h.holderName
+	}
+	place := h.city()
+	if len(h.establishments) > 0 {
+		place = h.establishments[0].GetName()
+	}
+	return strings.TrimPrefix(cmp.Or(h.network.GetAcronym(), h.network.GetTitle(), networkOf(label))+", "+place, ", ")
+}
+
+// holderName is what a holder of labels or offices is called, its id where that is unknown.
+func (l lens) holderName(id string) string {
+	for label := range l.s.Labelling.LabelsOf(id, l.m.known) {
+		return l.labelName(label)
+	}
+	return cmp.Or(
+		near(&l.s.Topology.Networks, id, l.m).GetTitle(), near(&l.s.Topology.Filieres, id, l.m).GetName(),
+		near(&l.s.Topology.Platforms, id, l.m).GetName(), id,
+	)
+}
+
+// madeLabel returns the facts that made a difference of a label, and the acts they
+// rest on: its own, else those of the labels that go on from it, and the lists that
+// left it out.
+func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (positions []uint64, acts []string) {
+	own := *a
+	if b.label != nil {
+		own = *b
+	}
+	ty := &c.y.s.Labelling.Labels
+	add := func(id string) {
+		p, why := madeOf(c, ty, id)
+		positions, acts = append(positions, p...), append(acts, why...)
+	}
+	recorded := c.learned && c.x.s == c.y.s
+	if !recorded || a.label != b.label {
+		add(id)
+	}
+	switch {
+	case recorded && a.label == b.label:
+		for _, other := range c.related(own.label) {
+			if slices.ContainsFunc(ty.History(other), func(v bitemporal.Version[*labellingv1.Label]) bool { return c.meanwhile(v.KnownFrom) }) {
+				add(other)
+			}
+		}
+	case !recorded && own.status == labellingv1.Status_STATUS_SUPERSEDED && own.label.GetSuccessorId() != "":
+		add(own.label.GetSuccessorId())
+	case !recorded && own.status == labellingv1.Status_STATUS_SUPERSEDED:
+		for _, other := range c.related(own.label) {
+			add(other)
+		}
+	}
+	// Of one day later than another, only what a list made of the label then counts: where
+	// the label goes on, that is what made the difference.
+	if a.status != b.status && (leftOut(b.status) || c.learned && leftOut(a.status)) && own.label.GetLapsedFrom() == "" {
+		for _, l := range lists {
+			if c.flips(id, l.position) {
+				positions, acts = append(positions, l.position), append(acts, l.act)
+			}
+		}
+	}
+	return sortedSet(positions), sortedSet(acts)
+}
+
+// related is the labels that may take the place of a label.
+func (c comparison) related(label *labellingv1.Label) []string {
+	related := ids(label.GetSuccessorId())
+	for other := range c.y.s.Labelling.LabelsOf(holderOf(label), c.y.m.known) {
+		if id := other.GetLabelId(); id != label.GetLabelId() && id != label.GetSuccessorId() {
+			related = append(related, id)
+		}
+	}
+	return related
+}
+
+// leftOut tells whether a label may have a status by what a list leaves out.
+func leftOut(s labellingv1.Status) bool {
+	switch s {
+	case labellingv1.Status_STATUS_LAPSED, labellingv1.Status_STATUS_EXPIRED,
+		labellingv1.Status_STATUS_UNDETERMINED, labellingv1.Status_STATUS_IN_ABEYANCE:
+		return true
+	}
+	return false
+}
+
+// scoped is an act with a scope and where it was recorded.
+type scoped struct {
+	position uint64
+	act      string
+}
+
+// lists is the acts that may have made a difference by what they leave out: those
+// recorded meanwhile, or that took effect between the days.
+func (c comparison) lists() (lists []scoped) {
+	days := [2]bitemporal.Date{min(c.x.m.valid, c.y.m.valid), max(c.x.m.valid, c.y.m.valid)}
+	acts := &c.y.s.Labelling.Acts
+	for id := range acts.IDs() {
+		for _, v := range acts.Versions(id, max(c.x.m.known, c.y.m.known)) {
+			if len(v.Value.GetScope()) == 0 {
+				continue
+			}
+			day, dated := labelling.EffectOf(v.Value)
+			if c.learned && c.meanwhile(v.KnownFrom) || !c.learned && dated && days[0] < day && day <= days[1] {
+				lists = append(lists, scoped{v.KnownFrom, id})
+			}
+		}
+	}
+	return lists
+}
+
+// flips tells whether the record at a position changed the status of a label on the day
+// after.
+func (c comparison) flips(id string, position uint64) bool {
+	lab, topo := &c.y.s.Labelling, &c.y.s.Topology
+	before, known := lab.StatusAt(id, c.y.m.valid, position-1, topo)
+	after, _ := lab.StatusAt(id, c.y.m.valid, position, topo)
+	return known && before != after
+}

@@ -1,0 +1,176 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/labelling"
+	"maillage/services/registry"
+)
+
+// ListActEffects finds what an act did: to labels, by the lines of its annex and then
+// those it states to be left out, and to topology. It is read from the facts that rest
+// on the act; what a list leaves out unsaid is a status, not an effect.
+func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEffectsRequest) (*registryv1.ListActEffectsResponse, error) {
+	m, err := q.resolve(ctx, req.GetAsOf(), nil)
+	if err != nil {
+		return nil, err
+	}
+	resp := &registryv1.ListActEffectsResponse{}
+	var topology []uint64
+	err = q.view(ctx, m, func(s *registry.State) error {
+		act, known := s.Labelling.Acts.At(req.GetActId(), m.valid, m.known)
+		if !known {
+			return unknown("ACT", req.GetActId(), m)
+		}
+		if day, dated := labelling.EffectOf(act); dated && req.GetAsOf().GetValidAt() == "" {
+			m.valid = day
+		}
+		resp.Act = act
+		l := lens{s, m}
+		for _, fact := range s.RestingOn(req.GetActId(), m.known) {
+			switch {
+			case fact.Topology:
+				topology = append(topology, fact.Position)
+			case fact.LabelID != "":
+				resp.Effects = append(resp.Effects, l.effect(fact))
+			}
+		}
+		slices.SortStableFunc(resp.Effects, func(a, b *registryv1.ActEffect) int {
+			return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
+		})
+		resp.Counts, resp.Totals = countEffects(resp.GetEffects()), checkTotals(act, resp.GetEffects())
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if resp.Topology, err = q.facts(ctx, m, topology, ""); err != nil {
+		return nil, err
+	}
+	for _, e := range resp.GetEffects() {
+		q.name(e.GetEntry())
+	}
+	resp.Resolved = q.resolved(m)
+	return resp, nil
+}
+
+func lastIfNone(line uint32) int {
+	if line == 0 {
+		return 1 << 32
+	}
+	return int(line)
+}
+
+// effect is what a fact did to a label; the entry is the label after, or its successor.
+func (l lens) effect(fact registry.Resting) *registryv1.ActEffect {
+	e := &registryv1.ActEffect{
+		Position:    fact.Position,
+		Line:        fact.Line,
+		Disposition: fact.Disposition,
+		Changes:     l.labelChanges(fact.LabelID, fact.Position),
+	}
+	id := fact.LabelID
+	after, _ := l.s.Labelling.Label(id, fact.Position)
+	switch fact.Disposition {
+	case labellingv1.Disposition_DISPOSITION_RENEWED:
+		id = after.GetSuccessorId()
+	case labellingv1.Disposition_DISPOSITION_LAPSED:
+		if expired(after) {
+			e.Disposition = labellingv1.Disposition_DISPOSITION_EXPIRED
+		}
+	}
+	if label, status, known := l.label(id); known {
+		h := l.holding(label)
+		h.status = status
+		e.Entry = l.entry(&h)
+	}
+	return e
+}
+
+// ofNoLine tells a label that the list leaves out, or that an act without a list is about,
+// from one that is printed, on a line whose number may be unknown.
+func ofNoLine(e *registryv1.ActEffect) bool {
+	switch e.GetDisposition() {
+	case labellingv1.Disposition_DISPOSITION_LAPSED, labellingv1.Disposition_DISPOSITION_EXPIRED,
+		labellingv1.Disposition_DISPOSITION_EXTENDED, labellingv1.Disposition_DISPOSITION_REPEALED:
+		return e.GetLine() == 0
+	}
+	return false
+}
+
+// expired tells whether a label that a list left out had certainly reached its term.
+func expired(label *labellingv1.Label) bool {
+	lapsed, _, err1 := bitemporal.Span(label.GetLapsedFrom())
+	_, ended, err2 := bitemporal.Span(label.GetPeriod().GetEnd())
+	return err1 == nil && err2 == nil && label.GetPeriod().GetEnd() != "" && ended <= lapsed
+}
+
+// countEffects counts by disposition and role, those of lines apart.
+func countEffects(effects []*registryv1.ActEffect) []*labellingv1.EffectCount {
+	type key struct {
+		disposition labellingv1.Disposition
+		role        labellingv1.Role
+		ofLines     bool
+	}
+	labels := map[key]uint32{}
+	for _, e := range effects {
+		labels[key{e.GetDisposition(), e.GetEntry().GetLabel().GetRole(), !ofNoLine(e)}]++
+	}
+	counts := make([]*labellingv1.EffectCount, 0, len(labels))
+	for k, n := range labels {
+		counts = append(counts, &labellingv1.EffectCount{Disposition: k.disposition, Role: k.role, Labels: n, OfLines: k.ofLines})
+	}
+	slices.SortFunc(counts, func(a, b *labellingv1.EffectCount) int {
+		last := func(c *labellingv1.EffectCount) int {
+			if c.GetOfLines() {
+				return 0
+			}
+			return 1
+		}
+		return cmp.Or(last(a)-last(b), int(a.GetDisposition()-b.GetDisposition()), rank(a.GetRole())-rank(b.GetRole()))
+	})
+	return counts
+}
+
+// checkTotals puts what was counted beside what an act announces: the labels that it
+// grants, renews, confirms or amends, or the networks these are in.
+func checkTotals(act *labellingv1.Act, effects []*registryv1.ActEffect) []*labellingv1.TotalCheck {
+	checks := make([]*labellingv1.TotalCheck, 0, len(act.GetAnnouncedTotals()))
+	for _, total := range act.GetAnnouncedTotals() {
+		check := &labellingv1.TotalCheck{Unit: total.GetUnit(), Announced: total.GetCount()}
+		checks = append(checks, check)
+		u, understood := readUnit(total.GetUnit())
+		if !understood {
+			continue
+		}
+		counted := map[string]bool{}
+		for _, e := range effects {
+			switch label := e.GetEntry().GetLabel(); {
+			case !restates(e.GetDisposition()):
+			case u.networks:
+				counted[networkOf(label)] = true
+			case slices.Contains(u.roles, label.GetRole()):
+				counted[label.GetLabelId()] = true
+			}
+		}
+		delete(counted, "")
+		n := uint32(len(counted))
+		check.Counted = &n
+	}
+	return checks
+}
+
+// restates tells whether a line that does so to a label is one that says it is held.
+func restates(d labellingv1.Disposition) bool {
+	switch d {
+	case labellingv1.Disposition_DISPOSITION_GRANTED, labellingv1.Disposition_DISPOSITION_RENEWED,
+		labellingv1.Disposition_DISPOSITION_CONFIRMED, labellingv1.Disposition_DISPOSITION_AMENDED:
+		return true
+	}
+	return false
+}

@@ -1,0 +1,210 @@
+package memory
+
+import (
+	"cmp"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/registry"
+)
+
+// labelState is what is reckoned of a label on a day; label is nil where none is known.
+type labelState struct {
+	label     *labellingv1.Label
+	status    labellingv1.Status
+	operation labellingv1.OperationState // derived in the operational window only
+	filiere   string                     // the one it is counted under
+}
+
+// maxSnapshots is how many moments are kept, at some 50 bytes a label each.
+const maxSnapshots = 8
+
+// snapshots keeps the states of all labels at the moments asked about last. An answer
+// at a moment never changes, so they are never stale. The zero value is empty and
+// ready, safe for concurrent use.
+type snapshots struct {
+	mu     sync.Mutex
+	recent []snapshot // the latest asked for last
+}
+
+type snapshot struct {
+	state       *registry.State
+	valid       bitemporal.Date
+	known       uint64
+	operational bool
+	labels      []labelState
+}
+
+// snapshot is the state of every label known at the moment, by id. It must not be
+// changed.
+func (l lens) snapshot() []labelState {
+	find := func(s snapshot) bool {
+		return s.state == l.s && s.valid == l.m.valid && s.known == l.m.known && s.operational == l.m.operational()
+	}
+	all := l.m.snapshots
+	all.mu.Lock()
+	if i := slices.IndexFunc(all.recent, find); i >= 0 {
+		one := all.recent[i]
+		all.recent = append(slices.Delete(all.recent, i, i+1), one)
+		all.mu.Unlock()
+		return one.labels
+	}
+	all.mu.Unlock()
+	one := snapshot{l.s, l.m.valid, l.m.known, l.m.operational(), l.reckon()}
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if !slices.ContainsFunc(all.recent, find) {
+		if len(all.recent) == maxSnapshots {
+			all.recent = slices.Delete(all.recent, 0, 1)
+		}
+		all.recent = append(all.recent, one)
+	}
+	return one.labels
+}
+
+// reckon reckons the state of every label.
+func (l lens) reckon() []labelState {
+	labels := inParts(slices.Collect(l.s.Labelling.Labels.IDs()), func(ids []string) (part []labelState) {
+		filieres := map[string]string{} // of networks, on the day
+		for _, id := range ids {
+			if label, known := l.s.Labelling.Label(id, l.m.known); known {
+				part = append(part, l.stateOf(label, filieres))
+			}
+		}
+		return part
+	})
+	slices.SortFunc(labels, func(a, b labelState) int { return strings.Compare(a.label.GetLabelId(), b.label.GetLabelId()) })
+	return labels
+}
+
+// inParts takes a list in parts, side by side, and joins what they give in order: to
+// read many values is to wait for memory.
+func inParts[E, R any](list []E, read func(part []E) []R) []R {
+	const size = 1024
+	parts := make([][]R, (len(list)+size-1)/size)
+	var all sync.WaitGroup
+	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
+	for i := range parts {
+		limit <- struct{}{}
+		all.Go(func() {
+			defer func() { <-limit }()
+			parts[i] = read(list[i*size : min(len(list), (i+1)*size)])
+		})
+	}
+	all.Wait()
+	return slices.Concat(parts...)
+}
+
+// stateOf reckons one label; filieres keeps those of networks met before.
+func (l lens) stateOf(label *labellingv1.Label, filieres map[string]string) labelState {
+	one := labelState{label: label}
+	one.status, _ = l.s.Labelling.StatusAt(label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
+	if l.m.operational() {
+		one.operation, _ = l.s.Labelling.OperationAt(label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
+	}
+	network := networkOf(label)
+	filiere, seen := filieres[network]
+	if !seen {
+		n, _ := l.s.Topology.Networks.At(network, l.m.valid, l.m.known)
+		filiere = n.GetFiliereId()
+		filieres[network] = filiere
+	}
+	one.filiere = cmp.Or(label.GetHolder().GetFiliereId(), filiere)
+	return one
+}
+
+// snapshotBeside is the snapshot of a lens that differs from another, whose snapshot is
+// given, in the position known only. Where no act, network or cycle came between, the
+// status of a label is another one only if a label of its holder, or one that goes on
+// from it, is another one: nothing else is reckoned again.
+func (l lens) snapshotBeside(other lens, labels []labelState) []labelState {
+	lo, hi := min(l.m.known, other.m.known), max(l.m.known, other.m.known)
+	if l.s != other.s || changedBetween(&l.s.Labelling.Acts, lo, hi) ||
+		changedBetween(&l.s.Labelling.Cycles, lo, hi) || changedBetween(&l.s.Topology.Networks, lo, hi) {
+		return l.snapshot()
+	}
+	at := make(map[string]*labellingv1.Label, len(labels)) // as known here, where it differs
+	dirty := map[string]bool{}                             // labels and holders
+	for id := range l.s.Labelling.Labels.IDs() {
+		here, _ := l.s.Labelling.Label(id, l.m.known)
+		there, _ := l.s.Labelling.Label(id, other.m.known)
+		if here == there {
+			continue
+		}
+		at[id] = here
+		for _, label := range []*labellingv1.Label{here, there} {
+			dirty[label.GetLabelId()], dirty[label.GetPredecessorId()], dirty[holderOf(label)] = true, true, true
+		}
+	}
+	delete(dirty, "")
+	filieres := map[string]string{}
+	mine := make([]labelState, 0, len(labels))
+	seen := func(was labelState) {
+		label, differs := at[was.label.GetLabelId()]
+		switch {
+		case differs && label == nil:
+		case differs:
+			mine = append(mine, l.stateOf(label, filieres))
+		case dirty[was.label.GetLabelId()] || dirty[holderOf(was.label)] || dirty[was.label.GetSuccessorId()]:
+			mine = append(mine, l.stateOf(was.label, filieres))
+		default:
+			mine = append(mine, was)
+		}
+		delete(at, was.label.GetLabelId())
+	}
+	for _, was := range labels {
+		seen(was)
+	}
+	for _, label := range at { // known here only
+		if label != nil {
+			mine = append(mine, l.stateOf(label, filieres))
+		}
+	}
+	slices.SortFunc(mine, func(a, b labelState) int { return strings.Compare(a.label.GetLabelId(), b.label.GetLabelId()) })
+	return mine
+}
+
+// changedBetween tells whether anything was recorded of a table after a position, up to
+// another.
+func changedBetween[V any](t *bitemporal.Table[V], after, to uint64) bool {
+	for id := range t.IDs() {
+		for _, v := range t.History(id) {
+			if after < v.KnownFrom && v.KnownFrom <= to || after < v.KnownTo && v.KnownTo <= to {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// pair is the states of one label in two snapshots, empty where it is in one only.
+type pair struct{ before, after *labelState }
+
+// paired is the labels of two snapshots.
+func paired(before, after []labelState) []pair {
+	pairs := make([]pair, 0, max(len(before), len(after)))
+	for i, j := 0, 0; i < len(before) || j < len(after); {
+		p := pair{&labelState{}, &labelState{}}
+		order := 0
+		switch {
+		case i == len(before):
+			order = 1
+		case j == len(after):
+			order = -1
+		case before[i].label != after[j].label:
+			order = strings.Compare(before[i].label.GetLabelId(), after[j].label.GetLabelId())
+		}
+		if order <= 0 {
+			p.before, i = &before[i], i+1
+		}
+		if order >= 0 {
+			p.after, j = &after[j], j+1
+		}
+		pairs = append(pairs, p)
+	}
+	return pairs
+}

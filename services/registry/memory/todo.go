@@ -1,0 +1,232 @@
+package memory
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/labelling"
+	"maillage/services/registry"
+)
+
+// ListTodo finds what waits for an officer on the day: identities that stayed
+// undetermined, posts vacant or held without approval, seats unlike their act, labels in
+// force on what is closed or in abeyance, and drafts waiting for another person.
+func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest) (*registryv1.ListTodoResponse, error) {
+	m, err := q.resolve(ctx, req.GetAsOf(), nil)
+	if err != nil {
+		return nil, err
+	}
+	t := &todo{}
+	var drafts map[string]uint64 // waiting, by the position of their preparation
+	err = q.view(ctx, m, func(s *registry.State) error {
+		t.lens = lens{s, m}
+		t.identities()
+		t.offices()
+		t.labels()
+		drafts = t.drafts()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for id, position := range drafts {
+		t.add(&registryv1.TodoItem{
+			Kind: registryv1.TodoKind_TODO_KIND_DRAFT, EntityId: id, Name: id,
+			Message: "The draft waits for another person to approve or reject it.",
+			Since:   bitemporal.Today(q.src.KnownTime(position)).String(),
+		})
+	}
+	slices.SortFunc(t.items, func(a, b *registryv1.TodoItem) int {
+		return cmp.Or(
+			int(a.GetKind()-b.GetKind()), strings.Compare(a.GetName(), b.GetName()),
+			strings.Compare(a.GetEntityId(), b.GetEntityId()), strings.Compare(a.GetMessage(), b.GetMessage()),
+		)
+	})
+	return &registryv1.ListTodoResponse{Items: t.items, Resolved: q.resolved(m)}, nil
+}
+
+type todo struct {
+	lens  lens
+	items []*registryv1.TodoItem
+}
+
+func (t *todo) add(item *registryv1.TodoItem) { t.items = append(t.items, item) }
+
+// identities is the assertions that a plan leaves of a line nobody could identify.
+func (t *todo) identities() {
+	l, all := t.lens, &t.lens.s.Labelling.Assertions
+	for key := range all.IDs() {
+		a, known := all.At(key, l.m.valid, l.m.known)
+		if !known || a.GetField() != labelling.UndeterminedLine {
+			continue
+		}
+		t.add(&registryv1.TodoItem{
+			Kind: registryv1.TodoKind_TODO_KIND_IDENTITY, EntityId: a.GetEntityId(), Name: l.entityName(a.GetEntityId()),
+			Message: "A line stayed undetermined: " + a.GetValue(), Since: a.GetBasis().GetSeenDate(), ActId: a.GetBasis().GetActId(),
+		})
+	}
+}
+
+// entityName is what anything is called that an assertion can be about.
+func (l lens) entityName(id string) string {
+	if label, known := l.s.Labelling.Label(id, l.m.known); known {
+		return l.labelName(label)
+	}
+	act, _ := l.s.Labelling.Acts.At(id, l.m.valid, l.m.known)
+	centre := near(&l.s.Topology.Centres, id, l.m)
+	return cmp.Or(
+		act.GetTitle(), near(&l.s.Topology.Establishments, id, l.m).GetName(), centre.GetName(),
+		l.printPlace(centre.GetPlace(), centre.GetEstablishmentIds()), l.holderName(id),
+	)
+}
+
+// offices is the posts vacant on the day and those held on it without approval.
+func (t *todo) offices() {
+	l, lab := t.lens, &t.lens.s.Labelling
+	type post struct {
+		holder string
+		kind   labellingv1.OfficeKind
+	}
+	seen := map[post]bool{}
+	for id := range lab.Offices.IDs() {
+		o, known := lab.Offices.Last(id, l.m.known)
+		if !known {
+			continue
+		}
+		what := strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(o.GetKind().String(), "OFFICE_KIND_"), "_", " "))
+		if heldOn(o.GetPeriod(), l.m.valid) && o.GetApproval() == labellingv1.Approval_APPROVAL_UNSPECIFIED {
+			t.add(&registryv1.TodoItem{
+				Kind: registryv1.TodoKind_TODO_KIND_APPROVAL, EntityId: id, Name: l.holderName(o.GetHolderId()),
+				Message: fmt.Sprintf("The %s is held without approval.", what),
+				Since:   o.GetPeriod().GetStart(), ActId: lastAct(o.GetBasis()),
+			})
+		}
+		p := post{o.GetHolderId(), o.GetKind()}
+		if seen[p] {
+			continue
+		}
+		seen[p] = true
+		if since, vacant := lab.VacantSince(p.holder, p.kind, l.m.valid, l.m.known); vacant {
+			t.add(&registryv1.TodoItem{
+				Kind: registryv1.TodoKind_TODO_KIND_VACANCY, EntityId: p.holder, Name: l.holderName(p.holder),
+				Message: fmt.Sprintf("The post of %s is vacant.", what), Since: since,
+			})
+		}
+	}
+}
+
+func lastAct(basis []*eventv1.Basis) string {
+	for _, b := range slices.Backward(basis) {
+		if b.GetActId() != "" {
+			return b.GetActId()
+		}
+	}
+	return ""
+}
+
+// labels is what is odd of labels on the day.
+func (t *todo) labels() {
+	l := t.lens
+	for _, one := range l.snapshot() {
+		label, status := one.label, one.status
+		switch {
+		case status == labellingv1.Status_STATUS_IN_ABEYANCE:
+			t.add(&registryv1.TodoItem{
+				Kind: registryv1.TodoKind_TODO_KIND_ABEYANCE, EntityId: label.GetLabelId(), Name: l.labelName(label),
+				Message: "The term is reached and nothing is decided.", Since: label.GetPeriod().GetEnd(),
+			})
+		case inForce(status):
+			t.closed(label)
+			t.seat(label)
+		}
+	}
+}
+
+// closed is a label in force whose centre or network gave way to others before the day.
+func (t *todo) closed(label *labellingv1.Label) {
+	l := t.lens
+	centre := near(&l.s.Topology.Centres, label.GetHolder().GetSite().GetCentreId(), l.m)
+	network := near(&l.s.Topology.Networks, networkOf(label), l.m)
+	for _, one := range []struct {
+		what, from string
+		next       []string
+	}{
+		{"centre", centre.GetClosedFrom(), centre.GetSuccessorIds()},
+		{"network", network.GetClosedFrom(), network.GetSuccessorIds()},
+	} {
+		_, by, err := bitemporal.Span(one.from)
+		if one.from == "" && len(one.next) == 0 || err != nil || one.from != "" && by > l.m.valid {
+			continue
+		}
+		t.add(&registryv1.TodoItem{
+			Kind: registryv1.TodoKind_TODO_KIND_CLOSED, EntityId: label.GetLabelId(), Name: l.labelName(label),
+			Message: fmt.Sprintf("The label is in force and its %s is closed.", one.what), Since: one.from,
+		})
+	}
+}
+
+// seat is a label in force whose centre is, on the day, in none of the hospitals that
+// the last of its acts prints, by any name these ever had.
+func (t *todo) seat(label *labellingv1.Label) {
+	l := t.lens
+	printed, act := printedHospital(label.GetBasis())
+	if printed == "" {
+		return
+	}
+	folds := folder{}
+	centre := near(&l.s.Topology.Centres, label.GetHolder().GetSite().GetCentreId(), l.m)
+	if len(centre.GetEstablishmentIds()) == 0 {
+		return
+	}
+	for _, id := range centre.GetEstablishmentIds() {
+		for _, v := range l.s.Topology.Establishments.Versions(id, l.m.known) {
+			name := folds.fold(v.Value.GetName())
+			if name == "" || matches(strings.Fields(folds.fold(printed)), []string{name}, "") ||
+				matches(strings.Fields(name), []string{folds.fold(printed)}, "") {
+				return
+			}
+		}
+	}
+	t.add(&registryv1.TodoItem{
+		Kind: registryv1.TodoKind_TODO_KIND_SEAT, EntityId: label.GetLabelId(), Name: l.labelName(label),
+		Message: fmt.Sprintf("Its act prints %s, its centre is in %s.", printed, l.printPlace(nil, centre.GetEstablishmentIds())),
+		ActId:   act,
+	})
+}
+
+// printedHospital is the hospital as the last act prints it that a label rests on.
+func printedHospital(basis []*eventv1.Basis) (name, act string) {
+	for _, b := range slices.Backward(basis) {
+		if b.GetActId() == "" {
+			continue
+		}
+		for _, p := range b.GetAsPrinted() {
+			switch (folder{}).fold(p.GetField()) {
+			case "establishment", "etablissement", "etablissement de sante", "hospital", "hopital":
+				return p.GetValue(), b.GetActId()
+			}
+		}
+		return "", ""
+	}
+	return "", ""
+}
+
+// drafts is those that wait, by the position they were prepared at.
+func (t *todo) drafts() map[string]uint64 {
+	waiting := map[string]uint64{}
+	all := &t.lens.s.Labelling.Drafts
+	for id := range all.IDs() {
+		d, known := all.Last(id, t.lens.m.known)
+		if known && d.GetState() == labellingv1.DraftState_DRAFT_STATE_PREPARED {
+			waiting[id] = all.History(id)[0].KnownFrom
+		}
+	}
+	return waiting
+}
