@@ -1,10 +1,20 @@
 package e2e
 
 import (
+	"context"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/seed"
 )
 
 const seeds = "../../seeds"
@@ -23,6 +33,10 @@ func TestSeeds(t *testing.T) {
 	if again := root(t, s); again != loaded {
 		t.Errorf("head %s after loading twice, %s after loading once", again, loaded)
 	}
+	seedAs(t, s, "other")
+	if again := root(t, s); again != loaded {
+		t.Errorf("head %s after another account loaded it too, %s before", again, loaded)
+	}
 
 	list := []string{"label", "list", "--valid-at", "2018-01-01", "--filiere", "RespiFIL", "--json"}
 	out, errs, code := s.cli(list...)
@@ -30,8 +44,8 @@ func TestSeeds(t *testing.T) {
 		t.Fatalf("exit code %d\n%s", code, errs)
 	}
 	entries := lines(t, out)
-	if len(entries) < 20 {
-		t.Errorf("%d labels of RespiFIL on 2018-01-01", len(entries))
+	if len(entries) != 36 {
+		t.Errorf("%d labels of RespiFIL on 2018-01-01, want the 36 lines known", len(entries))
 	}
 	for _, e := range entries {
 		if !strings.Contains(compactOne(t, e), `"source":"`) {
@@ -52,9 +66,83 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
+// TestSeedsHistory: a load that broke off goes on where it was under any account, and the history that
+// changes.csv tells is what the register answers.
+func TestSeedsHistory(t *testing.T) {
+	s := up(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	if _, err := seed.Load(ctx, s.dial(), seeds, func(done, total int) {
+		if done > total*9/10 { // amid offices and campaigns
+			cancel()
+		}
+	}); err == nil {
+		t.Fatal("the load did not break off")
+	}
+	seedAs(t, s, "other") // to whom no request_id is known
+	whole := up(t, t.TempDir())
+	seedOnce(t, whole)
+	if broken, once := size(t, s), size(t, whole); broken != once {
+		t.Errorf("%d events after a load that broke off, %d after one that did not", broken, once)
+	}
+
+	wilson := func(day string) map[string]any {
+		t.Helper()
+		out, errs, code := s.cli("label", "list", "--valid-at", day, "--network", "Wilson", "--role", "coordinator", "--json")
+		if entries := lines(t, out); code == 0 && len(entries) == 1 {
+			return entries[0]
+		}
+		t.Fatalf("one coordinator on %s: exit code %d\n%s%s", day, code, out, errs)
+		return nil
+	}
+	before, after := wilson("2018-01-01"), wilson("2020-01-01")
+	if !reflect.DeepEqual(before["label"], after["label"]) {
+		t.Errorf("the label changed with the move:\n%v\n%v", before["label"], after["label"])
+	}
+	for seat, entry := range map[string]map[string]any{"Lariboisière": before, "Rothschild": after} {
+		if !strings.Contains(fmt.Sprint(entry["establishmentNames"]), seat) {
+			t.Errorf("%v is not %s", entry["establishmentNames"], seat)
+		}
+	}
+	for filter, n := range map[string]int{"fsmr": 23, "pcom": 4} {
+		out, _, _ := s.cli("label", "list", "--valid-at", "2020-06-01", "--role", filter, "--json")
+		if got := len(lines(t, out)); got != n {
+			t.Errorf("%d labels of %s in June 2020, want %d", got, filter, n)
+		}
+	}
+	registry := registryv1.NewRegistryServiceClient(s.dial())
+	acts, err := registry.ListActs(t.Context(), &registryv1.ListActsRequest{PageSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(acts.GetActs(), func(a *labellingv1.Act) bool { return a.GetTitle() == "Arrêté du 9 mai 2017" })
+	if i < 0 {
+		t.Fatal("the arrêté of 9 May 2017 is not recorded")
+	}
+	effects, err := registry.ListActEffects(t.Context(), &registryv1.ListActEffectsRequest{ActId: acts.GetActs()[i].GetActId()})
+	if err != nil || len(effects.GetEffects()) != 48 {
+		t.Errorf("%d effects of the arrêté of 9 May 2017, want the 48 known: %v", len(effects.GetEffects()), err)
+	}
+}
+
+// size is the number of events of the log.
+func size(t *testing.T, s *server) uint64 {
+	t.Helper()
+	resp, err := ledgerv1.NewLedgerServiceClient(s.dial()).GetStatus(t.Context(), &ledgerv1.GetStatusRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.GetHead().GetSize()
+}
+
 func seedOnce(t *testing.T, s *server) {
 	t.Helper()
-	if out, errs, code := s.cli("seed", seeds); code != 0 {
+	seedAs(t, s, "officer")
+}
+
+func seedAs(t *testing.T, s *server, account string) {
+	t.Helper()
+	if out, errs, code := verb(t, "seed", seeds, "--server", s.grpc, "--as", account); code != 0 {
 		t.Fatalf("seed: exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -62,6 +150,29 @@ func seedOnce(t *testing.T, s *server) {
 func compactOne(t *testing.T, v map[string]any) string {
 	t.Helper()
 	return compactAll(t, []map[string]any{v})
+}
+
+// TestSeedsBrokenOff loads them in pieces, each broken off and by another account: what is
+// there in the end is what one load records.
+func TestSeedsBrokenOff(t *testing.T) {
+	whole, pieces := up(t, t.TempDir()), up(t, t.TempDir())
+	seedOnce(t, whole)
+	for i, at := range []string{"150", "330", "600"} {
+		load := exec.Command(binary, "seed", seeds, "--server", pieces.grpc, "--as", fmt.Sprint("piece", i))
+		if err := load.Start(); err != nil {
+			t.Fatal(err)
+		}
+		if _, errs, code := pieces.cli("cycle", "list", "--min-position", at); code != 0 {
+			t.Fatalf("exit code %d\n%s", code, errs)
+		}
+		_ = load.Process.Kill()
+		_ = load.Wait()
+	}
+	seedOnce(t, pieces)
+	size := func(s *server) string { n, _, _ := strings.Cut(root(t, s), " "); return n }
+	if got, want := size(pieces), size(whole); got != want {
+		t.Errorf("%s events in pieces, %s at once", got, want)
+	}
 }
 
 // TestBadSeeds refuses files that cannot be read, naming the place, and writes

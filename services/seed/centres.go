@@ -40,16 +40,44 @@ func territory(r row) string {
 // file.
 type site struct {
 	key  string
+	spot string
 	rows []row
 }
+
+// origin is the row by which a site's centre is registered: the first one that places
+// it where it was before it moved, else the first.
+func (p *planner) origin(s *site) row {
+	for _, r := range s.rows {
+		if p.printedSpot(r) == s.spot {
+			return r
+		}
+	}
+	return s.rows[0]
+}
+
+// siteID is the key of the id of a site, which its first label makes known.
+func siteID(s *site) string { return join("site", s.key) }
 
 func (s *site) had(role string) bool {
 	return slices.ContainsFunc(s.rows, func(r row) bool { return r.get("role") == role })
 }
 
-// spot is where a row places a centre of a network: the hospital or, without one,
-// the town and department. A row that says neither is a spot of its own.
+// spot is where a row places a centre of a network, before any move of its team.
 func (p *planner) spot(r row) string {
+	s := p.printedSpot(r)
+	for range p.moved {
+		from, moved := p.moved[s]
+		if !moved {
+			break
+		}
+		s = from
+	}
+	return s
+}
+
+// printedSpot is the hospital of a row or, without one, its town and department. A row
+// that says neither is a spot of its own.
+func (p *planner) printedSpot(r row) string {
 	where := r.get("city") + r.get("department_code") + territory(r)
 	n := p.files.network(r)
 	switch {
@@ -64,7 +92,7 @@ func (p *planner) spot(r row) string {
 
 // sites groups the rows of centres.csv by centre, as the package comment says. The
 // rows of one spot, source and cycle are a list and all different centres.
-func (p *planner) sites() []*site {
+func (p *planner) allSites() []*site {
 	type list struct{ spot, source, cycle string }
 	var order []list
 	rowsOf := map[list][]row{}
@@ -80,7 +108,7 @@ func (p *planner) sites() []*site {
 	for _, l := range order {
 		for i, s := range match(rowsOf[l], bySpot[l.spot]) {
 			if s == nil {
-				s = &site{key: join(l.spot, strconv.Itoa(len(bySpot[l.spot])))}
+				s = &site{key: join(l.spot, strconv.Itoa(len(bySpot[l.spot]))), spot: l.spot}
 				bySpot[l.spot] = append(bySpot[l.spot], s)
 				all = append(all, s)
 			}
@@ -113,9 +141,10 @@ func match(rows []row, known []*site) []*site {
 }
 
 func (p *planner) centres() {
-	sites := p.sites()
-	for _, s := range sites {
-		r := s.rows[0]
+	p.readMoves()
+	p.sites = p.allSites()
+	for _, s := range p.sites {
+		r := p.origin(s)
 		req := &topologyv1.RegisterCentreRequest{
 			Basis: p.basis(r, eventv1.Evidence_EVIDENCE_STATED, "network", "acronym", "establishment", "city", "department_code"),
 		}
@@ -124,9 +153,10 @@ func (p *planner) centres() {
 		} else {
 			req.Place = placeOf(r.get("city"), r.get("department_code"), territory(r))
 		}
-		p.add(centre, s.key, r, req)
+		// After its network, so that a load that broke off is known again by networks.
+		p.add(centre, s.key, r, req, join(network, p.files.network(r)))
 	}
-	for _, s := range sites {
+	for _, s := range p.sites {
 		p.labels(s)
 	}
 }
@@ -244,11 +274,15 @@ func (p *planner) labelOf(s *site, cycleKey string, rows []row, before *labelled
 	}
 	if before != nil && out.role != "" && family(out.role) == family(before.role) {
 		out.key = p.add(renewal, join(s.key, cycleKey), r, &labellingv1.RenewLabelRequest{
-			Basis:   p.basis(r, eventv1.Evidence_EVIDENCE_INFERRED, printed...),
+			Basis:   p.cite(p.basis(r, eventv1.Evidence_EVIDENCE_INFERRED, printed...), r),
 			Renewal: &labellingv1.Renewal{LabelId: ref(before.key), Grant: label},
 		}, after...)
 	} else {
-		out.key = p.add(grant, join(s.key, cycleKey), r, &labellingv1.GrantLabelRequest{Basis: p.basis(r, evidence(r), printed...), Grant: label}, after...)
+		b := p.cite(p.basis(r, evidence(r), printed...), r)
+		out.key = p.add(grant, join(s.key, cycleKey), r, &labellingv1.GrantLabelRequest{Basis: b, Grant: label}, after...)
+	}
+	if before == nil {
+		p.alias(siteID(s), out.key)
 	}
 	for i, o := range rows {
 		if i != best {
@@ -282,7 +316,7 @@ func granted(rows []row) int {
 
 // beside plans what another row adds to a label, and returns that step's key.
 func (p *planner) beside(label string, held, other row) string {
-	b := p.basis(other, evidence(other), printed...)
+	b := p.cite(p.basis(other, evidence(other), printed...), other)
 	if role := other.get("role"); role != "" && role != held.get("role") {
 		return p.assert(label, "role", role, other, b)
 	}

@@ -2,6 +2,7 @@ package seed
 
 import (
 	"errors"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -47,6 +48,14 @@ var rules = []rule{
 	{"centres.csv", "department_code", false, department},
 	{"centres.csv", "start", false, date},
 	{"centres.csv", "end", false, date},
+	{"centres.csv", "act_evidence", false, oneOf("cited", "inferred")},
+	{"cycles.csv", "evidence", false, oneOf("stated", "inferred")},
+	{"changes.csv", "change", true, changeName},
+	{"changes.csv", "source", true, nil},
+	{"changes.csv", "date", false, date},
+	{"changes.csv", "role", false, role},
+	{"changes.csv", "department_code", false, department},
+	{"changes.csv", "evidence", false, evidenceName},
 	{"platforms.csv", "name", true, nil},
 	{"platforms.csv", "source", true, nil},
 	{"platforms.csv", "kind", true, oneOf("PEMR", "PCOM")},
@@ -252,6 +261,20 @@ func oneOf(values ...string) func(string) error {
 func role(v string) error {
 	if _, ok := roles[v]; !ok && v != collaborator {
 		return errors.New("no role of a centre")
+	}
+	return nil
+}
+
+func changeName(v string) error {
+	if _, ok := changes[v]; !ok {
+		return errors.New("not one of " + strings.Join(slices.Sorted(maps.Keys(changes)), ", "))
+	}
+	return nil
+}
+
+func evidenceName(v string) error {
+	if _, ok := evidences[v]; !ok {
+		return errors.New("not one of " + strings.Join(slices.Sorted(maps.Keys(evidences)), ", "))
 	}
 	return nil
 }

@@ -14,16 +14,16 @@
 //   - establishments.csv: RegisterEstablishment. A hospital that only centres.csv,
 //     fsmr.csv or platforms.csv names is registered with the name and town of that
 //     row. A hospital is known by name and town.
-//   - fsmr.csv: RegisterFiliere. Nobody states which filière got which label, so no
-//     FSMR label is granted. A filière that only centres.csv names is registered
-//     with its acronym alone.
+//   - fsmr.csv: RegisterFiliere. A filière that only centres.csv names is registered
+//     with its acronym alone. Its labels are rows of changes.csv.
 //   - cycles.csv: RegisterCycle for each cycle, RecordAct for each row with a legal
 //     title, without lines. The period of a cycle is what its rows state, to the
 //     year: from the rows that give an end where there are any. Other names of a
 //     cycle are those its notes say sources write ("... write the period ..."). An
 //     arrêté that carries a list of centres (any but those "portant création") has
 //     one cell of scope, partial, over all filières and roles: absence from what
-//     is held of it means nothing.
+//     is held of it means nothing. The columns authority and evidence, which the file
+//     may leave out, say who decided and whether the act is only inferred.
 //   - centres.csv: RegisterNetwork for each title and acronym. A title without
 //     acronym is presumed the network of that title with an acronym where exactly one
 //     acronym goes with it in the directory; where several do, it is a network apart.
@@ -33,7 +33,14 @@
 //     RegisterCentre for each centre and its labels, as below.
 //   - platforms.csv: RegisterPlatform and GrantLabel as PEMR or PCOM from the year
 //     of the wave, end unknown, inferred where the note says deduced.
-//   - plans.csv, figures.csv, regions.csv, departments.csv: checked, not recorded.
+//   - changes.csv: one dated change a row, as below.
+//   - figures.csv: RecordAssertion of the field "count: <kind>" about what its scope
+//     names: a filière, the only network of an acronym ("Filière / ACRONYM"), a hospital
+//     by its name, or for France the only cycle within whose years the figure stands (of
+//     filières for FSMR, of platforms for PEMR and PCOM, of centres for all else). A
+//     figure of another scope, year or none is left out; two that contradict each other
+//     stand side by side.
+//   - plans.csv, regions.csv, departments.csv: checked, not recorded.
 //
 // A centre in a network is presumed the same (one site) in two rows of centres.csv
 // of the same network and hospital, or without a hospital of the same town and
@@ -60,13 +67,44 @@
 // end, which centres.csv may leave out, override either date for their row; a year of
 // the cycle that they contradict is left out.
 //
-// The column responsible becomes head_name, which servers keep in the vault, and
-// nothing else. Notes and sources are recorded with names of persons taken out.
+// The column act, which centres.csv may leave out, names an act of cycles.csv by its
+// title or a beginning that only one title has. The label, and what else the row says of
+// it, then rests on that act: cited or, where act_evidence says so, inferred from the
+// date that the row gives the label.
+//
+// The column change of changes.csv says what a row is; a name or place in it that
+// nothing in the files bears is a problem of that column, or one that several do.
+//
+//   - network_renamed: RenameNetwork. The network is one under all its names; it is
+//     registered under the first, and rows under any of them are about it. other is
+//     its new title|acronym.
+//   - network_succeeded: SucceedNetworks, other being the title|acronym that follows.
+//   - centre_moved: MoveCentre. Rows at the hospital it left and at the one it moved to,
+//     other being its name|town, are about one site, whose labels go on.
+//   - label_granted: GrantLabel as FSMR to a filière, from date to the end of its cycle.
+//   - label_opened: OpenLabel of a platform.
+//   - head_taken: TakeOffice, of the coordinator of a network, filière or platform, or
+//     of the head of the site where a place or role is given. It follows the office of
+//     the row before it about the same holder, unless head_left ended that one. person
+//     may be empty: somebody is known to have held it, not who.
+//   - head_left, head_approved: LeaveOffice and ApproveOffice of that person's office.
+//   - campaign_opened: OpenCampaign of a cycle, other being its name, with the circulaires,
+//     instructions, notes and calls for projects of the cycle in cycles.csv as its calls.
+//   - outcome_recorded: RecordOutcome of a candidate, in the column network, that need not
+//     be a network of the files; other is FAVOURABLE, ADJUSTED, DEFERRED, REFUSED or
+//     SET_ASIDE.
+//   - assertion: RecordAssertion, other being field|value, about the site, network,
+//     filière, platform, hospital or cycle that the row names.
+//
+// The columns responsible and person become the names of heads, which servers keep in
+// the vault, and nothing else. Notes and sources are recorded with names of persons
+// taken out.
 //
 // Loading twice adds nothing, also under another account. Establishments, filières,
-// cycles, networks and platforms that are registered under their natural key are
-// used as they stand. Every request_id is a digest of the request, and what has no
-// natural key (centres, labels, acts, assertions) is known again by it. Rows of two
+// cycles, networks, platforms and campaigns that are registered under their natural key
+// are used as they stand. Every request_id is a digest of the request, and what has no
+// natural key (centres, labels, offices, acts, assertions) is known again by it, and a
+// load that broke off goes on where it was. Rows of two
 // directories about one network share the network but not its centres: they are
 // not matched with centres that other directories gave.
 package seed

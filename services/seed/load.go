@@ -70,7 +70,7 @@ func Load(ctx context.Context, conn grpc.ClientConnInterface, dir string, progre
 	}
 	l := &loader{
 		topology: topologyv1.NewTopologyServiceClient(conn), labelling: labellingv1.NewLabellingServiceClient(conn),
-		registry: registryv1.NewRegistryServiceClient(conn), ids: map[string]string{}, attached: map[string]bool{}, spans: map[string]*eventv1.Period{}, before: map[string]string{},
+		registry: registryv1.NewRegistryServiceClient(conn), ids: map[string]string{}, attached: map[string]bool{}, spans: map[string]*eventv1.Period{}, before: map[string]made{},
 		progress: progress, recorded: map[string]int{}, present: map[string]int{},
 	}
 	head, err := ledgerv1.NewLedgerServiceClient(conn).GetStatus(ctx, &ledgerv1.GetStatusRequest{})
@@ -82,6 +82,7 @@ func Load(ctx context.Context, conn grpc.ClientConnInterface, dir string, progre
 	if err := l.lookUp(ctx); err != nil {
 		return Summary{}, err
 	}
+	l.rename(f)
 	steps, err := plan(f, l.spans)
 	if err != nil {
 		return Summary{}, err
@@ -139,8 +140,8 @@ type loader struct {
 	progress  func(done, total int)
 
 	mu                sync.Mutex
-	ids               map[string]string // by step key; empty where the register has several
-	before            map[string]string // what each request recorded before made, by request_id
+	ids               map[string]string // by step key and by key of a site; empty where the register has several
+	before            map[string]made   // what each request recorded before made, by request_id
 	attached          map[string]bool   // keys of networks that had a filière before
 	recorded, present map[string]int
 	position          uint64
@@ -173,8 +174,8 @@ func (l *loader) run(ctx context.Context, steps []step) error {
 
 // do sends one step, unless it was recorded before.
 func (l *loader) do(ctx context.Context, s step) error {
-	if id, had := l.had(s); had {
-		l.count(s, id, 0)
+	if m, had := l.had(s); had {
+		l.count(s, m, 0)
 		return nil
 	}
 	req := proto.Clone(s.req)
@@ -182,9 +183,9 @@ func (l *loader) do(ctx context.Context, s step) error {
 		return err
 	}
 	for try := 0; ; try++ {
-		id, position, err := l.send(ctx, req)
+		m, position, err := l.send(ctx, req)
 		if err == nil {
-			l.count(s, id, position)
+			l.count(s, m, position)
 			return nil
 		}
 		if c := status.Code(err); (c != codes.Aborted && c != codes.Unavailable) || try == attempts-1 {
@@ -202,17 +203,27 @@ func (l *loader) do(ctx context.Context, s step) error {
 // had reports whether a step was recorded before the load, and what it made: the
 // same request, an entity of that natural key or, for a proposed filière, any
 // filière of the network.
-func (l *loader) had(s step) (id string, had bool) {
+func (l *loader) had(s step) (m made, had bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	m := s.req.ProtoReflect()
-	if id, had = l.before[m.Get(requestID(m)).String()]; had {
-		return id, true
+	req := s.req.ProtoReflect()
+	if m, had = l.before[req.Get(requestID(req)).String()]; had {
+		return m, true
 	}
 	if n, is := strings.CutPrefix(s.key, join(attachment, "")); is {
-		return "", l.attached[join(network, n)]
+		return made{}, l.attached[join(network, n)]
 	}
-	return l.ids[s.key], l.ids[s.key] != ""
+	return made{id: l.ids[s.key]}, l.ids[s.key] != ""
+}
+
+// keep notes the ids that a step made known.
+func (l *loader) keep(s step, m made) {
+	if m.id != "" {
+		l.ids[s.key] = m.id
+	}
+	if m.site != "" && s.site != "" {
+		l.ids[s.site] = m.site
+	}
 }
 
 func (l *loader) id(k string) (string, error) {
@@ -224,12 +235,10 @@ func (l *loader) id(k string) (string, error) {
 	return "", fmt.Errorf("no id of %q", k)
 }
 
-func (l *loader) count(s step, id string, position uint64) {
+func (l *loader) count(s step, m made, position uint64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if id != "" {
-		l.ids[s.key] = id
-	}
+	l.keep(s, m)
 	if position > l.head {
 		l.recorded[s.kind]++
 	} else {
@@ -239,50 +248,5 @@ func (l *loader) count(s step, id string, position uint64) {
 	l.done++
 	if l.progress != nil {
 		l.progress(l.done, l.total)
-	}
-}
-
-// send sends one request and returns the id of what it registers or grants, if it
-// does, and the position of its commit.
-func (l *loader) send(ctx context.Context, req proto.Message) (id string, position uint64, err error) {
-	switch r := req.(type) {
-	case *topologyv1.RegisterEstablishmentRequest:
-		a, err := l.topology.RegisterEstablishment(ctx, r)
-		return a.GetEstablishmentId(), a.GetPosition(), err
-	case *topologyv1.RegisterFiliereRequest:
-		a, err := l.topology.RegisterFiliere(ctx, r)
-		return a.GetFiliereId(), a.GetPosition(), err
-	case *topologyv1.RegisterPlatformRequest:
-		a, err := l.topology.RegisterPlatform(ctx, r)
-		return a.GetPlatformId(), a.GetPosition(), err
-	case *topologyv1.RegisterNetworkRequest:
-		a, err := l.topology.RegisterNetwork(ctx, r)
-		return a.GetNetworkId(), a.GetPosition(), err
-	case *topologyv1.AttachNetworkRequest:
-		a, err := l.topology.AttachNetwork(ctx, r)
-		return "", a.GetPosition(), err
-	case *topologyv1.RegisterCentreRequest:
-		a, err := l.topology.RegisterCentre(ctx, r)
-		return a.GetCentreId(), a.GetPosition(), err
-	case *labellingv1.RegisterCycleRequest:
-		a, err := l.labelling.RegisterCycle(ctx, r)
-		return a.GetCycleId(), a.GetPosition(), err
-	case *labellingv1.RecordActRequest:
-		a, err := l.labelling.RecordAct(ctx, r)
-		return a.GetActId(), a.GetPosition(), err
-	case *labellingv1.GrantLabelRequest:
-		a, err := l.labelling.GrantLabel(ctx, r)
-		return a.GetLabelId(), a.GetPosition(), err
-	case *labellingv1.RenewLabelRequest:
-		a, err := l.labelling.RenewLabel(ctx, r)
-		return a.GetLabelId(), a.GetPosition(), err
-	case *labellingv1.ConfirmLabelRequest:
-		a, err := l.labelling.ConfirmLabel(ctx, r)
-		return "", a.GetPosition(), err
-	case *labellingv1.RecordAssertionRequest:
-		a, err := l.labelling.RecordAssertion(ctx, r)
-		return "", a.GetPosition(), err
-	default:
-		return "", 0, fmt.Errorf("no RPC takes a %T", req)
 	}
 }

@@ -28,6 +28,18 @@ func (l *loader) lookUp(ctx context.Context) error {
 	return nil
 }
 
+// rename lets a network that the register still holds under a former name be known by
+// its name of today, which the keys of a plan have.
+func (l *loader) rename(f *files) {
+	for was := range f.renamed {
+		before, today := join(network, was), join(network, f.today(was))
+		if l.ids[today] == "" && l.ids[before] != "" {
+			l.ids[today] = l.ids[before]
+			l.attached[today] = l.attached[before]
+		}
+	}
+}
+
 func (l *loader) known(k, id string) {
 	if held, there := l.ids[k]; there && held != id {
 		id = ""

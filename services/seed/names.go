@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// names takes the names of persons out of free text: those of the column
-// responsible, and whatever follows a title. Names are values of the vault and
+// names takes the names of persons out of free text: those of the columns
+// responsible and person, and whatever follows a title. Names are values of the vault and
 // must never stand in a basis.
 type names struct{ known *strings.Replacer }
 
@@ -24,8 +24,8 @@ const name = `(?:(?:de la|de|du|des|le|la|von|van|der|d['’])\s*)?\p{Lu}[\p{L}'
 
 func personsIn(f *files) *names {
 	var known []string
-	for _, r := range f.rows["centres.csv"] {
-		for person := range strings.SplitSeq(r.get("responsible"), ";") {
+	for _, r := range slices.Concat(f.rows["centres.csv"], f.rows["changes.csv"]) {
+		for person := range strings.SplitSeq(r.get("responsible")+";"+r.get("person"), ";") {
 			person = title.ReplaceAllString(strings.TrimSpace(person), "")
 			if strings.Contains(person, " ") { // a bare surname can also be a town or a hospital
 				known = append(known, person)

@@ -34,9 +34,21 @@ const (
 	renewal       = "renewal"
 	confirmation  = "confirmation"
 	assertion     = "assertion"
+	rename        = "renaming"
+	succession    = "succession"
+	move          = "move"
+	opening       = "opening"
+	office        = "office"
+	departure     = "departure"
+	approval      = "approval"
+	campaign      = "campaign"
+	outcome       = "outcome"
 )
 
-var kinds = []string{establishment, filiere, cycle, platform, network, attachment, act, centre, grant, renewal, confirmation, assertion}
+var kinds = []string{
+	establishment, filiere, cycle, platform, network, attachment, rename, succession, act, centre, move, grant, renewal, confirmation, opening,
+	office, departure, approval, campaign, outcome, assertion,
+}
 
 const (
 	assigned     = "assigned by the compiler"
@@ -62,6 +74,7 @@ var actKinds = map[string]labellingv1.ActKind{
 	"appel à projets":     labellingv1.ActKind_ACT_KIND_CALL,
 	"lettre":              labellingv1.ActKind_ACT_KIND_LETTER,
 	"décision de justice": labellingv1.ActKind_ACT_KIND_RULING,
+	"décision":            labellingv1.ActKind_ACT_KIND_DECISION,
 }
 
 // step is one request. Where it needs the id of what an earlier step registers,
@@ -73,6 +86,7 @@ type step struct {
 	req   proto.Message
 	after []string // keys of steps to be done before, besides those it refers to
 	level int      // steps of one level do not depend on each other
+	site  string   // key of the site whose id it makes known, empty for none
 }
 
 const refMark = "\x00"
@@ -97,21 +111,31 @@ type planner struct {
 	files   *files
 	names   *names
 	steps   []step
-	byKey   map[string]int             // index into steps
+	byKey   map[string]int             // index into steps, by key and by key of a site
 	towns   map[string][]town          // hospitals registered, by folded name
 	aliases map[string]string          // key of a cycle, by folded code and alias
 	spans   map[string]*eventv1.Period // by key of the cycle
+	years   map[string][2]string       // first and last year of a cycle of cycles.csv, by its key
+	acts    []named                    // the acts, by title
+	moved   map[string]string          // spot that a team left, by the spot it moved to
+	sites   []*site                    // in the order of centres.csv
+	offices map[string][]*tenure       // offices taken, in order, by key of the holder
+	// Key of the campaign of a cycle, by the cycle's key.
+	campaigns map[string]string
+	wrong     Problems // rows that name what is not in the files
 }
 
 type town struct{ city, key string }
 
 // plan derives all steps, in an order in which each comes after those it needs.
 // spans is the periods of the cycles that the register holds, by the key of their
-// step; they serve for cycles that the files only name.
+// step; they serve for cycles that the files only name. Its error is Problems where
+// a row names something that is not in the files.
 func plan(f *files, spans map[string]*eventv1.Period) ([]step, error) {
 	p := &planner{
 		files: f, names: personsIn(f), byKey: map[string]int{}, towns: map[string][]town{},
-		aliases: map[string]string{}, spans: maps.Clone(spans),
+		aliases: map[string]string{}, spans: maps.Clone(spans), years: map[string][2]string{},
+		moved: map[string]string{}, offices: map[string][]*tenure{}, campaigns: map[string]string{},
 	}
 	if p.spans == nil {
 		p.spans = map[string]*eventv1.Period{}
@@ -121,8 +145,13 @@ func plan(f *files, spans map[string]*eventv1.Period) ([]step, error) {
 	p.cycles()
 	p.platforms()
 	p.networks()
-	p.acts()
+	p.recordActs()
 	p.centres()
+	p.changes()
+	p.figures()
+	if len(p.wrong) > 0 {
+		return nil, p.wrong
+	}
 	return p.steps, p.settle()
 }
 
@@ -135,6 +164,12 @@ func (p *planner) add(kind, k string, about row, req proto.Message, after ...str
 		p.steps = append(p.steps, step{kind: kind, key: k, about: about, req: req, after: after})
 	}
 	return k
+}
+
+// alias makes a second key, of a site, known by what a step answers.
+func (p *planner) alias(site, k string) {
+	p.byKey[site] = p.byKey[k]
+	p.steps[p.byKey[k]].site = site
 }
 
 // settle gives each step its level and its request_id.
@@ -384,6 +419,7 @@ func (p *planner) cycles() {
 		}
 		k := p.add(cycle, key(code), about, req)
 		p.spans[k] = req.Period
+		p.years[k] = years(rowsOf[code])
 		for _, name := range append([]string{code}, req.Aliases...) {
 			if f := identifier.Fold(name); p.aliases[f] == "" {
 				p.aliases[f] = k
@@ -409,14 +445,32 @@ func (p *planner) cycleOf(name string) string {
 	return p.aliases[identifier.Fold(name)]
 }
 
-// span is the period that the rows of a cycle state, nil for none.
-func span(rows []row) *eventv1.Period {
+// dating is the rows of a cycle that say when it was: those that give an end where
+// there are any.
+func dating(rows []row) []row {
 	ended := slices.DeleteFunc(slices.Clone(rows), func(r row) bool { return r.get("end_year") == "" })
 	if len(ended) > 0 {
-		rows = ended
+		return ended
 	}
+	return rows
+}
+
+// years is the first and the last year that the rows of a cycle speak of, empty for none.
+func years(rows []row) [2]string {
+	var out [2]string
+	for _, r := range dating(rows) {
+		if s := r.get("start_year"); s != "" && (out[0] == "" || s < out[0]) {
+			out[0] = s
+		}
+		out[1] = max(out[1], r.get("start_year"), r.get("end_year"))
+	}
+	return out
+}
+
+// span is the period that the rows of a cycle state, nil for none.
+func span(rows []row) *eventv1.Period {
 	out := &eventv1.Period{}
-	for _, r := range rows {
+	for _, r := range dating(rows) {
 		if s := r.get("start_year"); s != "" && (out.Start == "" || s < out.Start) {
 			out.Start = s
 		}
@@ -445,40 +499,6 @@ func aliasesIn(code string, rows []row) []string {
 		}
 	}
 	return out
-}
-
-func (p *planner) acts() {
-	for i, r := range p.files.rows["cycles.csv"] {
-		if r.get("legal_title") == "" {
-			continue
-		}
-		req := &labellingv1.RecordActRequest{
-			Basis: p.basis(r, eventv1.Evidence_EVIDENCE_ACT_CITED,
-				"cycle", "label", "start_year", "end_year", "legal_kind", "legal_title", "nor", "signed", "published"),
-			Kind: actKinds[r.get("legal_kind")], Title: r.get("legal_title"), Nor: r.get("nor"),
-			SignedDate: r.get("signed"), CycleId: ref(p.cycleOf(r.get("cycle"))),
-		}
-		for d := range strings.SplitSeq(r.get("published"), ";") {
-			if d = strings.TrimSpace(d); d != "" {
-				req.Publications = append(req.Publications, &labellingv1.Publication{Date: d})
-			}
-		}
-		if r.get("legal_kind") == "arrêté" && !strings.Contains(r.get("legal_title"), "portant création") {
-			req.Scope = []*labellingv1.ScopeCell{{Coverage: labellingv1.Coverage_COVERAGE_PARTIAL}}
-		}
-		p.add(act, key(r.get("cycle"), r.get("legal_title"), strconv.Itoa(ordinal(p.files.rows["cycles.csv"][:i], r))), r, req)
-	}
-}
-
-// ordinal is how many rows before are about an act of the same cycle and title.
-func ordinal(before []row, r row) int {
-	n := 0
-	for _, b := range before {
-		if b.get("cycle") == r.get("cycle") && b.get("legal_title") == r.get("legal_title") {
-			n++
-		}
-	}
-	return n
 }
 
 func (p *planner) platforms() {
@@ -527,6 +547,9 @@ func (p *planner) networks() {
 		best := bestFiliere(rows)
 		about := rows[max(0, slices.IndexFunc(rows, func(r row) bool { return r.get("acronym") != "" }))]
 		req := &topologyv1.RegisterNetworkRequest{Title: about.get("network"), Acronym: about.get("acronym")}
+		if first, was := p.firstName(n); was {
+			req.Title, req.Acronym = first.get("network"), first.get("acronym")
+		}
 		if best >= 0 && filiereEvidence(rows[best]) == eventv1.Evidence_EVIDENCE_STATED {
 			about = rows[best]
 			req.FiliereId = ref(join(filiere, key(about.get("fsmr"))))

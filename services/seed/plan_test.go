@@ -42,8 +42,9 @@ func TestPlanSeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]int{
-		establishment: 72, filiere: 23, cycle: 8, platform: 18, network: 95, attachment: 55, act: 18,
-		centre: 257, grant: 263 + 18, renewal: 4, confirmation: 1, assertion: 1,
+		establishment: 72, filiere: 23, cycle: 8, platform: 18, network: 95, attachment: 54, rename: 2, act: 21,
+		centre: 262, move: 1, grant: 268 + 18 + 23, renewal: 7, confirmation: 2, opening: 1,
+		office: 7, departure: 1, campaign: 2, outcome: 1, assertion: 1 + 12 + 70,
 	}
 	got := countKinds(steps)
 	for _, k := range kinds {
@@ -75,7 +76,7 @@ func TestRequestIDsStay(t *testing.T) {
 	}
 }
 
-// Only head_name may hold a person's name.
+// Only head_name and the name of who takes an office may hold a person's name.
 func TestNoNamesOfPersonsOutsideTheHead(t *testing.T) {
 	f, err := read(os.DirFS("../../seeds"))
 	if err != nil {
@@ -85,8 +86,8 @@ func TestNoNamesOfPersonsOutsideTheHead(t *testing.T) {
 		"Charron", "Hachulla", "Belot", "Crétolle", "Clément", "Humbert", "Leboulanger", "Linglart",
 		"Elenga", "Etienne-Julan", "Bellance", "Jacquemont", "Paquis", "Deybach",
 	}
-	for _, r := range f.rows["centres.csv"] {
-		for p := range strings.SplitSeq(r.get("responsible"), ";") {
+	for _, r := range slices.Concat(f.rows["centres.csv"], f.rows["changes.csv"]) {
+		for p := range strings.SplitSeq(r.get("responsible")+";"+r.get("person"), ";") {
 			if words := strings.Fields(p); len(words) > 1 {
 				persons = append(persons, strings.Join(words[len(words)-2:], " "))
 			}
@@ -99,6 +100,8 @@ func TestNoNamesOfPersonsOutsideTheHead(t *testing.T) {
 			r.Grant.HeadName = ""
 		case *labellingv1.RenewLabelRequest:
 			r.Renewal.Grant.HeadName = ""
+		case *labellingv1.TakeOfficeRequest:
+			r.Name = ""
 		}
 		text := prototext.MarshalOptions{EmitASCII: false}.Format(req)
 		for _, p := range persons {

@@ -30,9 +30,10 @@ type table struct {
 var layout = []table{
 	{"establishments.csv", []string{"name", "city", "insee_commune", "department_code", "region", "finess", "finess_kind", "finess_source", "latitude", "longitude", "coordinates_source", "source"}, nil},
 	{"fsmr.csv", []string{"acronym", "name", "coordinating_establishment", "city", "website", "european_reference_network", "created_year", "note", "source"}, nil},
-	{"cycles.csv", []string{"cycle", "label", "start_year", "end_year", "legal_kind", "legal_title", "nor", "signed", "published", "note", "source"}, nil},
-	{"centres.csv", []string{"network", "acronym", "fsmr", "fsmr_evidence", "cycle", "cycle_evidence", "role", "establishment", "city", "department_code", "responsible", "note", "source"}, []string{"start", "end"}},
+	{"cycles.csv", []string{"cycle", "label", "start_year", "end_year", "legal_kind", "legal_title", "nor", "signed", "published", "note", "source"}, []string{"authority", "evidence"}},
+	{"centres.csv", []string{"network", "acronym", "fsmr", "fsmr_evidence", "cycle", "cycle_evidence", "role", "establishment", "city", "department_code", "responsible", "note", "source"}, []string{"start", "end", "act", "act_evidence"}},
 	{"platforms.csv", []string{"name", "kind", "host_establishment", "city", "region", "wave_year", "note", "source"}, nil},
+	{"changes.csv", []string{"change", "date", "network", "acronym", "filiere", "platform", "cycle", "role", "establishment", "city", "department_code", "other", "person", "act", "evidence", "note", "source"}, nil},
 	{"plans.csv", []string{"code", "name", "start_year", "end_year", "note", "source"}, nil},
 	{"figures.csv", []string{"year", "kind", "scope", "count", "note", "source"}, nil},
 	{"regions.csv", []string{"insee_code", "name", "overseas", "zone", "latitude", "longitude", "source"}, nil},
@@ -51,6 +52,8 @@ const (
 	MissingValue  Fault = "missing value"
 	WrongValue    Fault = "wrong value"
 	Duplicate     Fault = "duplicate"
+	NoMatch       Fault = "names nothing in these files"
+	SeveralMatch  Fault = "names several things in these files"
 	NoFiles       Fault = "none of the files of the layout"
 )
 
@@ -117,6 +120,7 @@ type files struct {
 	rows     map[string][]row  // by file
 	ignored  []string          // CSV files that are not of the layout
 	acronyms map[string]string // the only acronym of a title in centres.csv, both folded
+	renamed  map[string]string // what a network's natural key became, by changes.csv
 }
 
 // read reads and checks a directory. Its error is Problems where the files are at
@@ -158,6 +162,7 @@ func read(dir fs.FS) (*files, error) {
 		return nil, problems
 	}
 	out.acronyms = onlyAcronyms(out.rows["centres.csv"])
+	out.renamed = out.renamings()
 	return out, nil
 }
 
@@ -180,10 +185,43 @@ func onlyAcronyms(rows []row) map[string]string {
 
 // network is the natural key of the network a row is about: its title and its
 // acronym or, where the row has none, the only one that the directory gives that
-// title.
-func (f *files) network(r row) string {
-	title, acronym := identifier.Fold(r.get("network")), identifier.Fold(r.get("acronym"))
-	return join(title, cmp.Or(acronym, f.acronyms[title]))
+// title; those of today where it was renamed.
+func (f *files) network(r row) string { return f.networkNamed(r.get("network"), r.get("acronym")) }
+
+func (f *files) networkNamed(title, acronym string) string {
+	title, acronym = identifier.Fold(title), identifier.Fold(acronym)
+	return f.today(join(title, cmp.Or(acronym, f.acronyms[title])))
+}
+
+// today follows the renamings of a network, each once: a name can come back.
+func (f *files) today(k string) string {
+	for range f.renamed {
+		to, was := f.renamed[k]
+		if !was {
+			break
+		}
+		k = to
+	}
+	return k
+}
+
+// renamings returns what each network's natural key became.
+func (f *files) renamings() map[string]string {
+	out := map[string]string{}
+	for _, r := range f.rows["changes.csv"] {
+		if r.get("change") == renamed {
+			title, acronym := pair(r.get("other"))
+			out[f.network(r)] = key(title, acronym)
+		}
+	}
+	return out
+}
+
+// pair splits a cell that names a thing by two of its values: title|acronym, or
+// hospital|town.
+func pair(cell string) (first, second string) {
+	first, second, _ = strings.Cut(cell, "|")
+	return tidy(first), tidy(second)
 }
 
 // readTable parses one file. A byte order mark is dropped, values are trimmed and

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
@@ -14,18 +15,18 @@ import (
 )
 
 // recall learns which of the steps were recorded before, under whichever account:
-// what has no natural key in the register (centres, labels, acts, what sources say)
-// is known again by the request_id in its events. It reads the histories of what
-// the plan's networks and platforms hold, and of the acts.
+// what has no natural key in the register (centres, labels, offices, acts, what sources
+// say) is known again by the request_id in its events. It reads the histories of what
+// the plan's networks and platforms hold, of the acts and of what the steps are about.
 func (l *loader) recall(ctx context.Context, f *files, steps []step) error {
 	var networks, about []string
-	acts := false
+	acts, campaigns := false, false
 	sources := map[string]bool{}
 	for _, s := range steps {
 		if r, is := s.req.(interface{ GetBasis() *eventv1.Basis }); is {
 			sources[r.GetBasis().GetSource()] = true
 		}
-		acts = acts || s.kind == act
+		acts, campaigns = acts || s.kind == act, campaigns || s.kind == campaign
 		if id := l.ids[s.key]; id != "" && (s.kind == network || s.kind == platform) {
 			about = append(about, id)
 			if s.kind == network {
@@ -53,27 +54,73 @@ func (l *loader) recall(ctx context.Context, f *files, steps []step) error {
 			return err
 		})
 	}
+	if campaigns {
+		g.Go(func() error { return l.campaigns(gctx) })
+	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
 	if err := l.histories(ctx, about); err != nil {
 		return err
 	}
-	return l.recallUnlabelled(ctx, f, steps)
+	if err := l.recallUnlabelled(ctx, f, steps); err != nil {
+		return err
+	}
+	return l.recallReferred(ctx, steps)
+}
+
+// recallReferred reads the histories of what the steps that are still to be done refer
+// to, and of what those show, until nothing more is known: an office is found with its
+// site, and the site with its first label.
+func (l *loader) recallReferred(ctx context.Context, steps []step) error {
+	read := map[string]bool{}
+	for {
+		var about []string
+		for _, s := range steps {
+			m, had := l.had(s)
+			if had {
+				l.keep(s, m)
+				continue
+			}
+			if natural[s.kind] {
+				continue
+			}
+			err := replaceRefs(proto.Clone(s.req), func(k string) (string, error) {
+				if id := l.ids[k]; id != "" && !read[id] {
+					read[id] = true
+					about = append(about, id)
+				}
+				return "", nil
+			})
+			if err != nil {
+				return err
+			}
+		}
+		if len(about) == 0 {
+			return nil
+		}
+		if err := l.histories(ctx, about); err != nil {
+			return err
+		}
+	}
+}
+
+// natural is the kinds that a natural key tells whether they were recorded, and centres,
+// which others lead to.
+var natural = map[string]bool{
+	establishment: true, filiere: true, cycle: true, platform: true, network: true, attachment: true, act: true, campaign: true, centre: true,
 }
 
 // recallUnlabelled does the same for centres without any label, which no label
 // leads to: those at the same place as a centre still to be registered in a network
-// that the register had.
+// that the register had, or like it at none.
 func (l *loader) recallUnlabelled(ctx context.Context, f *files, steps []step) error {
 	places := map[string]bool{}
 	for _, s := range steps {
 		if _, had := l.had(s); s.kind != centre || had || l.ids[join(network, f.network(s.about))] == "" {
 			continue
 		}
-		if where := cmp.Or(s.about.get("establishment"), s.about.get("city"), territory(s.about), s.about.get("department_code")); where != "" {
-			places[where] = true
-		}
+		places[cmp.Or(s.about.get("establishment"), s.about.get("city"), territory(s.about), s.about.get("department_code"))] = true
 	}
 	var about []string
 	for where := range places {
@@ -84,7 +131,9 @@ func (l *loader) recallUnlabelled(ctx context.Context, f *files, steps []step) e
 				return err
 			}
 			for _, c := range page.GetCentres() {
-				about = append(about, c.GetCentreId())
+				if where != "" || c.GetPlace() == nil && len(c.GetEstablishmentIds()) == 0 {
+					about = append(about, c.GetCentreId())
+				}
 			}
 			req.PageToken = page.GetNextPageToken()
 		}
@@ -153,6 +202,24 @@ func (l *loader) acts(ctx context.Context) ([]string, error) {
 	}
 }
 
+// campaigns learns the ids of campaigns by their name.
+func (l *loader) campaigns(ctx context.Context) error {
+	for token := ""; ; {
+		page, err := l.registry.ListCampaigns(ctx, &registryv1.ListCampaignsRequest{AsOf: &registryv1.AsOf{MinPosition: l.head}, PageSize: pageSize, PageToken: token})
+		if err != nil {
+			return err
+		}
+		l.mu.Lock()
+		for _, c := range page.GetCampaigns() {
+			l.known(join(campaign, key(c.GetName())), c.GetCampaignId())
+		}
+		l.mu.Unlock()
+		if token = page.GetNextPageToken(); token == "" {
+			return nil
+		}
+	}
+}
+
 // history notes the requests that made and changed an entity.
 func (l *loader) history(ctx context.Context, id string) error {
 	r, err := l.registry.ListHistory(ctx, &registryv1.ListHistoryRequest{EntityId: id, AsOf: &registryv1.AsOf{MinPosition: l.head}})
@@ -162,29 +229,31 @@ func (l *loader) history(ctx context.Context, id string) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, f := range r.GetFacts() {
-		request, made := madeBy(f)
+		request, m := madeBy(f)
 		if strings.HasPrefix(request, requestPrefix) {
-			l.before[request] = made
+			l.before[request] = m
 		}
 	}
 	return nil
 }
 
-// madeBy returns the request that recorded a fact, and the id of what it made where
+// madeBy returns the request that recorded a fact, and the ids of what it made where
 // a later step may refer to it.
-func madeBy(f *registryv1.Fact) (request, made string) {
+func madeBy(f *registryv1.Fact) (request string, m made) {
 	if e := f.GetTopology(); e != nil {
-		return e.GetMeta().GetRequestId(), e.GetCentreRegistered().GetCentreId()
+		return e.GetMeta().GetRequestId(), made{id: e.GetCentreRegistered().GetCentreId()}
 	}
 	e := f.GetLabelling()
 	request = e.GetMeta().GetRequestId()
 	switch {
 	case e.GetLabelGranted() != nil:
-		made = e.GetLabelGranted().GetLabelId()
+		m = made{id: e.GetLabelGranted().GetLabelId(), site: e.GetLabelGranted().GetHolder().GetSite().GetSiteId()}
 	case e.GetLabelRenewed() != nil:
-		made = e.GetLabelRenewed().GetSuccessorId()
+		m.id = e.GetLabelRenewed().GetSuccessorId()
 	case e.GetActRecorded() != nil:
-		made = e.GetActRecorded().GetActId()
+		m.id = e.GetActRecorded().GetActId()
+	case e.GetOfficeTaken() != nil:
+		m.id = e.GetOfficeTaken().GetOfficeId()
 	}
-	return request, made
+	return request, m
 }

@@ -316,6 +316,8 @@ var seedFaults = map[seed.Fault]string{
 	seed.MissingValue:  "valeur absente",
 	seed.WrongValue:    "valeur refusée",
 	seed.Duplicate:     "en double",
+	seed.NoMatch:       "ne désigne rien de ces fichiers",
+	seed.SeveralMatch:  "désigne plusieurs choses de ces fichiers",
 	seed.NoFiles:       "aucun des fichiers attendus (establishments.csv, fsmr.csv, cycles.csv, centres.csv, platforms.csv...)",
 }
 

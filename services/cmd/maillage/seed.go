@@ -19,9 +19,12 @@ type SeedCmd struct {
 }
 
 var seedKinds = map[string]string{
+	"succession": "successions de réseaux", "move": "centres déplacés", "opening": "ouvertures",
+	"office": "prises de fonctions", "departure": "fins de fonctions", "approval": "approbations de responsables",
+	"campaign": "campagnes", "outcome": "issues de candidatures",
 	"establishment": "établissements", "filiere": "filières", "cycle": "cycles", "platform": "plateformes", "network": "réseaux",
 	"attachment": "rattachements proposés", "act": "actes", "centre": "centres", "grant": "labels accordés", "renewal": "labels renouvelés",
-	"confirmation": "confirmations", "assertion": "autres dires des sources",
+	"confirmation": "confirmations", "assertion": "autres dires des sources", "renaming": "changements de nom", "repeal": "abrogations",
 }
 
 // Run loads it and says what was recorded.
