@@ -19,7 +19,7 @@ import (
 
 // Server implements labellingv1.LabellingServiceServer.
 type Server struct {
-	labellingv1.UnimplementedLabellingServiceServer
+	labellingv1.UnsafeLabellingServiceServer
 	desk  *submit.Desk
 	state *labelling.State
 	topo  *topology.State

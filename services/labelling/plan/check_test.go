@@ -1,0 +1,138 @@
+package plan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
+)
+
+// remarked holds what a plan warns of and refuses to what is wanted, a line and reason
+// each.
+func remarked(t *testing.T, w *world, annex *labellingv1.Annex, want ...string) {
+	t.Helper()
+	p := w.reckon(annex).Plan
+	w.checkPlan(annex, p)
+	var got []string
+	for _, m := range append(p.GetWarnings(), p.GetRefusals()...) {
+		got = append(got, fmt.Sprintf("%d %s", m.GetLine(), m.GetReason()))
+	}
+	if g, w := strings.Join(got, ", "), strings.Join(want, ", "); g != w {
+		t.Errorf("remarks are %q, want %q", g, w)
+	}
+}
+
+func TestWhatIsOddStands(t *testing.T) {
+	first := func() *labellingv1.AnnexLine { return row("MDS", coordinator, "CHU de Dijon", "Dijon") }
+	second := func() *labellingv1.AnnexLine { return row("MDS", competence, "CHU de Besançon", "Besançon") }
+	for name, c := range map[string]struct {
+		when *labellingv1.Annex
+		want []string
+	}{
+		"nothing":               {act(everything(), first(), second()), nil},
+		"two coordinators":      {act(nil, first(), row("MDS", coordinator, "CHU de Besançon", "Besançon")), []string{"2 COORDINATORS_SEVERAL"}},
+		"another act's":         {act(nil, row("MDS", coordinator, "CHU de Besançon", "Besançon")), []string{"1 COORDINATORS_SEVERAL"}},
+		"no coordinator":        {act(everything(), row("MDS", constitutive, "CHU de Dijon", "Dijon"), second()), []string{"1 COORDINATOR_MISSING"}},
+		"unattached":            {act(everything(), second()), []string{"1 COORDINATOR_MISSING", "1 COMPETENCE_UNATTACHED"}},
+		"attached by another":   {act(nil, second()), nil},
+		"role not printed":      {act(nil, row("MDS", 0, "CHU de Dijon", "Dijon")), []string{"1 ROLE_NOT_PRINTED"}},
+		"reference":             {act(nil, row("MDS", labellingv1.Role_ROLE_REFERENCE, "CHU de Dijon", "Dijon")), []string{"1 ROLE_NOT_PRINTED"}},
+		"several heads":         {act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon", "Dr Un", "Dr Deux")), []string{"1 HEADS_SEVERAL"}},
+		"a bad FINESS":          {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Finess = "210780582" })), []string{"1 FINESS_PRINTED_WRONG"}},
+		"published too early":   {edited(act(nil, first()), func(a *labellingv1.Annex) { a.SignedDate = "2024-01-02" }), []string{"0 PUBLISHED_BEFORE_SIGNED"}},
+		"another window":        {edited(act(nil, first()), func(a *labellingv1.Annex) { a.LabelPeriod.End = "2027" }), []string{"0 WINDOW_OTHER"}},
+		"no end":                {edited(act(nil, first()), func(a *labellingv1.Annex) { a.LabelPeriod.End = "" }), []string{"0 END_NOT_STATED"}},
+		"an end before a start": {edited(act(nil, first()), func(a *labellingv1.Annex) { a.LabelPeriod.End = "2023-12-29" }), []string{"0 PERIOD_EMPTY"}},
+		"of a line":             {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Period = &eventv1.Period{Start: "2024", End: "2023"} })), []string{"1 PERIOD_EMPTY"}},
+		"no such day":           {edited(act(nil, first()), func(a *labellingv1.Annex) { a.SignedDate = "2023-02-30" }), []string{"0 DATE_INVALID"}},
+		"suspended for a month": {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) {
+			l.Disposition, l.Period = suspended, &eventv1.Period{Start: "2024-01", End: "2028-06-30"}
+		})), []string{"1 DATE_INVALID"}},
+		"extended for ever":      {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Disposition = extended })), []string{"1 END_MISSING"}},
+		"one number twice":       {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Number = 2 }), second()), []string{"2 LINE_NUMBER_TWICE"}},
+		"no such cycle":          {edited(act(nil, first()), func(a *labellingv1.Annex) { a.CycleId = id("X") }), []string{"0 CYCLE_UNKNOWN"}},
+		"no such filière":        {act([]*labellingv1.ScopeCell{cell("X", 0, "", complete)}, first(), second()), []string{"0 FILIERE_UNKNOWN"}},
+		"no such act":            {edited(act(nil, first()), func(a *labellingv1.Annex) { a.AmendsActId = id("X") }), []string{"0 ACT_UNKNOWN"}},
+		"no NOR":                 {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Nor = "NOR" }), []string{"0 NOR_INVALID"}},
+		"no basis":               {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Basis = nil }), []string{"0 BASIS_MISSING"}},
+		"recorded already":       {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Title = "arrêté du 1er mai" }), []string{"0 ACT_KNOWN"}},
+		"an answer about nobody": {answered(act(nil, first()), answer(1, aboutCentre, isSame, "X")), []string{"1 RESOLUTION_UNKNOWN"}},
+		"two answers":            {answered(act(nil, first()), answer(1, aboutCentre, isSame, "CD"), answer(1, aboutCentre, isNew, "")), []string{"1 RESOLUTION_CONTRADICTORY"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			dijon(w)
+			w.apply(edited(act(nil), func(a *labellingv1.Annex) { a.Title = "Arrêté du 1er mai" }))
+			remarked(t, w, c.when, c.want...)
+		})
+	}
+}
+
+func TestTotals(t *testing.T) {
+	w := newWorld(t)
+	dijon(w)
+	under := func(filiere string, l *labellingv1.AnnexLine) *labellingv1.AnnexLine {
+		l.Filiere = filiere
+		return l
+	}
+	annex := act(nil,
+		under("FIL1", row("MDS", coordinator, "CHU de Dijon", "Dijon")), under("FIL1", row("MDS", constitutive, "CHU de Besançon", "Besançon")),
+		under("FIL2", row("Cou", coordinator, "CHU de Dijon", "Dijon")), under("FIL2", row("Cou", competence, "CHU de Besançon", "Besançon")),
+		under("FIL2", row("Cou", labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, "CHU de Nancy", "Nancy")),
+	)
+	want := map[string]int{
+		"centres de référence":                 3,
+		"coordonnateurs":                       2,
+		"CRMR constitutifs":                    1,
+		"centres de compétence":                1,
+		"centres de ressources et compétences": 1,
+		"CRC":                                  1,
+		"réseaux":                              2,
+		"filières de santé":                    2,
+		"centres de référence de la filière FIL2": 1,
+		"réseaux FIL1":                      1,
+		"CRMR":                              -1, // has three meanings
+		"centres de référence et CRC":       -1,
+		"lits":                              -1,
+		"sites coordonnateurs hors Mayotte": -1,
+	}
+	for u := range want {
+		annex.AnnouncedTotals = append(annex.AnnouncedTotals, &labellingv1.AnnouncedTotal{Unit: u, Count: 7})
+	}
+	for _, c := range w.reckon(annex).Plan.GetTotals() {
+		got := -1
+		if c.Counted != nil {
+			got = int(c.GetCounted())
+		}
+		if got != want[c.GetUnit()] || c.GetAnnounced() != 7 {
+			t.Errorf("%q: counted %d, want %d", c.GetUnit(), got, want[c.GetUnit()])
+		}
+	}
+}
+
+// TestANumberPrintedTwice: no two hospitals are registered with one FINESS number, and
+// what is printed is kept.
+func TestANumberPrintedTwice(t *testing.T) {
+	const number = "210780581"
+	numbered := func(l *labellingv1.AnnexLine) { l.Finess = number }
+	w := newWorld(t)
+	dijon(w)
+	annex := act(nil, lineWith(row("Cou", coordinator, "Clinique neuve", "Dijon"), numbered), lineWith(row("Cou", competence, "Hôpital neuf", "Dijon"), numbered))
+	if got := said(w.reckon(annex).Plan); !strings.Contains(got, "2 warns FINESS_PRINTED_TWICE") {
+		t.Errorf("the plan is\n%s", got)
+	}
+	kept := 0
+	for _, e := range w.apply(annex) {
+		for _, p := range e.GetMeta().GetBasis().GetAsPrinted() {
+			if p.GetValue() == number && e.GetMeta().GetBasis().GetActLine() == 2 {
+				kept++
+			}
+		}
+	}
+	if got := w.topo.ByFINESS(number, bitemporal.Latest); len(got) != 1 || kept == 0 {
+		t.Errorf("the number is that of %v, and printed %d times", got, kept)
+	}
+}

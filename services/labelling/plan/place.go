@@ -1,0 +1,307 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/identifier"
+)
+
+// spotKey is a place as printed.
+type spotKey struct{ finess, name, city, department string }
+
+// spot is a place as printed, and as found.
+type spot struct {
+	hospital   string    // its id
+	fresh      *hospital // that would be registered
+	candidates []string  // several hospitals that it may be
+	town       string    // folded; empty where unknown
+	asked      bool      // which of the candidates it is
+	unsure     bool      // answered: nobody knows which hospital it is
+}
+
+// hospital is one that would be registered.
+type hospital struct {
+	name       string // in the effects, once it is used
+	id         string // once it is minted
+	printed    string
+	finess     string
+	city, dept string
+	line       *line
+}
+
+// nowhere reports whether no place at all is printed.
+func (s *spot) nowhere() bool { return s.hospital == "" && s.fresh == nil && s.town == "" }
+
+// spotOf finds the hospital of a line: by its FINESS number, else by name within the
+// town. A name that nobody knows is a new hospital; a town is not a hospital.
+func (r *Reckoning) spotOf(l *line) *spot {
+	key := spotKey{l.in.GetFiness(), l.in.GetEstablishment(), l.in.GetCity(), l.in.GetDepartmentCode()}
+	if s, ok := r.spots[key]; ok {
+		return s
+	}
+	s := &spot{town: r.reg.town(key.city, key.department)}
+	r.spots[key] = s
+	finess, valid := key.finess, false
+	if finess != "" {
+		n, err := identifier.FINESS(finess)
+		finess, valid = n, err == nil
+	}
+	answers := r.hospitalAnswers(key)
+	switch {
+	case len(answers) > 0:
+		r.answerHospital(l, s, key, finess, valid, answers[0])
+		return s
+	case key.name == "" && !valid:
+		return s
+	}
+	ids := r.reg.hospitalsNamed(key)
+	if valid {
+		ids = r.reg.hospitalsNumbered(finess, ids)
+	}
+	switch {
+	case len(ids) == 1:
+		s.hospital = ids[0]
+	case len(ids) > 1:
+		s.candidates = ids
+	case key.name != "":
+		s.fresh = r.newHospital(l, key, finess, valid)
+	}
+	if s.hospital != "" && s.town == "" {
+		s.town = r.reg.townOf(s.hospital)
+	}
+	return s
+}
+
+// hospitalAnswers are the answers about any line that prints the place.
+func (r *Reckoning) hospitalAnswers(key spotKey) []*labellingv1.Resolution {
+	for _, a := range r.annex.GetResolutions() {
+		if a.GetSubject() != labellingv1.Subject_SUBJECT_ESTABLISHMENT || a.GetLine() == 0 || int(a.GetLine()) > len(r.annex.GetLines()) {
+			continue
+		}
+		in := r.annex.GetLines()[a.GetLine()-1]
+		if key == (spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}) {
+			return []*labellingv1.Resolution{a}
+		}
+	}
+	return nil
+}
+
+func (r *Reckoning) answerHospital(l *line, s *spot, key spotKey, finess string, valid bool, a *labellingv1.Resolution) {
+	switch a.GetIdentity() {
+	case labellingv1.Identity_IDENTITY_SAME, labellingv1.Identity_IDENTITY_PRESUMED:
+		if _, ok := r.reg.topo.Establishments.Last(a.GetEntityId(), r.reg.known); !ok {
+			r.refuse(l, "RESOLUTION_UNKNOWN", "The answer names no hospital: %q.", a.GetEntityId())
+			return
+		}
+		s.hospital = a.GetEntityId()
+		s.town = cmp.Or(s.town, r.reg.townOf(s.hospital))
+	case labellingv1.Identity_IDENTITY_NEW, labellingv1.Identity_IDENTITY_SUCCESSOR:
+		s.fresh = r.newHospital(l, key, finess, valid)
+	case labellingv1.Identity_IDENTITY_UNDETERMINED:
+		s.unsure = true
+	}
+}
+
+// newHospital is the hospital that would be registered for a place: one for all lines
+// that name it alike in one town.
+func (r *Reckoning) newHospital(l *line, key spotKey, finess string, valid bool) *hospital {
+	name := r.reg.core(key.name) + "\x00" + r.reg.town(key.city, key.department)
+	h, ok := r.hosts[name]
+	if !ok {
+		h = &hospital{printed: key.name, city: key.city, dept: key.department, line: l}
+		r.hosts[name] = h
+	}
+	if valid && h.finess == "" && !r.numbered(l, finess) {
+		h.finess = finess
+	}
+	return h
+}
+
+// numbered reports whether another hospital that would be registered has a number: that
+// of their legal entity, most often. It is warned of, and stays with the first.
+func (r *Reckoning) numbered(l *line, finess string) bool {
+	for _, h := range r.hosts {
+		if h.finess == finess {
+			r.warn(l, "FINESS_PRINTED_TWICE", "%s is printed of another new hospital too: it is registered with that one.", finess)
+			return true
+		}
+	}
+	return false
+}
+
+// place is where a line says it is, for a team or hospital that would be registered.
+func placeOf(city, department string) *topologyv1.Place {
+	if city == "" && department == "" {
+		return nil
+	}
+	p := &topologyv1.Place{City: city}
+	if d, ok := identifier.Department(department); ok {
+		p.DepartmentCode = d.Code
+	} else {
+		p.Territory = department
+	}
+	return p
+}
+
+// hospitalsNumbered are the hospitals of a FINESS number. A number can stand for a
+// legal entity and several of its sites: then the name tells.
+func (g *register) hospitalsNumbered(finess string, named []string) []string {
+	numbered := g.topo.ByFINESS(finess, g.known)
+	if len(numbered) == 0 {
+		return named
+	}
+	both := slices.DeleteFunc(slices.Clone(numbered), func(id string) bool { return !slices.Contains(named, id) })
+	if len(both) > 0 {
+		return both
+	}
+	if len(numbered) == 1 && len(named) == 1 {
+		if e, _ := g.topo.Establishments.Last(numbered[0], g.known); e.GetFinessKind() == topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY {
+			return named // a site printed with the number of its legal entity
+		}
+	}
+	return numbered
+}
+
+// hospitalsNamed are the hospitals of a name in a town, where it is printed: those of
+// the whole name, else those of the name without its group.
+func (g *register) hospitalsNamed(key spotKey) []string {
+	town := g.town(key.city, key.department)
+	whole := g.within(g.hospitals[g.fold(key.name)], town)
+	if len(whole) > 0 {
+		return whole
+	}
+	if core := g.core(key.name); core != "" {
+		return g.within(g.cores[core], town)
+	}
+	return nil
+}
+
+// within keeps the hospitals of a town, else those whose town nobody knows.
+func (g *register) within(ids []string, town string) []string {
+	if town == "" || len(ids) == 0 {
+		return ids
+	}
+	var there, anywhere []string
+	for _, id := range ids {
+		switch g.townOf(id) {
+		case town:
+			there = append(there, id)
+		case "":
+			anywhere = append(anywhere, id)
+		}
+	}
+	if len(there) > 0 {
+		return there
+	}
+	return anywhere
+}
+
+func (g *register) townOf(establishment string) string {
+	e, _ := g.topo.Establishments.Last(establishment, g.known)
+	return g.town(e.GetPlace().GetCity(), e.GetPlace().GetDepartmentCode())
+}
+
+// town is a town in the form in which towns are compared, without a post office's
+// CEDEX; where none is known, its department.
+func (g *register) town(city, department string) string {
+	folded := g.fold(city)
+	if t, _, ok := strings.Cut(folded, " cedex"); ok {
+		folded = t
+	}
+	if folded == "" && department != "" {
+		return "department " + g.fold(department)
+	}
+	return folded
+}
+
+// The groups of hospitals as they stand before a hospital's own name, folded; a longer
+// one before its beginning.
+var groups = []string{
+	"assistance publique hopitaux de paris ", "assistance publique hopitaux de marseille ", "assistance publique des hopitaux de paris ",
+	"ap hp ", "aphp ", "ap hm ", "aphm ", "hospices civils de lyon ", "hcl ",
+	"centre hospitalier regional universitaire ", "centre hospitalier universitaire ", "centre hospitalier regional ",
+	"chru ", "chu ", "chr ",
+	"de la ", "de l ", "des ", "du ", "de ", "d ",
+}
+
+var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ")
+
+// core is a name of a hospital without the group it belongs to: "CHU de Dijon" and
+// "CHU Dijon" have one.
+func (g *register) core(name string) string {
+	key := "\x00" + name
+	if core, ok := g.folded[key]; ok {
+		return core
+	}
+	core := strings.Join(strings.Fields(punctuation.Replace(g.fold(name))), " ")
+	for again := true; again; {
+		again = false
+		for _, group := range groups {
+			if rest, ok := strings.CutPrefix(core, group); ok && rest != "" {
+				core, again = rest, true
+				break
+			}
+		}
+	}
+	g.folded[key] = core
+	return core
+}
+
+// whereabouts is where a team works, and whom it follows.
+type whereabouts struct {
+	hospitals  []string
+	towns      []string
+	population topologyv1.Population
+}
+
+func (g *register) whereaboutsOf(centre string) *whereabouts {
+	if w, ok := g.places[centre]; ok {
+		return w
+	}
+	c, ok := g.topo.Centres.At(centre, g.day, g.known)
+	if !ok {
+		c, _ = g.topo.Centres.Last(centre, g.known)
+	}
+	w := &whereabouts{hospitals: c.GetEstablishmentIds(), population: c.GetPopulation()}
+	if t := g.town(c.GetPlace().GetCity(), c.GetPlace().GetDepartmentCode()); t != "" {
+		w.towns = append(w.towns, t)
+	}
+	for _, id := range w.hospitals {
+		if t := g.townOf(id); t != "" {
+			w.towns = append(w.towns, t)
+		}
+	}
+	g.places[centre] = w
+	return w
+}
+
+// at reports whether a team works at a place: at the same hospital or, where only the
+// town of one of both is known, in the same town. perhaps says that it cannot be
+// excluded: nobody knows the hospital printed, or the team's place.
+func (w *whereabouts) at(s *spot) (sure, perhaps bool) {
+	sameTown := s.town != "" && slices.Contains(w.towns, s.town)
+	switch {
+	case len(w.hospitals) == 0 && len(w.towns) == 0:
+		return false, true
+	case (s.fresh != nil || s.unsure) && len(w.hospitals) > 0:
+		return false, sameTown
+	case s.hospital != "" && len(w.hospitals) > 0:
+		return slices.Contains(w.hospitals, s.hospital), false
+	}
+	return sameTown, false
+}
+
+// placeName is where a team is, for reading.
+func (g *register) placeName(centre string) (establishment, city string) {
+	c, _ := g.topo.Centres.Last(centre, g.known)
+	city = c.GetPlace().GetCity()
+	for _, id := range c.GetEstablishmentIds() {
+		e, _ := g.topo.Establishments.Last(id, g.known)
+		return e.GetName(), cmp.Or(city, e.GetPlace().GetCity())
+	}
+	return "", city
+}

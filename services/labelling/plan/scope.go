@@ -1,0 +1,206 @@
+package plan
+
+import (
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
+)
+
+// scope is what an act decides about: of the cells that concern a role of a filière in
+// a cycle, the most special says how. A filière is more special than a role, and a role
+// than a cycle; of two alike the later one counts.
+type scope struct {
+	cells      []*labellingv1.ScopeCell
+	byFiliere  bool // some cell is of one filière
+	remembered map[scopeKey]labellingv1.Coverage
+}
+
+type scopeKey struct {
+	filiere, cycle string
+	role           labellingv1.Role
+}
+
+func readScope(cells []*labellingv1.ScopeCell) *scope {
+	sc := &scope{cells: cells, remembered: make(map[scopeKey]labellingv1.Coverage)}
+	for _, c := range cells {
+		sc.byFiliere = sc.byFiliere || c.GetFiliereId() != ""
+	}
+	return sc
+}
+
+func (sc *scope) coverage(k scopeKey) labellingv1.Coverage {
+	if says, ok := sc.remembered[k]; ok {
+		return says
+	}
+	says, best := labellingv1.Coverage_COVERAGE_UNSPECIFIED, -1
+	for _, c := range sc.cells {
+		weight := 0
+		if id := c.GetFiliereId(); id != "" {
+			if id != k.filiere {
+				continue
+			}
+			weight += 4
+		}
+		if role := c.GetRole(); role != labellingv1.Role_ROLE_UNSPECIFIED {
+			if !agree(role, k.role) {
+				continue
+			}
+			weight += 2
+		}
+		if id := c.GetCycleId(); id != "" {
+			if id != k.cycle {
+				continue
+			}
+			weight++
+		}
+		if weight >= best {
+			says, best = c.GetCoverage(), weight
+		}
+	}
+	sc.remembered[k] = says
+	return says
+}
+
+// whole reports whether the scope is complete for a label under a filière, whichever
+// role the label may be of; some asks whether it is so for one of them.
+func (sc *scope) whole(h *held, filiere string) (whole, some bool) {
+	whole = true
+	for _, role := range rolesOf(h) {
+		if sc.coverage(scopeKey{filiere, h.GetCycleId(), role}) == labellingv1.Coverage_COVERAGE_COMPLETE {
+			some = true
+		} else {
+			whole = false
+		}
+	}
+	return whole, some
+}
+
+// rolesOf are the roles a label may be of.
+func rolesOf(h *held) []labellingv1.Role {
+	switch role := h.GetRole(); {
+	case role == labellingv1.Role_ROLE_REFERENCE:
+		return []labellingv1.Role{labellingv1.Role_ROLE_COORDINATOR, labellingv1.Role_ROLE_CONSTITUTIVE}
+	case role != labellingv1.Role_ROLE_UNSPECIFIED:
+		return []labellingv1.Role{role}
+	case h.GetHolder().GetFiliereId() != "":
+		return []labellingv1.Role{labellingv1.Role_ROLE_FSMR}
+	case h.GetHolder().GetPlatformId() != "":
+		return []labellingv1.Role{labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM}
+	}
+	return []labellingv1.Role{
+		labellingv1.Role_ROLE_COORDINATOR, labellingv1.Role_ROLE_CONSTITUTIVE,
+		labellingv1.Role_ROLE_COMPETENCE, labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE,
+	}
+}
+
+// drawScope writes what the act does to labels that none of its lines is about: it
+// extends or repeals all of its scope, or else its complete cells leave them out. An act
+// that amends another leaves nothing out.
+func (r *Reckoning) drawScope() {
+	decision := r.annex.GetScopeDecision()
+	everything := decision != labellingv1.ScopeDecision_SCOPE_DECISION_UNSPECIFIED
+	if len(r.annex.GetScope()) == 0 || r.day == bitemporal.Future || r.annex.GetAmendsActId() != "" && !everything {
+		return
+	}
+	sc := readScope(r.annex.GetScope())
+	attached := make(map[string]string)
+	printed := make(map[string]bool)
+	for _, n := range r.networks {
+		if n.used && n.id != "" && n.filiere != "" {
+			attached[n.id] = n.filiere
+		}
+		for _, id := range n.lineage {
+			printed[id] = true
+		}
+	}
+	for _, h := range r.reg.held {
+		if r.kept[h.GetLabelId()] || !h.open() || h.status == labellingv1.Status_STATUS_PLANNED {
+			continue
+		}
+		does := r.leftOut(h, sc, attached)
+		switch {
+		case does == unstated:
+			continue
+		case does == toDecide:
+		case everything:
+			if does = r.decided(h); does == unstated {
+				continue
+			}
+		case h.GetHolder().GetNetworkId() != "" && printed[h.networkID()]:
+			does = toDecide // a list names sites: that a network is not among them tells nothing
+		}
+		r.absent(h, does)
+	}
+}
+
+// leftOut is what absence from the scope means for a label: nothing outside its complete
+// cells, nor where it began no sooner than the act has effect.
+func (r *Reckoning) leftOut(h *held, sc *scope, attached map[string]string) labellingv1.Disposition {
+	if start := h.GetPeriod().GetStart(); start != "" {
+		if _, last, err := bitemporal.Span(start); err == nil && last >= r.day {
+			return unstated
+		}
+	}
+	filiere, placed := h.GetHolder().GetFiliereId(), true
+	if id := h.networkID(); id != "" {
+		now, _ := r.reg.network(id)
+		if filiere = now.GetFiliereId(); attached[id] != "" {
+			filiere = attached[id]
+		}
+		placed = filiere != ""
+	}
+	if !placed && sc.byFiliere {
+		for _, c := range sc.cells {
+			if _, some := sc.whole(h, c.GetFiliereId()); some {
+				return toDecide
+			}
+		}
+		return unstated
+	}
+	switch whole, _ := sc.whole(h, filiere); {
+	case !whole:
+		return unstated
+	case h.pastTerm():
+		return expired
+	}
+	return lapsed
+}
+
+// decided is what an act without a list does to a label of its scope.
+func (r *Reckoning) decided(h *held) labellingv1.Disposition {
+	if r.annex.GetScopeDecision() == labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL {
+		return repealed
+	}
+	until, err := bitemporal.ParseDate(r.annex.GetScopeDate())
+	if err != nil {
+		return extended // refused already
+	}
+	if _, last, err := bitemporal.Span(h.GetPeriod().GetEnd()); err == nil && last != bitemporal.Future && last >= until {
+		return unstated // it ends no sooner
+	}
+	return extended
+}
+
+// absent writes what is done to a label that no line is about.
+func (r *Reckoning) absent(h *held, does labellingv1.Disposition) {
+	e := &labellingv1.Effect{Disposition: does, LabelId: h.GetLabelId(), Role: h.GetRole(), Period: h.GetPeriod()}
+	if does == extended {
+		e.Period = &eventv1.Period{Start: h.GetPeriod().GetStart(), End: r.annex.GetScopeDate()}
+	}
+	if id := h.networkID(); id != "" {
+		now, _ := r.reg.network(id)
+		e.Network, e.NetworkTitle, e.Filiere = id, r.reg.networkName(id), r.reg.filiereName(now.GetFiliereId())
+	}
+	if id := h.GetHolder().GetFiliereId(); id != "" {
+		e.Filiere = r.reg.filiereName(id)
+	}
+	if id := h.GetHolder().GetPlatformId(); id != "" {
+		p, _ := r.reg.topo.Platforms.Last(id, r.reg.known)
+		e.NetworkTitle, e.City = p.GetName(), p.GetPlace().GetCity()
+	}
+	if h.site != nil {
+		e.SiteId, e.Centre = h.site.id, h.site.key.centre
+		e.Establishment, e.City = r.reg.placeName(h.site.key.centre)
+	}
+	r.Plan.Effects = append(r.Plan.Effects, e)
+}
