@@ -28,6 +28,13 @@ import (
 // ActCmd is the verbs about acts.
 type ActCmd struct {
 	Client
+	Plan     ActPlanCmd     `cmd:"" help:"Lire l'annexe d'un acte et montrer tout ce qu'elle changerait ; n'enregistre rien."`
+	Prepare  ActPrepareCmd  `cmd:"" help:"Préparer un acte, pour qu'une autre personne l'approuve."`
+	Approve  ActApproveCmd  `cmd:"" help:"Approuver un acte préparé par une autre personne : il s'applique en entier ou pas du tout."`
+	Reject   ActRejectCmd   `cmd:"" help:"Rejeter un acte préparé."`
+	Drafts   ActDraftsCmd   `cmd:"" help:"Les actes préparés, ou l'un d'eux et ce qu'il changerait."`
+	Effects  ActEffectsCmd  `cmd:"" help:"Ce qu'un acte a fait, ligne à ligne, et ce qu'il a laissé de côté."`
+	Annex    ActAnnexCmd    `cmd:"" help:"Écrire la liste d'un acte dans la forme de l'arrêté, et la note de ce qui change."`
 	Record   ActRecordCmd   `cmd:"" help:"Enregistrer un acte et ce que fait chacune de ses lignes, en entier ou pas du tout."`
 	Template ActTemplateCmd `cmd:"" help:"Montrer un modèle de fichier pour « act record »."`
 	List     ActListCmd     `cmd:"" help:"Lister."`

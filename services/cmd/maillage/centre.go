@@ -14,6 +14,8 @@ type CentreCmd struct {
 	Register CentreRegisterCmd `cmd:"" help:"Enregistrer un centre."`
 	Rename   CentreRenameCmd   `cmd:"" help:"Renommer à compter d'un jour."`
 	Attach   CentreAttachCmd   `cmd:"" help:"Ajouter un établissement d'exercice."`
+	Move     CentreMoveCmd     `cmd:"" help:"Déplacer : il exerce ailleurs à compter d'un jour."`
+	Succeed  CentreSucceedCmd  `cmd:"" help:"Fusionner ou scinder : des centres ferment, d'autres prennent leur suite."`
 }
 
 // CentreListCmd lists teams.
@@ -101,4 +103,38 @@ func (c *CentreAttachCmd) Run(a *app) error {
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
 			CentreId: string(c.ID), EstablishmentId: string(c.Establishment),
 		}, "Rattachement du centre", (*topologyv1.AttachCentreResponse).GetCentreId)
+}
+
+// CentreMoveCmd moves one.
+type CentreMoveCmd struct {
+	ID            id   `arg:"" help:"Centre."`
+	Establishment []id `placeholder:"ID" help:"Établissements d'exercice, désormais."`
+	Where
+	Since
+	Grounds
+}
+
+// Run moves it.
+func (c *CentreMoveCmd) Run(a *app) error {
+	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.MoveCentre,
+		&topologyv1.MoveCentreRequest{
+			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
+			CentreId: string(c.ID), EstablishmentIds: plain(c.Establishment), Place: c.place(),
+		}, "Déplacement du centre", func(*topologyv1.MoveCentreResponse) string { return string(c.ID) })
+}
+
+// CentreSucceedCmd lets centres take the place of others.
+type CentreSucceedCmd struct {
+	Closed []id `required:"" placeholder:"ID" help:"Centres qui ferment."`
+	By     []id `required:"" placeholder:"ID" help:"Centres qui prennent leur suite, déjà enregistrés."`
+	Since
+	Grounds
+}
+
+// Run records it.
+func (c *CentreSucceedCmd) Run(a *app) error {
+	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.SucceedCentres,
+		&topologyv1.SucceedCentresRequest{
+			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, PredecessorIds: plain(c.Closed), SuccessorIds: plain(c.By),
+		}, "Succession de centres", func(*topologyv1.SucceedCentresResponse) string { return "" })
 }

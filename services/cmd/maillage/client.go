@@ -66,13 +66,17 @@ func (a *app) ask(use func(ctx context.Context, conn *grpc.ClientConn) error) er
 
 // Moment is the flags of a read: the moment it is about.
 type Moment struct {
-	ValidAt     day     `name:"valid-at" placeholder:"AAAA-MM-JJ" help:"Valable à cette date (heure de Paris) ; aujourd'hui par défaut."`
-	KnownAt     knownAt `name:"known-at" placeholder:"POSITION|DATE" help:"Tel que connu à cette position, à cet instant (RFC 3339), ou au début de ce jour (AAAA-MM-JJ, 0 h à Paris)."`
-	MinPosition uint64  `name:"min-position" placeholder:"N" help:"Attendre que cette position soit lisible."`
+	ValidAt     day        `name:"valid-at" placeholder:"AAAA-MM-JJ" help:"Valable à cette date (heure de Paris) ; aujourd'hui par défaut."`
+	KnownAt     knownAt    `name:"known-at" placeholder:"POSITION|DATE" help:"Tel que connu à cette position, à cet instant (RFC 3339), ou au début de ce jour (AAAA-MM-JJ, 0 h à Paris)."`
+	MinPosition uint64     `name:"min-position" placeholder:"N" help:"Attendre que cette position soit lisible."`
+	PublishedBy day        `name:"published-by" placeholder:"AAAA-MM-JJ" help:"D'après les seuls actes publiés à cette date."`
+	Window      windowFlag `placeholder:"FENÊTRE" help:"légale (par défaut) ou opérationnelle."`
 }
 
 func (m Moment) asOf() *registryv1.AsOf {
-	out := &registryv1.AsOf{ValidAt: string(m.ValidAt), MinPosition: m.MinPosition}
+	out := &registryv1.AsOf{
+		ValidAt: string(m.ValidAt), MinPosition: m.MinPosition, PublishedBy: string(m.PublishedBy), Window: registryv1.Window(m.Window),
+	}
 	switch {
 	case !m.KnownAt.time.IsZero():
 		out.KnownAt = &registryv1.AsOf_KnownTime{KnownTime: timestamppb.New(m.KnownAt.time)}

@@ -10,6 +10,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 )
 
@@ -33,7 +34,16 @@ var names = map[protoreflect.Name]string{
 	"publications": "Publié", "region_code": "Région", "repealed_from": "Abrogé à compter du", "role": "Rôle",
 	"role_as_printed": "Rôle tel qu'imprimé", "scope": "Portée", "signed_date": "Signé le", "siret": "SIRET", "status": "Statut",
 	"successor_id": "Remplacé par le label", "thresholds": "Seuils", "title": "Intitulé", "valid_from": "À compter du", "value": "Valeur",
-	"website": "Site",
+	"website": "Site", "extended_from": "Prorogé depuis", "suspensions": "Suspensions", "withdrawn": "Retiré", "annulled": "Annulé",
+	"annulled_from": "Annulé à compter du", "lapsed_from": "Non repris à compter du", "voided": "Enregistré à tort", "operation": "Activité",
+	"operation_state": "État d'activité", "offices": "Postes", "opened_from": "Ouvert depuis", "maintained_from": "Maintenu depuis",
+	"closed_from": "Fermé depuis", "predecessor_ids": "Fait suite à", "successor_ids": "Remplacé par", "amends_act_id": "Modifie l'acte",
+	"absences_stated": "Absences énoncées", "office_id": "Poste", "holder_id": "Titulaire", "interim": "Par intérim", "person_id": "Personne",
+	"start": "Début", "end": "Fin", "body": "Instance", "favourable": "Favorable", "date": "Date", "campaign_id": "Campagne",
+	"calls": "Appels à projets", "outcomes": "Issues", "outcome_id": "Issue", "candidate": "Candidature", "draft_id": "Brouillon",
+	"reason": "Motif", "annex": "Annexe", "effects_sha256": "Empreinte des effets", "suspended_from": "Suspendu à compter du",
+	"suspended_until": "Suspendu jusqu'au", "reinstated_from": "Rétabli à compter du", "position": "Position", "opinions": "Avis",
+	"approval": "Décision", "approval_date": "Décidé le", "preparer": "Préparé par", "state": "État", "planned_at": "Calculé à la position",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A
@@ -82,7 +92,7 @@ func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	case protoreflect.BytesKind:
 		return fmt.Sprintf("%x", v.Bytes())
 	case protoreflect.StringKind:
-		if n := fd.Name(); strings.HasSuffix(string(n), "_date") || n == "valid_from" || n == "repealed_from" {
+		if n := fd.Name(); strings.HasSuffix(string(n), "_date") || strings.HasSuffix(string(n), "_from") || n == "date" || n == "start" || n == "end" || n == "suspended_until" {
 			return frDate(v.String())
 		}
 	}
@@ -109,6 +119,18 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(coverageWords, labellingv1.Coverage(v))
 	case "ThresholdUnit":
 		return inFrench(unitWords, labellingv1.ThresholdUnit(v))
+	case "OperationState":
+		return inFrench(operationWords, labellingv1.OperationState(v))
+	case "OfficeKind":
+		return inFrench(officeWords, labellingv1.OfficeKind(v))
+	case "Approval":
+		return inFrench(approvalWords, labellingv1.Approval(v))
+	case "OutcomeKind":
+		return inFrench(outcomeWords, labellingv1.OutcomeKind(v))
+	case "Disposition":
+		return inFrench(dispositionWords, labellingv1.Disposition(v))
+	case "DraftState":
+		return inFrench(draftWords, labellingv1.DraftState(v))
 	case "Assurance":
 		return inFrench(assuranceWords, eventv1.Assurance(v))
 	default:
@@ -145,6 +167,14 @@ func messageText(m protoreflect.Message) string {
 			role = inFrench(roleWords, v.GetRole())
 		}
 		return joined(", ", filiere, role, inFrench(coverageWords, v.GetCoverage()))
+	case *labellingv1.Opinion:
+		return opinionText(v)
+	case *labellingv1.Call:
+		return joined(", ", v.GetTitle(), v.GetReference(), frDate(v.GetDate()))
+	case *labellingv1.Outcome:
+		return joined(" ", v.GetCandidate(), ":", inFrench(outcomeWords, v.GetKind()), prefixed("le ", frDate(v.GetDate())))
+	case *registryv1.OfficeEntry:
+		return joined(", ", inFrench(officeWords, v.GetOffice().GetKind()), v.GetName(), frPeriod(v.GetOffice().GetPeriod()))
 	case *labellingv1.Assertion:
 		return fmt.Sprintf("%s = %s — %s", v.GetField(), v.GetValue(), basisText(v.GetBasis()))
 	default:

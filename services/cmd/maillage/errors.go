@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"maillage/services/annex"
 	"maillage/services/fault"
 	"maillage/services/seed"
 )
@@ -143,6 +145,50 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"ACT_NOT_SIGNED":           "l'acte n'est pas signé : donnez --signed, puis préparez-le de nouveau",
 }
 
+// annexReasons is what an officer is told of a place in the file of an annex.
+var annexReasons = map[string]string{
+	"NOT_READABLE":        "le fichier ne peut pas être lu",
+	"TOO_LARGE":           "le fichier est plus grand qu'une annexe ne peut l'être",
+	"ENCRYPTED":           "le classeur est protégé par un mot de passe",
+	"OLD_FORMAT":          "le classeur est au format d'Excel 97-2003 : enregistrez-le en XLSX",
+	"NOT_A_SPREADSHEET":   "ce n'est ni un classeur XLSX ni du CSV",
+	"BAD_QUOTES":          "à partir d'ici, les guillemets du CSV ne vont pas par paires",
+	"NO_TABLE":            "aucun tableau reconnu : aucune rangée n'en porte les en-têtes",
+	"NO_LINE":             "le tableau n'a pas de ligne",
+	"NETWORK_MISSING":     "la ligne ne nomme aucun réseau, et aucun titre au-dessus ne le fait",
+	"PERIOD_REVERSED":     "la fin n'est pas après le début",
+	"CELL_TOO_LONG":       "la cellule a plus de 2 000 caractères",
+	"HEAD_MISSING":        "la succession ne nomme ni qui part ni qui vient",
+	"LINE_UNREADABLE":     "la ligne n'est pas un nombre à partir de 1",
+	"SUBJECT_UNKNOWN":     "le sujet n'est ni réseau, ni centre, ni label, ni établissement",
+	"DECISION_UNKNOWN":    "la décision n'est ni identique, ni nouveau, ni successeur de, ni indéterminé",
+	"DECIDED_TWICE":       "ce sujet est déjà tranché plus haut",
+	"ID_MISSING":          "cette décision demande l'identifiant d'un objet du registre",
+	"ID_SUPERFLUOUS":      "cette décision ne va pas avec un identifiant",
+	"ID_UNREADABLE":       "ce n'est pas un identifiant du registre",
+	"ROLE_UNKNOWN":        "type de label inconnu, laissé non précisé",
+	"DATE_UNREADABLE":     "date incomprise, laissée inconnue",
+	"POPULATION_UNKNOWN":  "population incomprise, laissée non précisée",
+	"DEPARTMENT_UNKNOWN":  "département inconnu, laissé vide",
+	"OPINION_UNKNOWN":     "avis incompris, laissé non précisé",
+	"FINESS_ZERO_LOST":    "le numéro FINESS a perdu son premier zéro, qui est remis",
+	"FINESS_BAD_CHECK":    "la clé du numéro FINESS est fausse",
+	"FINESS_UNREADABLE":   "numéro FINESS illisible, laissé vide",
+	"NUMBER_UNUSABLE":     "numéro imprimé absent ou répété : les lignes sont numérotées par leur rang",
+	"CELL_ERROR":          "la cellule porte l'erreur d'une formule, lue comme vide",
+	"COLUMN_UNKNOWN":      "colonne inconnue, non lue",
+	"COLUMN_REPEATED":     "une autre colonne dit la même chose avant celle-ci, qui n'est gardée que telle qu'imprimée",
+	"PERSON_SUSPECTED":    "la cellule paraît nommer une personne : elle n'est pas gardée telle qu'imprimée",
+	"FILIERE_FROM_SHEET":  "aucune filière imprimée : le nom de la feuille en tient lieu",
+	"SHEET_HIDDEN":        "feuille masquée, non lue",
+	"SHEET_WITHOUT_TABLE": "feuille sans tableau",
+	"TITLE_ROW":           "rangée au-dessus du tableau",
+	"HEADER_REPEATED":     "en-têtes répétés",
+	"FOOTNOTE":            "note",
+	"TOTAL_UNREADABLE":    "total annoncé sans nombre",
+	"HEADING_UNPLACED":    "titre sans lignes, ou ligne d'une seule cellule",
+}
+
 // suffixes is the same for families of reasons.
 var suffixes = map[string]string{
 	"_NOT_YET":   "cela n'existe pas encore à cette date : choisissez --valid-at plus tard",
@@ -153,6 +199,9 @@ var suffixes = map[string]string{
 func (a *app) explain(err error) (text string, code int) {
 	if ps, is := errors.AsType[seed.Problems](err); is {
 		return seedProblems(ps), exitRefused
+	}
+	if annexErrors := annexProblems(err); annexErrors != "" {
+		return annexErrors, exitRefused
 	}
 	if f, is := errors.AsType[fileError](err); is {
 		return f.Error(), exitRefused
@@ -345,4 +394,37 @@ func seedProblems(ps seed.Problems) string {
 		}
 	}
 	return b.String()
+}
+
+// annexProblems is everything for which the file of an annex is refused, empty for an
+// error of another kind.
+func annexProblems(err error) string {
+	var lines []string
+	if many, is := err.(interface{ Unwrap() []error }); is {
+		for _, one := range many.Unwrap() {
+			if text := annexProblems(one); text != "" {
+				lines = append(lines, text)
+			}
+		}
+		return strings.Join(lines, "\n")
+	}
+	if e, is := errors.AsType[*annex.Error](err); is {
+		return annexText(e)
+	}
+	return ""
+}
+
+// annexText is what is said of a place of an annex, in French.
+func annexText(e *annex.Error) string {
+	at := joined(", ", e.File, prefixed("feuille ", e.Sheet))
+	switch {
+	case e.Cell != "":
+		at = joined(", ", at, "cellule "+e.Cell)
+	case e.Row > 0:
+		at = joined(", ", at, fmt.Sprintf("rangée %d", e.Row))
+	}
+	if e.Header != "" {
+		at = joined(", ", at, "colonne « "+e.Header+" »")
+	}
+	return joined(" : ", at, cmp.Or(annexReasons[e.Reason], e.Reason))
 }

@@ -43,7 +43,7 @@ var rules = []struct {
 // oneofs is the same where one of several fields has to be given, by their name.
 var oneofs = map[string]string{
 	"holder":      holderAsked,
-	"disposition": "dites ce que fait la ligne : granted, renewed, confirmedLabelId ou repealedLabelId",
+	"disposition": "dites ce que fait la ligne : granted, renewed, confirmedLabelId, repealedLabelId, extended, suspended, reinstated, withdrawnLabelId, annulled, lapsedLabelId ou amended",
 }
 
 // broken says in French which rule a request breaks, and is empty where it has no

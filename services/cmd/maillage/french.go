@@ -48,6 +48,134 @@ var statusWords = []word[labellingv1.Status]{
 	{labellingv1.Status_STATUS_VOIDED, "enregistré à tort", []string{"voided", "nul"}},
 }
 
+var operationWords = []word[labellingv1.OperationState]{
+	{labellingv1.OperationState_OPERATION_STATE_PLANNED, "pas encore ouvert", nil},
+	{labellingv1.OperationState_OPERATION_STATE_OPEN, "ouvert", nil},
+	{labellingv1.OperationState_OPERATION_STATE_MAINTAINED, "maintenu", nil},
+	{labellingv1.OperationState_OPERATION_STATE_CLOSED, "fermé", nil},
+}
+
+var windowWords = []word[registryv1.Window]{
+	{registryv1.Window_WINDOW_LEGAL, "légale", []string{"legal"}},
+	{registryv1.Window_WINDOW_OPERATIONAL, "opérationnelle", []string{"operational"}},
+}
+
+var officeWords = []word[labellingv1.OfficeKind]{
+	{labellingv1.OfficeKind_OFFICE_KIND_HEAD, "responsable", []string{"head", "responsable médical"}},
+	{labellingv1.OfficeKind_OFFICE_KIND_CO_HEAD, "coresponsable", []string{"co-head", "co_head"}},
+	{labellingv1.OfficeKind_OFFICE_KIND_CHILD_REFERENT, "référent enfant", []string{"child referent"}},
+	{labellingv1.OfficeKind_OFFICE_KIND_ADULT_REFERENT, "référent adulte", []string{"adult referent"}},
+	{labellingv1.OfficeKind_OFFICE_KIND_COORDINATOR, "coordonnateur", []string{"coordinator", "coordonnatrice"}},
+}
+
+var approvalWords = []word[labellingv1.Approval]{
+	{labellingv1.Approval_APPROVAL_APPROVED, "approuvé", []string{"approved"}},
+	{labellingv1.Approval_APPROVAL_REFUSED, "refusé", []string{"refused"}},
+}
+
+var outcomeWords = []word[labellingv1.OutcomeKind]{
+	{labellingv1.OutcomeKind_OUTCOME_KIND_FAVOURABLE, "favorable", []string{"favourable"}},
+	{labellingv1.OutcomeKind_OUTCOME_KIND_ADJUSTED, "à ajuster", []string{"adjusted", "ajusté"}},
+	{labellingv1.OutcomeKind_OUTCOME_KIND_DEFERRED, "différé", []string{"deferred"}},
+	{labellingv1.OutcomeKind_OUTCOME_KIND_REFUSED, "refusé", []string{"refused"}},
+	{labellingv1.OutcomeKind_OUTCOME_KIND_SET_ASIDE, "écarté", []string{"set aside", "set_aside"}},
+}
+
+var dispositionWords = []word[labellingv1.Disposition]{
+	{labellingv1.Disposition_DISPOSITION_GRANTED, "accordé", []string{"octroi", "ajout", "ajouté", "granted", "nouveau"}},
+	{labellingv1.Disposition_DISPOSITION_RENEWED, "renouvelé", []string{"renouvellement", "renewed"}},
+	{labellingv1.Disposition_DISPOSITION_CONFIRMED, "confirmé", []string{"confirmation", "confirmed"}},
+	{labellingv1.Disposition_DISPOSITION_LAPSED, "perdu par absence", nil},
+	{labellingv1.Disposition_DISPOSITION_EXPIRED, "expiré, non repris", nil},
+	{labellingv1.Disposition_DISPOSITION_REPEALED, "abrogé", []string{"abrogation", "repealed"}},
+	{labellingv1.Disposition_DISPOSITION_EXTENDED, "prorogé", []string{"prorogation", "extended"}},
+	{labellingv1.Disposition_DISPOSITION_WITHDRAWN, "retiré", []string{"retrait", "supprimé", "suppression", "withdrawn"}},
+	{labellingv1.Disposition_DISPOSITION_AMENDED, "rectifié", []string{"modifié", "remplacé", "modification", "amended"}},
+	{labellingv1.Disposition_DISPOSITION_UNDETERMINED, "indéterminé", nil},
+	{labellingv1.Disposition_DISPOSITION_TO_DECIDE, "hors filière, à décider", nil},
+	{labellingv1.Disposition_DISPOSITION_SUCCEEDED, "succession", nil},
+	{labellingv1.Disposition_DISPOSITION_SUSPENDED, "suspendu", nil},
+	{labellingv1.Disposition_DISPOSITION_ANNULLED, "annulé", nil},
+}
+
+var topologyWords = []word[labellingv1.TopologyEffectKind]{
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_CREATED, "créé", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_RENAMED, "renommé", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_SUCCEEDED, "prend la suite", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED, "change de filière", nil},
+}
+
+var identityWords = []word[labellingv1.Identity]{
+	{labellingv1.Identity_IDENTITY_SAME, "identique", []string{"same", "même"}},
+	{labellingv1.Identity_IDENTITY_NEW, "nouveau", []string{"new"}},
+	{labellingv1.Identity_IDENTITY_SUCCESSOR, "successeur de", []string{"successor", "successeur", "successor of"}},
+	{labellingv1.Identity_IDENTITY_UNDETERMINED, "indéterminé", []string{"undetermined"}},
+	{labellingv1.Identity_IDENTITY_PRESUMED, "présumé", []string{"presumed"}},
+}
+
+var subjectWords = []word[labellingv1.Subject]{
+	{labellingv1.Subject_SUBJECT_NETWORK, "réseau", []string{"network"}},
+	{labellingv1.Subject_SUBJECT_CENTRE, "centre", nil},
+	{labellingv1.Subject_SUBJECT_LABEL, "label", nil},
+	{labellingv1.Subject_SUBJECT_ESTABLISHMENT, "établissement", []string{"establishment"}},
+}
+
+var draftWords = []word[labellingv1.DraftState]{
+	{labellingv1.DraftState_DRAFT_STATE_PREPARED, "préparé", []string{"prepared"}},
+	{labellingv1.DraftState_DRAFT_STATE_APPROVED, "approuvé", []string{"approved"}},
+	{labellingv1.DraftState_DRAFT_STATE_REJECTED, "rejeté", []string{"rejected"}},
+}
+
+var differenceWords = []word[registryv1.DifferenceKind]{
+	{registryv1.DifferenceKind_DIFFERENCE_KIND_APPEARED, "apparu", nil},
+	{registryv1.DifferenceKind_DIFFERENCE_KIND_DISAPPEARED, "disparu", nil},
+	{registryv1.DifferenceKind_DIFFERENCE_KIND_CHANGED, "changé", nil},
+}
+
+var countUnitWords = []word[registryv1.CountUnit]{
+	{registryv1.CountUnit_COUNT_UNIT_NETWORK, "réseaux", []string{"network", "réseau"}},
+	{registryv1.CountUnit_COUNT_UNIT_REFERENCE_SITE, "sites de référence", []string{"reference site", "reference_site", "site de référence", "référence"}},
+	{registryv1.CountUnit_COUNT_UNIT_LABEL, "labels", []string{"label"}},
+	{registryv1.CountUnit_COUNT_UNIT_CENTRE, "centres", []string{"centre"}},
+	{registryv1.CountUnit_COUNT_UNIT_ESTABLISHMENT, "établissements", []string{"establishment", "établissement"}},
+}
+
+var countByWords = []word[registryv1.CountBy]{
+	{registryv1.CountBy_COUNT_BY_ROLE, "rôle", []string{"role"}},
+	{registryv1.CountBy_COUNT_BY_FILIERE, "filière", []string{"filiere"}},
+	{registryv1.CountBy_COUNT_BY_REGION, "région", []string{"region"}},
+	{registryv1.CountBy_COUNT_BY_DEPARTMENT, "département", []string{"department"}},
+	{registryv1.CountBy_COUNT_BY_CYCLE, "cycle", nil},
+}
+
+var todoWords = []word[registryv1.TodoKind]{
+	{registryv1.TodoKind_TODO_KIND_IDENTITY, "identité indéterminée", nil},
+	{registryv1.TodoKind_TODO_KIND_VACANCY, "poste vacant", nil},
+	{registryv1.TodoKind_TODO_KIND_APPROVAL, "succession sans approbation", nil},
+	{registryv1.TodoKind_TODO_KIND_SEAT, "siège autre que dans l'acte", nil},
+	{registryv1.TodoKind_TODO_KIND_CLOSED, "label d'un centre ou réseau fermé", nil},
+	{registryv1.TodoKind_TODO_KIND_DRAFT, "acte préparé, à approuver", nil},
+	{registryv1.TodoKind_TODO_KIND_ABEYANCE, "terme atteint, rien de décidé", nil},
+}
+
+// entityWords and changeWords are the words of a diff.
+var (
+	entityWords = map[string]string{
+		"label": "label", "establishment": "établissement", "centre": "centre", "network": "réseau", "filiere": "filière",
+		"platform": "plateforme", "office": "poste",
+	}
+	changeWords = map[string]string{
+		"role": "rôle", "holder": "titulaire", "head": "responsable", "title": "intitulé", "acronym": "sigle", "filiere": "filière",
+		"network": "réseau", "place": "lieu", "population": "population", "period": "période", "status": "statut",
+		"operation": "activité", "cycle": "cycle", "name": "nom", "establishment": "établissement", "successor": "successeur",
+		"predecessor": "prédécesseur", "start": "début", "end": "fin", "approval": "approbation", "role_as_printed": "rôle imprimé",
+		"lapsed_from": "non repris à compter du", "repealed_from": "abrogé à compter du", "extended_from": "prorogé depuis",
+		"suspensions": "suspensions", "withdrawn": "retiré", "annulled": "annulé", "annulled_from": "annulé à compter du", "voided": "enregistré à tort",
+		"opened_from": "ouvert depuis", "maintained_from": "maintenu depuis", "closed_from": "fermé depuis", "finess": "FINESS", "siret": "SIRET",
+		"website": "site", "legal_entities": "entités juridiques", "interim": "intérim", "kind": "nature", "person": "personne", "basis": "fondement",
+	}
+)
+
 var evidenceWords = []word[eventv1.Evidence]{
 	{eventv1.Evidence_EVIDENCE_ACT_READ, "lu dans l'acte", []string{"acte lu", "act read", "act_read"}},
 	{eventv1.Evidence_EVIDENCE_ACT_CITED, "acte cité", []string{"act cited", "act_cited"}},
@@ -138,6 +266,13 @@ type (
 	finessFlag     topologyv1.FinessKind
 	populationFlag topologyv1.Population
 	platformFlag   topologyv1.PlatformKind
+	windowFlag     registryv1.Window
+	officeFlag     labellingv1.OfficeKind
+	outcomeFlag    labellingv1.OutcomeKind
+	actKindFlag    labellingv1.ActKind
+	draftFlag      labellingv1.DraftState
+	unitFlag       registryv1.CountUnit
+	byFlag         registryv1.CountBy
 )
 
 func (f *roleFlag) UnmarshalText(b []byte) error { return parseInto(f, roleWords, b) }
@@ -151,6 +286,20 @@ func (f *finessFlag) UnmarshalText(b []byte) error { return parseInto(f, finessW
 func (f *populationFlag) UnmarshalText(b []byte) error { return parseInto(f, populationWords, b) }
 
 func (f *platformFlag) UnmarshalText(b []byte) error { return parseInto(f, platformWords, b) }
+
+func (f *windowFlag) UnmarshalText(b []byte) error { return parseInto(f, windowWords, b) }
+
+func (f *officeFlag) UnmarshalText(b []byte) error { return parseInto(f, officeWords, b) }
+
+func (f *outcomeFlag) UnmarshalText(b []byte) error { return parseInto(f, outcomeWords, b) }
+
+func (f *actKindFlag) UnmarshalText(b []byte) error { return parseInto(f, actKindWords, b) }
+
+func (f *draftFlag) UnmarshalText(b []byte) error { return parseInto(f, draftWords, b) }
+
+func (f *unitFlag) UnmarshalText(b []byte) error { return parseInto(f, countUnitWords, b) }
+
+func (f *byFlag) UnmarshalText(b []byte) error { return parseInto(f, countByWords, b) }
 
 func parseInto[F ~int32, E named](f *F, words []word[E], text []byte) error {
 	v, err := parseWord(words, text)
@@ -233,6 +382,15 @@ func moment(r *registryv1.Resolved) string {
 	}
 	if r.GetProvisional() {
 		out += ", à titre provisoire"
+	}
+	if r.GetWindow() == registryv1.Window_WINDOW_OPERATIONAL {
+		out += ", fenêtre opérationnelle"
+	}
+	if r.GetPublishedBy() != "" {
+		out += ", d'après les seuls actes publiés au " + longDate(r.GetPublishedBy())
+		if n := len(r.GetUndatedActIds()); n > 0 {
+			out += fmt.Sprintf(" (sans %d acte(s) dont la publication n'est pas datée : %s)", n, strings.Join(r.GetUndatedActIds(), ", "))
+		}
 	}
 	return out
 }

@@ -43,12 +43,15 @@ var historyColumns = []column[*registryv1.Fact]{
 	{"Enregistré le", whole, func(f *registryv1.Fact) string {
 		return metaOf(f).GetRecordTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
 	}},
-	{"Par", whole, func(f *registryv1.Fact) string { return metaOf(f).GetActor().GetAccount() }},
+	{"Par", whole, func(f *registryv1.Fact) string {
+		return joined(" puis ", metaOf(f).GetActor().GetAccount(), metaOf(f).GetApprover().GetAccount())
+	}},
 	{"Fait", texts, func(f *registryv1.Fact) string { name, _ := factOf(f); return name }},
+	{"Ce qui change", texts, func(f *registryv1.Fact) string { return changesText(f.GetChanges()) }},
 	{"Contenu", texts, func(f *registryv1.Fact) string { _, content := factOf(f); return content }},
 	{"Acte", whole, func(f *registryv1.Fact) string {
 		b := metaOf(f).GetBasis()
-		return joined(", ", b.GetActId(), lineText(b.GetActLine()))
+		return joined(", ", b.GetActId(), f.GetActTitle(), lineText(b.GetActLine()))
 	}},
 	{"Fondement", texts, func(f *registryv1.Fact) string { return sourceText(metaOf(f).GetBasis()) }},
 }

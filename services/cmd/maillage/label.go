@@ -14,14 +14,23 @@ import (
 // LabelCmd is the verbs about labels.
 type LabelCmd struct {
 	Client
-	List    LabelListCmd    `cmd:"" help:"Lister : en vigueur, en suspens et indéterminés, sauf --status."`
-	Get     LabelGetCmd     `cmd:"" help:"Montrer un label, son statut et ses sources."`
-	History HistoryCmd      `cmd:"" help:"Tous les faits enregistrés."`
-	Grant   LabelGrantCmd   `cmd:"" help:"Accorder un label."`
-	Renew   LabelRenewCmd   `cmd:"" help:"Renouveler : un label finit, son successeur commence."`
-	Confirm LabelConfirmCmd `cmd:"" help:"Ajouter un fondement à un label."`
-	Repeal  LabelRepealCmd  `cmd:"" help:"Abroger à compter d'un jour."`
-	Correct LabelCorrectCmd `cmd:"" help:"Corriger une saisie, sans effet de droit."`
+	List      LabelListCmd      `cmd:"" help:"Lister : en vigueur, en suspens et indéterminés, sauf --status."`
+	Get       LabelGetCmd       `cmd:"" help:"Montrer un label, son statut et ses sources."`
+	History   HistoryCmd        `cmd:"" help:"Tous les faits enregistrés."`
+	Grant     LabelGrantCmd     `cmd:"" help:"Accorder un label."`
+	Renew     LabelRenewCmd     `cmd:"" help:"Renouveler : un label finit, son successeur commence."`
+	Confirm   LabelConfirmCmd   `cmd:"" help:"Ajouter un fondement à un label."`
+	Repeal    LabelRepealCmd    `cmd:"" help:"Abroger à compter d'un jour."`
+	Extend    LabelExtendCmd    `cmd:"" help:"Proroger : la fin est repoussée."`
+	Suspend   LabelSuspendCmd   `cmd:"" help:"Suspendre à compter d'un jour."`
+	Reinstate LabelReinstateCmd `cmd:"" help:"Rétablir : la suspension finit."`
+	Withdraw  LabelWithdrawCmd  `cmd:"" help:"Retirer depuis son début."`
+	Annul     LabelAnnulCmd     `cmd:"" help:"Enregistrer l'annulation par un juge."`
+	Open      LabelOpenCmd      `cmd:"" help:"Dire depuis quand le titulaire travaille."`
+	Maintain  LabelMaintainCmd  `cmd:"" help:"Dire que le titulaire travaille encore, quel que soit le terme."`
+	Close     LabelCloseCmd     `cmd:"" help:"Dire que le titulaire ne travaille plus."`
+	Correct   LabelCorrectCmd   `cmd:"" help:"Corriger une saisie, sans effet de droit."`
+	Void      LabelVoidCmd      `cmd:"" help:"Dire qu'il n'aurait pas dû être enregistré, sans effet de droit."`
 }
 
 // LabelListCmd lists labels.
@@ -33,7 +42,7 @@ type LabelListCmd struct {
 	Establishment string       `help:"Nom, FINESS ou identifiant."`
 	Region        string       `help:"Code INSEE ou nom."`
 	Department    string       `help:"Code INSEE."`
-	Status        []statusFlag `help:"à venir, en vigueur, en suspens, expiré, abrogé, remplacé, indéterminé, perdu."`
+	Status        []statusFlag `help:"à venir, en vigueur, prorogé, suspendu, en suspens, expiré, perdu, abrogé, retiré, annulé, remplacé, indéterminé, nul."`
 	Search
 }
 

@@ -37,6 +37,12 @@ type CLI struct {
 	Filiere       FiliereCmd       `cmd:"" help:"Filières de santé maladies rares (FSMR)."`
 	Platform      PlatformCmd      `cmd:"" help:"Plateformes : PEMR et PCOM."`
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
+	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`
+	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
+	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
+	Coverage      CoverageCmd      `cmd:"" help:"Qui était sans label un jour donné, et qui le sera."`
+	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
+	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 

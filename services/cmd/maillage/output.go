@@ -209,9 +209,18 @@ func harmless(s string) string {
 	}, s)
 }
 
-// printTable prints rows aligned and a footer. Where stdout is a terminal too narrow
-// for them, the columns that may be are cut; where that is not enough, none is.
+// printTable prints rows and a footer.
 func (a *app) printTable(rows [][]string, cut []cutting, footer string) error {
+	if err := a.printRows(rows, cut); err != nil {
+		return err
+	}
+	_, err := io.WriteString(a.stdout, footer+"\n")
+	return err
+}
+
+// printRows prints rows aligned. Where stdout is a terminal too narrow for them, the
+// columns that may be are cut; where that is not enough, none is.
+func (a *app) printRows(rows [][]string, cut []cutting) error {
 	widths := columnWidths(rows)
 	if most := terminalWidth(a.stdout); most > 0 {
 		widths = narrow(widths, cut, most)
@@ -226,8 +235,6 @@ func (a *app) printTable(rows [][]string, cut []cutting, footer string) error {
 		b.WriteString(strings.TrimRight(line.String(), " "))
 		b.WriteByte('\n')
 	}
-	b.WriteString(footer)
-	b.WriteByte('\n')
 	_, err := io.WriteString(a.stdout, b.String())
 	return err
 }

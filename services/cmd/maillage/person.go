@@ -19,7 +19,7 @@ const noPerson = "aucun nom de personne n'a sa place ici, où rien ne s'efface"
 func (g Grounds) unnamed(head string) error {
 	for _, flag := range [][2]string{{"--note", g.Note}, {"--source", g.Source}} {
 		if mentions(flag[1], head) {
-			return usage(flag[0] + " nomme le responsable donné par --head : " + noPerson + " ; ôtez-le, --head seul le garde, au coffre")
+			return usage(flag[0] + " nomme la personne donnée par --head ou --name : " + noPerson + " ; ôtez-la, le coffre seul garde son nom")
 		}
 	}
 	return nil

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -10,12 +12,16 @@ import (
 	"golang.org/x/term"
 
 	"maillage/services/seed"
+	"maillage/services/synthetic"
 )
 
-// SeedCmd loads a directory of CSV files.
+// SeedCmd loads a directory of CSV files, or a made-up register.
 type SeedCmd struct {
 	Client
-	Dir string `arg:"" optional:"" default:"seeds" placeholder:"RÉPERTOIRE" help:"Répertoire de fichiers CSV dans la forme de seeds/ (voir seeds/README.md)."`
+	Dir           string  `arg:"" optional:"" placeholder:"RÉPERTOIRE" help:"Répertoire de fichiers CSV dans la forme de seeds/ (voir seeds/README.md) ; « seeds » par défaut."`
+	Synthetic     bool    `group:"registre inventé" help:"Charger un registre national inventé, où tout porte la marque SYNTH, dans un registre vide : pour essais et démonstrations."`
+	SyntheticSeed *uint64 `group:"registre inventé" placeholder:"N" help:"Graine du registre inventé : la même donne le même registre (par défaut 1)."`
+	Labels        int     `group:"registre inventé" placeholder:"N" help:"Nombre approximatif de labels, tous cycles réunis, de 500 à 1 000 000 (par défaut la taille du registre réel)."`
 }
 
 var seedKinds = map[string]string{
@@ -29,15 +35,55 @@ var seedKinds = map[string]string{
 
 // Run loads it and says what was recorded.
 func (c *SeedCmd) Run(a *app) error {
-	if info, err := os.Stat(c.Dir); err != nil || !info.IsDir() {
-		return fmt.Errorf("%s n'est pas un répertoire lisible", c.Dir)
+	if c.Synthetic {
+		return c.makeUp(a)
+	}
+	if c.SyntheticSeed != nil || c.Labels != 0 {
+		return usage("--synthetic-seed et --labels ne vont qu'avec --synthetic")
+	}
+	dir := cmp.Or(c.Dir, "seeds")
+	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
+		return fmt.Errorf("%s n'est pas un répertoire lisible", dir)
 	}
 	conn, err := a.dial()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
-	return loadSeeds(a, conn, c.Dir)
+	return loadSeeds(a, conn, dir)
+}
+
+// makeUp loads a synthetic register, under an account of its own unless told otherwise.
+func (c *SeedCmd) makeUp(a *app) error {
+	switch {
+	case c.Dir != "":
+		return usage("--synthetic ne va pas avec un répertoire : chargez l'un ou l'autre")
+	case c.Labels != 0 && (c.Labels < synthetic.LeastLabels || c.Labels > synthetic.MostLabels):
+		return usage(fmt.Sprintf("--labels va de %d à %d", synthetic.LeastLabels, synthetic.MostLabels))
+	}
+	options := synthetic.Options{Seed: 1, Labels: c.Labels}
+	if c.SyntheticSeed != nil {
+		options.Seed = *c.SyntheticSeed
+	}
+	a.client.As = cmp.Or(a.client.As, "synthetic")
+	conn, err := a.dial()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	bar := newProgress(a.stderr, "synthetic")
+	options.Progress = bar.at
+	summary, err := synthetic.Load(a.ctx, conn, options)
+	bar.end()
+	switch {
+	case errors.Is(err, synthetic.ErrInUse):
+		return usage("ce registre contient déjà des établissements qui ne sont pas de ce registre inventé : un registre inventé ne se charge que dans un registre vide")
+	case errors.Is(err, synthetic.ErrOtherAccount):
+		return usage("un registre inventé a déjà été chargé ici sous une autre identité ou avec une autre graine : reprenez-le sous la même (--as)")
+	case err != nil:
+		return err
+	}
+	return a.tellSeeded(summary)
 }
 
 // tellSeeded says what a load did.

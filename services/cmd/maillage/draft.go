@@ -1,0 +1,772 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/annex"
+	"maillage/services/fault"
+	"maillage/services/identifier"
+)
+
+// Particulars is the flags of an act to be planned: what its text says outside its list.
+type Particulars struct {
+	File        string      `arg:"" optional:"" placeholder:"FICHIER" help:"Annexe (CSV ou XLSX), ou - pour l'entrée standard ; aucun pour un acte qui proroge ou abroge toute sa portée."`
+	Kind        actKindFlag `default:"arrêté" help:"arrêté, circulaire, instruction, note, décret, appel à projets, lettre, décision, décision de justice."`
+	Title       string      `placeholder:"INTITULÉ" help:"Intitulé officiel."`
+	NOR         string      `name:"nor" placeholder:"NUMÉRO" help:"Numéro NOR."`
+	Authority   string      `help:"Qui a décidé."`
+	Announced   string      `placeholder:"DATE" help:"Jour de l'annonce."`
+	Signed      string      `placeholder:"DATE" help:"Jour de la signature ; sans lui, l'acte se prépare mais ne s'approuve pas."`
+	Published   []string    `sep:"none" placeholder:"BULLETIN|NUMÉRO|PAGES|DATE" help:"Publication. À répéter."`
+	Effective   string      `placeholder:"DATE" help:"Jour d'effet ; par défaut la publication, sinon la signature."`
+	Cycle       string      `help:"Cycle des labels : code, autre nom ou identifiant."`
+	Start       string      `placeholder:"DATE" help:"Premier jour des labels accordés ou renouvelés."`
+	End         string      `placeholder:"DATE" help:"Premier jour d'après ; vide si l'acte ne le dit pas."`
+	Scope       []string    `sep:"none" placeholder:"FILIÈRE|RÔLE|LISTE|CYCLE" help:"Portée : ce que la liste couvre, complète, partielle ou exclue ; filière, rôle et cycle vides pour tous (« ||complète »). À répéter."`
+	Total       []string    `sep:"none" placeholder:"NOMBRE|UNITÉ" help:"Total que l'acte annonce. À répéter."`
+	Amends      id          `placeholder:"ID" help:"Acte modifié, pour un rectificatif ou une décision de justice."`
+	ExtendUntil day         `name:"extend-until" placeholder:"AAAA-MM-JJ" help:"Proroger toute la portée : premier jour où les labels ne sont plus tenus."`
+	RepealFrom  day         `name:"repeal-from" placeholder:"AAAA-MM-JJ" help:"Abroger toute la portée à compter de ce jour."`
+	Successions bool        `help:"Le fichier est un lot de successions de responsables."`
+	Answers     string      `placeholder:"FICHIER" help:"Fichier des identités à trancher, écrit et relu ; par défaut à côté de l'annexe, .identites.csv."`
+	Grounds
+}
+
+// answersFile is where the questions of identity are written and read.
+func (p Particulars) answersFile() string {
+	if p.Answers != "" || p.File == "" || p.File == "-" {
+		return p.Answers
+	}
+	return p.File + ".identites.csv"
+}
+
+// annex builds the act from its flags and its file.
+func (p Particulars) annex(ctx context.Context, a *app, conn *grpc.ClientConn) (*labellingv1.Annex, []annex.Resolution, error) {
+	out := &labellingv1.Annex{
+		Basis: p.basis(), Kind: labellingv1.ActKind(p.Kind), Title: p.Title, Nor: p.NOR, Authority: p.Authority,
+		AnnouncedDate: p.Announced, SignedDate: p.Signed, EffectiveDate: p.Effective,
+		LabelPeriod: period(p.Start, p.End), AmendsActId: string(p.Amends),
+	}
+	for _, text := range p.Published {
+		parts := split(text, 4)
+		out.Publications = append(out.Publications, &labellingv1.Publication{Bulletin: parts[0], Number: parts[1], Pages: parts[2], Date: parts[3]})
+	}
+	if err := p.decideScope(out); err != nil {
+		return nil, nil, err
+	}
+	if err := p.readFile(a, out); err != nil {
+		return nil, nil, err
+	}
+	for _, text := range p.Total {
+		parts := split(text, 2)
+		n, err := strconv.ParseUint(parts[0], 10, 32)
+		if err != nil || parts[1] == "" {
+			return nil, nil, usage("--total « " + text + " » : écrivez NOMBRE|UNITÉ, par exemple « 603|sites de référence »")
+		}
+		out.AnnouncedTotals = append(out.AnnouncedTotals, &labellingv1.AnnouncedTotal{Unit: parts[1], Count: uint32(n)})
+	}
+	var err error
+	if out.CycleId, err = cycleID(ctx, conn, p.Cycle); err != nil {
+		return nil, nil, err
+	}
+	if out.Scope, err = scope(ctx, conn, p.Scope); err != nil {
+		return nil, nil, err
+	}
+	answers, err := p.readAnswers()
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, r := range answers {
+		if r.Decision != labellingv1.Identity_IDENTITY_UNSPECIFIED {
+			out.Resolutions = append(out.Resolutions, &labellingv1.Resolution{Line: r.Line, Subject: r.Subject, Identity: r.Decision, EntityId: r.ID})
+		}
+	}
+	return out, answers, nil
+}
+
+func (p Particulars) decideScope(out *labellingv1.Annex) error {
+	switch {
+	case p.ExtendUntil != "" && p.RepealFrom != "":
+		return usage("--extend-until et --repeal-from s'excluent")
+	case p.ExtendUntil != "":
+		out.ScopeDecision, out.ScopeDate = labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, string(p.ExtendUntil)
+	case p.RepealFrom != "":
+		out.ScopeDecision, out.ScopeDate = labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, string(p.RepealFrom)
+	case p.File == "":
+		return usage("donnez le fichier de l'annexe, ou --extend-until ou --repeal-from pour un acte sans liste")
+	}
+	return nil
+}
+
+// readFile reads the list, or the batch of successions, and tells on stderr what of the
+// file was not read or is odd.
+func (p Particulars) readFile(a *app, out *labellingv1.Annex) error {
+	if p.File == "" {
+		return nil
+	}
+	data, err := a.readFile(p.File)
+	if err != nil {
+		return err
+	}
+	if p.Successions {
+		list, told, err := annex.ReadSuccessions(p.File, bytes.NewReader(data))
+		if err != nil {
+			return err
+		}
+		a.tellAnnex(told)
+		for _, s := range list {
+			out.Successions = append(out.Successions, successionOf(s))
+		}
+		return nil
+	}
+	read, err := annex.Read(p.File, bytes.NewReader(data))
+	if err != nil {
+		return err
+	}
+	a.tellAnnex(slices.Concat(read.Problems, read.Ignored))
+	out.FileSha256, out.AnnouncedTotals = read.SHA256, read.Totals
+	for _, l := range read.Lines {
+		line, err := lineFrom(l)
+		if err != nil {
+			return fileError{p.File, err.Error()}
+		}
+		out.Lines = append(out.Lines, line)
+	}
+	return nil
+}
+
+func (a *app) tellAnnex(told []*annex.Error) {
+	for _, e := range told {
+		fmt.Fprintln(a.stderr, "maillage :", harmless(annexText(e)))
+	}
+}
+
+func lineFrom(l annex.Line) (*labellingv1.AnnexLine, error) {
+	out := &labellingv1.AnnexLine{
+		Number: l.Number, Sheet: l.Sheet, Row: uint32(l.Row), Filiere: l.Filiere, NetworkTitle: l.Network, NetworkAcronym: l.Acronym,
+		Role: l.Role, RoleAsPrinted: l.RoleAsPrinted, Establishment: l.Establishment, Finess: l.Finess, City: l.City,
+		DepartmentCode: l.Department, Population: l.Population, Heads: l.Heads, Period: l.Period, AsPrinted: l.AsPrinted,
+	}
+	if l.Effect != "" {
+		d, err := parseWord(dispositionWords, []byte(l.Effect))
+		if err != nil {
+			return nil, fmt.Errorf("%s : effet %w", placeOf(l.Place), err)
+		}
+		out.Disposition = d
+	}
+	return out, nil
+}
+
+func placeOf(p annex.Place) string {
+	return joined(", ", prefixed("feuille ", p.Sheet), "ligne "+strconv.Itoa(p.Row))
+}
+
+func successionOf(s annex.Succession) *labellingv1.Succession {
+	out := &labellingv1.Succession{
+		Sheet: s.Sheet, Row: uint32(s.Row), Network: cmp.Or(s.Acronym, s.Network), Establishment: s.Establishment, City: s.City,
+		Outgoing: strings.Join(s.Outgoing, "; "), Incoming: strings.Join(s.Incoming, "; "), Date: s.Date,
+	}
+	if role, err := parseWord(roleWords, []byte(s.RoleAsPrinted)); err == nil {
+		out.Role = role
+	}
+	if s.Opinion != annex.NoOpinion {
+		out.OpinionBody, out.OpinionFavourable = "comité de suivi de la labellisation", s.Opinion == annex.Favourable
+	}
+	return out
+}
+
+// scope reads the cells of an act's scope.
+func scope(ctx context.Context, conn *grpc.ClientConn, texts []string) ([]*labellingv1.ScopeCell, error) {
+	var out []*labellingv1.ScopeCell
+	for _, text := range texts {
+		parts := split(text, 4)
+		cell := &labellingv1.ScopeCell{}
+		var err error
+		if cell.FiliereId, err = filiereID(ctx, conn, parts[0]); err != nil {
+			return nil, err
+		}
+		if parts[1] != "" {
+			if cell.Role, err = parseWord(roleWords, []byte(parts[1])); err != nil {
+				return nil, usage("--scope : rôle " + err.Error())
+			}
+		}
+		if cell.Coverage, err = parseWord(coverageWords, []byte(parts[2])); err != nil {
+			return nil, usage("--scope : liste " + err.Error())
+		}
+		if cell.CycleId, err = cycleID(ctx, conn, parts[3]); err != nil {
+			return nil, err
+		}
+		out = append(out, cell)
+	}
+	return out, nil
+}
+
+// filiereID is the id of a filière that is named by its id or its acronym.
+func filiereID(ctx context.Context, conn *grpc.ClientConn, name string) (string, error) {
+	if canonical, err := identifier.ParseID(name); name == "" || err == nil {
+		return canonical, nil
+	}
+	r, err := registryv1.NewRegistryServiceClient(conn).ListFilieres(ctx, &registryv1.ListFilieresRequest{PageSize: pageSize})
+	if err != nil {
+		return "", err
+	}
+	for _, f := range r.GetFilieres() {
+		if identifier.Fold(f.GetAcronym()) == identifier.Fold(name) {
+			return f.GetFiliereId(), nil
+		}
+	}
+	return "", fault.New(fault.NotFound, "FILIERE_UNKNOWN", "filiere", "no filière is called %q", name)
+}
+
+// readAnswers reads the file of answers, if there is one.
+func (p Particulars) readAnswers() ([]annex.Resolution, error) {
+	name := p.answersFile()
+	if name == "" {
+		return nil, nil
+	}
+	f, err := os.Open(name)
+	if errors.Is(err, fs.ErrNotExist) && p.Answers == "" {
+		return nil, nil
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // it is written below
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s ne peut pas être lu : %s", name, whyNotRead(err))
+	}
+	defer f.Close()
+	return annex.ReadResolutions(name, f)
+}
+
+// writeAnswers writes the questions of a plan beside the answers given before.
+func (p Particulars) writeAnswers(a *app, given []annex.Resolution, questions []*labellingv1.Question) error {
+	name := p.answersFile()
+	if len(questions) == 0 {
+		return nil
+	}
+	if name == "" {
+		_, err := fmt.Fprintln(a.stderr, "maillage : donnez --answers FICHIER pour que les identités à trancher y soient écrites")
+		return err
+	}
+	for _, q := range questions {
+		r := annex.Resolution{Place: annex.Place{Sheet: q.GetSheet(), Row: int(q.GetRow())}, Line: q.GetLine(), Subject: q.GetSubject(), Printed: q.GetPrinted()}
+		for _, c := range q.GetCandidates() {
+			r.Candidates = append(r.Candidates, joined(" – ", joined(" ", c.GetEntityId(), c.GetLabel()), strings.Join(c.GetReasons(), ", ")))
+		}
+		at := slices.IndexFunc(given, func(o annex.Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject })
+		if at < 0 {
+			given = append(given, r)
+		} else {
+			given[at] = r // it was answered, and the answer does not settle it
+		}
+	}
+	var b bytes.Buffer
+	if err := annex.WriteResolutions(&b, given); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("%s ne peut pas être écrit : %w", name, err)
+	}
+	_, err := fmt.Fprintf(a.stderr, "maillage : %d identité(s) à trancher, écrites dans %s : remplissez la colonne « décision », puis relancez la commande\n", len(questions), name)
+	return err
+}
+
+// ActPlanCmd shows what an act would change.
+type ActPlanCmd struct{ Particulars }
+
+// Run shows it.
+func (c *ActPlanCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		act, answers, err := c.annex(ctx, a, conn)
+		if err != nil {
+			return err
+		}
+		r, err := labellingv1.NewLabellingServiceClient(conn).PlanAct(ctx, &labellingv1.PlanActRequest{Annex: act})
+		if err != nil {
+			return err
+		}
+		if err := a.printPlan(r.GetPlan()); err != nil {
+			return err
+		}
+		if err := c.writeAnswers(a, answers, r.GetPlan().GetQuestions()); err != nil {
+			return err
+		}
+		if refusals := r.GetPlan().GetRefusals(); len(refusals) > 0 {
+			return fault.New(fault.Refused, refusals[0].GetReason(), "", "%d refusals", len(refusals))
+		}
+		return nil
+	})
+}
+
+// ActPrepareCmd prepares an act for another person to approve.
+type ActPrepareCmd struct{ Particulars }
+
+// Run prepares it.
+func (c *ActPrepareCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		act, _, err := c.annex(ctx, a, conn)
+		if err != nil {
+			return err
+		}
+		r, err := labellingv1.NewLabellingServiceClient(conn).PrepareAct(ctx, &labellingv1.PrepareActRequest{RequestId: a.request(c.RequestID), Annex: act})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		if err := a.printPlan(r.GetPlan()); err != nil {
+			return err
+		}
+		return a.recorded(r, "Acte préparé : une autre personne l'approuve avec « act approve "+r.GetDraftId()+" ». Brouillon", r.GetDraftId())
+	})
+}
+
+// ActApproveCmd approves a prepared act.
+type ActApproveCmd struct {
+	ID           id      `arg:"" help:"Brouillon."`
+	AcceptLapses *uint32 `name:"accept-lapses" placeholder:"N" help:"Accepter que N labels soient perdus par absence ; demandé s'il y en a."`
+	Effects      string  `placeholder:"EMPREINTE" help:"Empreinte des effets approuvés ; demandée si le registre a bougé depuis la préparation."`
+	RequestID    string  `name:"request-id" placeholder:"CLÉ" help:"Clé d'idempotence."`
+}
+
+// Run approves it. Where the register moved so that an effect is another than the one
+// prepared, it shows the difference and asks to be run again.
+func (c *ActApproveCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		labelling := labellingv1.NewLabellingServiceClient(conn)
+		seen, err := labelling.GetDraft(ctx, &labellingv1.GetDraftRequest{DraftId: string(c.ID)})
+		if err != nil {
+			return err
+		}
+		request := &labellingv1.ApproveActRequest{
+			RequestId: a.request(c.RequestID), DraftId: string(c.ID), EffectsSha256: seen.GetDraft().GetEffectsSha256(), AcceptedLapses: lost(seen.GetPlan()),
+		}
+		if c.Effects != "" {
+			if request.EffectsSha256, err = hex.DecodeString(c.Effects); err != nil {
+				return usage("--effects : une empreinte est en hexadécimal, 64 caractères")
+			}
+		} else if plan := seen.GetPlan(); plan != nil && !bytes.Equal(plan.GetEffectsSha256(), request.GetEffectsSha256()) {
+			if err := a.printDifference(seen); err != nil {
+				return err
+			}
+			return fault.New(fault.Refused, "PLAN_CHANGED", "", "approve again with --effects %x", plan.GetEffectsSha256())
+		}
+		switch {
+		case c.AcceptLapses != nil:
+			request.AcceptedLapses = *c.AcceptLapses
+		case request.GetAcceptedLapses() > 0:
+			return fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "approve with --accept-lapses %d", request.GetAcceptedLapses())
+		}
+		r, err := labelling.ApproveAct(ctx, request)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, "Acte approuvé et appliqué", r.GetActId())
+	})
+}
+
+// lost is how many labels a plan loses by absence.
+func lost(p *labellingv1.Plan) uint32 {
+	n := uint32(0)
+	for _, e := range p.GetEffects() {
+		if d := e.GetDisposition(); d == labellingv1.Disposition_DISPOSITION_LAPSED || d == labellingv1.Disposition_DISPOSITION_EXPIRED {
+			n++
+		}
+	}
+	return n
+}
+
+// ActRejectCmd rejects a prepared act.
+type ActRejectCmd struct {
+	ID        id     `arg:"" help:"Brouillon."`
+	Reason    string `required:"" placeholder:"MOTIF" help:"Pourquoi, sans nom de personne."`
+	RequestID string `name:"request-id" placeholder:"CLÉ" help:"Clé d'idempotence."`
+}
+
+// Run rejects it.
+func (c *ActRejectCmd) Run(a *app) error {
+	return fate(a, labellingv1.LabellingServiceClient.RejectAct,
+		&labellingv1.RejectActRequest{RequestId: a.request(c.RequestID), DraftId: string(c.ID), Reason: c.Reason}, "Brouillon rejeté", c.ID)
+}
+
+// ActDraftsCmd lists prepared acts, or shows one.
+type ActDraftsCmd struct {
+	ID    id          `arg:"" optional:"" help:"Brouillon à montrer, avec ce qu'il changerait aujourd'hui."`
+	State []draftFlag `help:"préparé (par défaut), approuvé, rejeté."`
+}
+
+// Run prints them.
+func (c *ActDraftsCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		labelling := labellingv1.NewLabellingServiceClient(conn)
+		if c.ID != "" {
+			r, err := labelling.GetDraft(ctx, &labellingv1.GetDraftRequest{DraftId: string(c.ID)})
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(r)
+			}
+			if err := a.show(r.GetDraft(), nil); err != nil || r.GetPlan() == nil {
+				return err
+			}
+			if err := a.printPlan(r.GetPlan()); err != nil {
+				return err
+			}
+			return a.printDifference(r)
+		}
+		request := &labellingv1.ListDraftsRequest{}
+		for _, s := range c.State {
+			request.States = append(request.States, labellingv1.DraftState(s))
+		}
+		r, err := labelling.ListDrafts(ctx, request)
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return printEach(a, page[*labellingv1.DraftEntry]{items: r.GetDrafts()})
+		}
+		rows, cut := table[*labellingv1.DraftEntry]{columns: draftColumns}.rows(r.GetDrafts())
+		return a.printTable(rows, cut, lineCount(len(r.GetDrafts()))+".")
+	})
+}
+
+var draftColumns = []column[*labellingv1.DraftEntry]{
+	{"Brouillon", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetDraftId() }},
+	{"État", whole, func(e *labellingv1.DraftEntry) string { return inFrench(draftWords, e.GetDraft().GetState()) }},
+	{"Intitulé", texts, (*labellingv1.DraftEntry).GetTitle},
+	{"Lignes", whole, func(e *labellingv1.DraftEntry) string { return fmt.Sprint(e.GetLineCount()) }},
+	{"Préparé par", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetPreparer().GetAccount() }},
+	{"À la position", whole, func(e *labellingv1.DraftEntry) string { return fmt.Sprint(e.GetDraft().GetPlannedAt()) }},
+	{"Acte", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetActId() }},
+}
+
+// section prints a title and, where there are any, rows.
+func section[T any](a *app, title string, items []T, columns []column[T]) error {
+	if len(items) == 0 {
+		return nil
+	}
+	if _, err := fmt.Fprintf(a.stdout, "\n%s : %s\n", title, lineCount(len(items))); err != nil {
+		return err
+	}
+	rows, cut := table[T]{columns: columns}.rows(items)
+	return a.printRows(rows, cut)
+}
+
+// printDifference prints how a plan differs from when it was prepared.
+func (a *app) printDifference(r *labellingv1.GetDraftResponse) error {
+	if len(r.GetAdded())+len(r.GetRemoved()) == 0 {
+		return nil
+	}
+	return errors.Join(
+		section(a, "Le registre a bougé. Effets en plus", r.GetAdded(), effectColumns),
+		section(a, "Effets en moins", r.GetRemoved(), effectColumns),
+	)
+}
+
+// printPlan prints what an act would change.
+func (a *app) printPlan(p *labellingv1.Plan) error {
+	if a.json {
+		return a.printJSON(p)
+	}
+	err := errors.Join(
+		section(a, "Effets sur les labels", p.GetEffects(), effectColumns),
+		section(a, "Effets sur la topologie", p.GetTopology(), topologyColumns),
+		section(a, "Identités à trancher", p.GetQuestions(), questionColumns),
+		section(a, "Avertissements", p.GetWarnings(), remarkColumns),
+		section(a, "Refus", p.GetRefusals(), remarkColumns),
+		section(a, "Totaux annoncés", p.GetTotals(), totalColumns),
+		section(a, "Décompte, en labels", p.GetCounts(), countsColumns),
+	)
+	if err != nil {
+		return err
+	}
+	ofLines := uint32(0)
+	for _, n := range p.GetCounts() {
+		if n.GetOfLines() {
+			ofLines += n.GetLabels()
+		}
+	}
+	_, err = fmt.Fprintf(a.stdout, "Lignes de l'acte, toutes issues confondues : %d. Labels perdus par absence : %d. Effet au %s. Calculé à la position %d.\nEmpreinte des effets : %x\n",
+		ofLines, lost(p), cmp.Or(longDate(p.GetEffectiveDate()), "jour inconnu"), p.GetPosition(), p.GetEffectsSha256())
+	return err
+}
+
+var (
+	effectColumns = []column[*labellingv1.Effect]{
+		{"Ligne", whole, func(e *labellingv1.Effect) string {
+			return effectLine(e.GetDisposition(), printedLine(e.GetLine(), e.GetSheet(), e.GetRow()))
+		}},
+		{"Effet", whole, func(e *labellingv1.Effect) string { return inFrench(dispositionWords, e.GetDisposition()) }},
+		{"Rôle", texts, func(e *labellingv1.Effect) string { return inFrench(roleWords, e.GetRole()) }},
+		{"Filière", texts, (*labellingv1.Effect).GetFiliere},
+		{"Réseau", texts, (*labellingv1.Effect).GetNetworkTitle},
+		{"Établissement", texts, (*labellingv1.Effect).GetEstablishment},
+		{"Ville", texts, (*labellingv1.Effect).GetCity},
+		{"Centre", texts, func(e *labellingv1.Effect) string { return inFrench(identityWords, e.GetCentreIdentity()) }},
+		{"Ce qui change", texts, func(e *labellingv1.Effect) string { return changesText(e.GetChanges()) }},
+		{"Label", whole, (*labellingv1.Effect).GetLabelId},
+	}
+	topologyColumns = []column[*labellingv1.TopologyEffect]{
+		{"Effet", whole, func(e *labellingv1.TopologyEffect) string { return inFrench(topologyWords, e.GetKind()) }},
+		{"Objet", whole, func(e *labellingv1.TopologyEffect) string {
+			return cmp.Or(entityWords[e.GetEntityKind()], e.GetEntityKind())
+		}},
+		{"Nom", texts, (*labellingv1.TopologyEffect).GetName},
+		{"Avant", texts, func(e *labellingv1.TopologyEffect) string { return strings.Join(e.GetBefore(), ", ") }},
+		{"Première ligne", whole, func(e *labellingv1.TopologyEffect) string {
+			if e.GetLine() == 0 {
+				return ""
+			}
+			return fmt.Sprint(e.GetLine())
+		}},
+	}
+	questionColumns = []column[*labellingv1.Question]{
+		{"Ligne", whole, func(q *labellingv1.Question) string { return printedLine(q.GetLine(), q.GetSheet(), q.GetRow()) }},
+		{"Sujet", whole, func(q *labellingv1.Question) string { return inFrench(subjectWords, q.GetSubject()) }},
+		{"Imprimé", texts, (*labellingv1.Question).GetPrinted},
+		{"Candidats", texts, func(q *labellingv1.Question) string {
+			var out []string
+			for _, c := range q.GetCandidates() {
+				out = append(out, c.GetEntityId()+" "+c.GetLabel())
+			}
+			return strings.Join(out, " ; ")
+		}},
+	}
+	remarkColumns = []column[*labellingv1.Remark]{
+		{"Ligne", whole, func(r *labellingv1.Remark) string { return printedLine(r.GetLine(), r.GetSheet(), r.GetRow()) }},
+		{"Motif", whole, (*labellingv1.Remark).GetReason},
+		{"Détail", texts, func(r *labellingv1.Remark) string { return cmp.Or(reasons[r.GetReason()], r.GetMessage()) }},
+	}
+	totalColumns = []column[*labellingv1.TotalCheck]{
+		{"Unité, telle qu'imprimée", texts, (*labellingv1.TotalCheck).GetUnit},
+		{"Annoncé", whole, func(t *labellingv1.TotalCheck) string { return fmt.Sprint(t.GetAnnounced()) }},
+		{"Compté", whole, func(t *labellingv1.TotalCheck) string {
+			if t.Counted == nil {
+				return "unité non comprise"
+			}
+			return fmt.Sprint(t.GetCounted())
+		}},
+	}
+	countsColumns = []column[*labellingv1.EffectCount]{
+		{"Effet", whole, func(n *labellingv1.EffectCount) string { return inFrench(dispositionWords, n.GetDisposition()) }},
+		{"Rôle", texts, func(n *labellingv1.EffectCount) string { return inFrench(roleWords, n.GetRole()) }},
+		{"Labels", whole, func(n *labellingv1.EffectCount) string { return fmt.Sprint(n.GetLabels()) }},
+		{"De", whole, func(n *labellingv1.EffectCount) string {
+			if n.GetOfLines() {
+				return "lignes de l'acte"
+			}
+			if effectLine(n.GetDisposition(), noLine) != noLine {
+				return "labels de la portée de l'acte"
+			}
+			return "labels absents de l'acte"
+		}},
+	}
+)
+
+const noLine = "absent"
+
+// effectLine says which line has an effect: an act that extends or repeals its whole
+// scope has none, and leaves nothing out.
+func effectLine(d labellingv1.Disposition, line string) string {
+	if line == noLine && (d == labellingv1.Disposition_DISPOSITION_EXTENDED || d == labellingv1.Disposition_DISPOSITION_REPEALED) {
+		return "portée"
+	}
+	return line
+}
+
+// printedLine says where a line is.
+func printedLine(line uint32, sheet string, row uint32) string {
+	if line == 0 {
+		return noLine
+	}
+	out := fmt.Sprint(line)
+	if row > 0 {
+		out += " (" + joined(", ", sheet, fmt.Sprintf("rangée %d", row)) + ")"
+	}
+	return out
+}
+
+// ActEffectsCmd shows what an act did.
+type ActEffectsCmd struct{ Lookup }
+
+// Run shows it.
+func (c *ActEffectsCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).ListActEffects(ctx, &registryv1.ListActEffectsRequest{ActId: string(c.ID), AsOf: c.asOf()})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return printEach(a, page[*registryv1.ActEffect]{items: r.GetEffects(), resolved: r.GetResolved()})
+		}
+		err = errors.Join(
+			section(a, "Effets sur les labels", r.GetEffects(), actEffectColumns),
+			section(a, "Effets sur la topologie", r.GetTopology(), historyColumns),
+			section(a, "Totaux annoncés", r.GetTotals(), totalColumns),
+			section(a, "Décompte, en labels", r.GetCounts(), countsColumns),
+		)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(a.stdout, "%s.\n", moment(r.GetResolved()))
+		return err
+	})
+}
+
+var actEffectColumns = append([]column[*registryv1.ActEffect]{
+	{"Ligne", whole, func(e *registryv1.ActEffect) string {
+		if e.GetLine() == 0 && !absent(e.GetDisposition()) {
+			return "?"
+		}
+		return printedLine(e.GetLine(), "", 0)
+	}},
+	{"Effet", whole, func(e *registryv1.ActEffect) string { return inFrench(dispositionWords, e.GetDisposition()) }},
+	{"Ce qui change", texts, func(e *registryv1.ActEffect) string { return changesText(e.GetChanges()) }},
+}, over(labelColumns, (*registryv1.ActEffect).GetEntry)...)
+
+// ActAnnexCmd writes the list of an act.
+type ActAnnexCmd struct {
+	Lookup
+	CSV  string `name:"csv" placeholder:"FICHIER" help:"Écrire la liste en CSV, - pour la sortie standard (par défaut)."`
+	XLSX string `name:"xlsx" placeholder:"FICHIER" help:"Écrire la liste en classeur XLSX."`
+	Memo string `placeholder:"FICHIER" help:"Écrire la note de ce qui change, - pour la sortie standard."`
+}
+
+// Run writes it.
+func (c *ActAnnexCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).ListActEffects(ctx, &registryv1.ListActEffectsRequest{ActId: string(c.ID), AsOf: c.asOf()})
+		if err != nil {
+			return err
+		}
+		if c.CSV == "" && c.XLSX == "" && c.Memo == "" {
+			c.CSV = "-"
+		}
+		document := documentOf(r)
+		for _, out := range []struct {
+			file  string
+			write func(io.Writer) error
+		}{
+			{c.CSV, func(w io.Writer) error { return annex.WriteCSV(w, document) }},
+			{c.XLSX, func(w io.Writer) error { return annex.WriteXLSX(w, document) }},
+			{c.Memo, func(w io.Writer) error { return writeMemo(w, r) }},
+		} {
+			if err := a.writeFile(out.file, out.write); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// writeFile writes a file whole, or to stdout for "-", or nothing for "".
+func (a *app) writeFile(name string, write func(io.Writer) error) error {
+	switch name {
+	case "":
+		return nil
+	case "-":
+		return write(a.stdout)
+	}
+	var b bytes.Buffer
+	if err := write(&b); err != nil {
+		return err
+	}
+	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+		return fmt.Errorf("%s ne peut pas être écrit : %w", name, err)
+	}
+	_, err := fmt.Fprintf(a.stderr, "maillage : %s écrit\n", name)
+	return err
+}
+
+// documentOf is the list of an act as its annex lays it out.
+func documentOf(r *registryv1.ListActEffectsResponse) annex.Document {
+	act := r.GetAct()
+	out := annex.Document{Title: act.GetTitle(), Subtitle: joined(", ",
+		prefixed("NOR ", act.GetNor()), prefixed("signé le ", frDate(act.GetSignedDate())), prefixed("effet au ", frDate(act.GetEffectiveDate())))}
+	at := map[string]int{}
+	for _, e := range r.GetEffects() {
+		if e.GetLine() == 0 && absent(e.GetDisposition()) {
+			continue
+		}
+		entry := e.GetEntry()
+		i, known := at[entry.GetFiliereAcronym()]
+		if !known {
+			i = len(out.Groups)
+			at[entry.GetFiliereAcronym()] = i
+			out.Groups = append(out.Groups, annex.Group{Filiere: entry.GetFiliereAcronym()})
+		}
+		line := annex.Line{
+			Number: e.GetLine(), Filiere: entry.GetFiliereAcronym(), Network: cmp.Or(entry.GetNetworkTitle(), entry.GetHolderName()), Acronym: entry.GetNetworkAcronym(),
+			Role: entry.GetLabel().GetRole(), RoleAsPrinted: entry.GetLabel().GetRoleAsPrinted(),
+			Establishment: strings.Join(entry.GetEstablishmentNames(), ", "), City: entry.GetCity(),
+		}
+		if entry.GetHeadName() != "" {
+			line.Heads = []string{entry.GetHeadName()}
+		}
+		out.Groups[i].Lines = append(out.Groups[i].Lines, line)
+	}
+	return out
+}
+
+// absent says that an effect is that of a label its act leaves out.
+func absent(d labellingv1.Disposition) bool {
+	return d == labellingv1.Disposition_DISPOSITION_LAPSED || d == labellingv1.Disposition_DISPOSITION_EXPIRED
+}
+
+// writeMemo writes what an act changed, by kind of effect, for people.
+func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Ce que change l'acte : %s\n\n", cmp.Or(r.GetAct().GetTitle(), r.GetAct().GetActId()))
+	fmt.Fprintf(&b, "%s.\n\n", moment(r.GetResolved()))
+	for _, kind := range dispositionWords {
+		var of []*registryv1.ActEffect
+		for _, e := range r.GetEffects() {
+			if e.GetDisposition() == kind.value {
+				of = append(of, e)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "## %s : %d label(s)\n\n", kind.french, len(of))
+		if kind.value == labellingv1.Disposition_DISPOSITION_CONFIRMED {
+			continue // nothing changes
+		}
+		for _, e := range of {
+			entry := e.GetEntry()
+			fmt.Fprintf(&b, "- %s", joined(", ", cmp.Or(entry.GetNetworkAcronym(), entry.GetNetworkTitle(), entry.GetHolderName()),
+				strings.Join(entry.GetEstablishmentNames(), " et "), entry.GetCity(), inFrench(roleWords, entry.GetLabel().GetRole())))
+			if text := changesText(e.GetChanges()); text != "" {
+				fmt.Fprintf(&b, " (%s)", text)
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteByte('\n')
+	}
+	for _, t := range r.GetTotals() {
+		counted := "unité non comprise"
+		if t.Counted != nil {
+			counted = fmt.Sprintf("%d comptés", t.GetCounted())
+		}
+		fmt.Fprintf(&b, "Annoncé : %d %s ; %s.\n", t.GetAnnounced(), t.GetUnit(), counted)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+)
+
+// DiffCmd compares the register between two moments.
+type DiffCmd struct {
+	Client
+	From    point  `required:"" placeholder:"DATE[,POSITION|INSTANT]" help:"Moment d'avant : un jour, tel que connu à une position ou un instant (à présent par défaut)."`
+	To      point  `required:"" placeholder:"DATE[,POSITION|INSTANT]" help:"Moment d'après."`
+	Filiere string `help:"Sigle ou identifiant."`
+	Network string `help:"Sigle, intitulé ou identifiant."`
+}
+
+// point is a day and, after a comma, a position or an instant.
+type point struct {
+	valid day
+	known knownAt
+}
+
+func (p *point) UnmarshalText(b []byte) error {
+	valid, known, also := strings.Cut(string(b), ",")
+	if err := p.valid.UnmarshalText([]byte(valid)); err != nil || !also {
+		return err
+	}
+	return p.known.UnmarshalText([]byte(known))
+}
+
+func (p point) asOf() *registryv1.AsOf { return Moment{ValidAt: p.valid, KnownAt: p.known}.asOf() }
+
+// Run prints what differs: what changed in the world, then what we learned better.
+func (c *DiffCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).DiffRegister(ctx, &registryv1.DiffRegisterRequest{
+			From: c.From.asOf(), To: c.To.asOf(), Filiere: c.Filiere, Network: c.Network,
+		})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		for _, part := range []struct {
+			title string
+			items []*registryv1.Difference
+		}{{"Le monde a changé", r.GetWorld()}, {"Nous savons mieux", r.GetLearned()}} {
+			if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", part.title, lineCount(len(part.items))); err != nil {
+				return err
+			}
+			if len(part.items) == 0 {
+				continue
+			}
+			rows, cut := table[*registryv1.Difference]{columns: diffColumns}.rows(part.items)
+			if err := a.printRows(rows, cut); err != nil {
+				return err
+			}
+		}
+		_, err = fmt.Fprintf(a.stdout, "De : %s.\nÀ : %s.\n", moment(r.GetFrom()), moment(r.GetTo()))
+		return err
+	})
+}
+
+var diffColumns = []column[*registryv1.Difference]{
+	{"Objet", whole, func(d *registryv1.Difference) string {
+		return cmp.Or(entityWords[d.GetEntityKind()], d.GetEntityKind())
+	}},
+	{"Identifiant", whole, (*registryv1.Difference).GetEntityId},
+	{"Nom", texts, (*registryv1.Difference).GetName},
+	{"Différence", whole, func(d *registryv1.Difference) string { return inFrench(differenceWords, d.GetKind()) }},
+	{"Ce qui change", texts, func(d *registryv1.Difference) string { return changesText(d.GetChanges()) }},
+	{"Positions", texts, func(d *registryv1.Difference) string { return strings.Trim(fmt.Sprint(d.GetPositions()), "[]") }},
+	{"Actes", texts, func(d *registryv1.Difference) string { return strings.Join(d.GetActIds(), ", ") }},
+}
+
+// changesText is changes as an officer reads them.
+func changesText(all []*labellingv1.Change) string {
+	var out []string
+	for _, c := range all {
+		name := cmp.Or(changeWords[c.GetField()], c.GetField())
+		if c.GetBefore() == "" && c.GetAfter() == "" {
+			out = append(out, name)
+			continue
+		}
+		out = append(out, fmt.Sprintf("%s : %s → %s", name, cmp.Or(changeValue(c.GetField(), c.GetBefore()), "∅"), cmp.Or(changeValue(c.GetField(), c.GetAfter()), "∅")))
+	}
+	return strings.Join(out, " ; ")
+}
+
+// changeValue is the value of a change, in French where it is a word of the contract.
+func changeValue(field, value string) string {
+	switch field {
+	case "role":
+		if v, is := labellingv1.Role_value[value]; is {
+			return inFrench(roleWords, labellingv1.Role(v))
+		}
+	case "status":
+		if v, is := labellingv1.Status_value[value]; is {
+			return inFrench(statusWords, labellingv1.Status(v))
+		}
+	case "operation":
+		if v, is := labellingv1.OperationState_value[value]; is {
+			return inFrench(operationWords, labellingv1.OperationState(v))
+		}
+	}
+	if start, end, is := strings.Cut(value, "/"); is && field == "period" {
+		return frSpan(&eventv1.Period{Start: start, End: end})
+	}
+	if _, err := bitemporal.ParseDate(value); err == nil {
+		return frDate(value)
+	}
+	return value
+}
+
+// CoverageCmd tells who had no label on a day.
+type CoverageCmd struct {
+	Client
+	Within  uint32 `placeholder:"JOURS" help:"Lister aussi les labels qui arrivent à terme dans ce délai."`
+	Filiere string `help:"Sigle ou identifiant."`
+	Moment
+}
+
+// Run prints it.
+func (c *CoverageCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).GetCoverage(ctx, &registryv1.GetCoverageRequest{AsOf: c.asOf(), WithinDays: c.Within, Filiere: c.Filiere})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		for _, part := range []struct {
+			title string
+			items []*registryv1.CoverageEntry
+		}{{"Sans label ce jour-là", r.GetUncovered()}, {"À terme prochainement", r.GetEnding()}, {"Vides comblés par une prorogation", r.GetBridged()}} {
+			if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", part.title, lineCount(len(part.items))); err != nil {
+				return err
+			}
+			if len(part.items) == 0 {
+				continue
+			}
+			rows, cut := table[*registryv1.CoverageEntry]{columns: coverageColumns}.rows(part.items)
+			if err := a.printRows(rows, cut); err != nil {
+				return err
+			}
+		}
+		_, err = fmt.Fprintf(a.stdout, "Titulaires avec un label en vigueur : %d.\n%s.\n", r.GetCovered(), moment(r.GetResolved()))
+		return err
+	})
+}
+
+var coverageColumns = append([]column[*registryv1.CoverageEntry]{
+	{"Jours", whole, func(e *registryv1.CoverageEntry) string {
+		if e.GetDays() == 0 {
+			return "?"
+		}
+		return fmt.Sprint(e.GetDays())
+	}},
+	{"Intervalle", whole, func(e *registryv1.CoverageEntry) string { return frSpan(e.GetGap()) }},
+}, over(labelColumns, (*registryv1.CoverageEntry).GetEntry)...)
+
+// over is the columns of what is within.
+func over[T, U any](columns []column[U], within func(T) U) []column[T] {
+	var out []column[T]
+	for _, c := range columns {
+		out = append(out, column[T]{c.title, c.cut, func(x T) string { return c.cell(within(x)) }})
+	}
+	return out
+}
+
+// CountCmd counts one unit.
+type CountCmd struct {
+	Client
+	Unit    unitFlag `required:"" help:"réseau, site de référence, label, centre, établissement."`
+	By      byFlag   `help:"rôle, filière, région, département, cycle."`
+	WithCRC bool     `name:"with-crc" help:"Compter aussi les centres de ressources et de compétences."`
+	Moment
+}
+
+// Run prints the count.
+func (c *CountCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).CountEntities(ctx, &registryv1.CountEntitiesRequest{
+			AsOf: c.asOf(), Unit: registryv1.CountUnit(c.Unit), By: registryv1.CountBy(c.By), WithCrc: c.WithCRC,
+		})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		crc := "sans les CRC"
+		if r.GetWithCrc() {
+			crc = "CRC compris"
+		}
+		rows, cut := table[*registryv1.CountRow]{columns: countColumns}.rows(append(r.GetRows(), &registryv1.CountRow{
+			Name: "total, chacun une fois", InForce: r.GetTotal().GetInForce(), InAbeyance: r.GetTotal().GetInAbeyance(),
+			Undetermined: r.GetTotal().GetUndetermined(), Announced: r.GetTotal().Announced,
+		}))
+		return a.printTable(rows, cut, fmt.Sprintf("Unité : %s, %s. %s.", inFrench(countUnitWords, r.GetUnit()), crc, moment(r.GetResolved())))
+	})
+}
+
+var countColumns = []column[*registryv1.CountRow]{
+	{"Valeur", texts, func(r *registryv1.CountRow) string {
+		if v, is := labellingv1.Role_value[r.GetKey()]; is {
+			return cmp.Or(inFrench(roleWords, labellingv1.Role(v)), "(inconnu)")
+		}
+		return cmp.Or(r.GetName(), r.GetKey(), "(inconnu)")
+	}},
+	{"En vigueur", whole, func(r *registryv1.CountRow) string { return fmt.Sprint(r.GetInForce()) }},
+	{"En suspens", whole, func(r *registryv1.CountRow) string { return fmt.Sprint(r.GetInAbeyance()) }},
+	{"Indéterminés", whole, func(r *registryv1.CountRow) string { return fmt.Sprint(r.GetUndetermined()) }},
+	{"Annoncés", whole, func(r *registryv1.CountRow) string {
+		if r.Announced == nil {
+			return ""
+		}
+		return fmt.Sprint(r.GetAnnounced())
+	}},
+}
+
+// TodoCmd lists what waits for an officer.
+type TodoCmd struct {
+	Client
+	Moment
+}
+
+// Run prints the list.
+func (c *TodoCmd) Run(a *app) error {
+	return list(a, table[*registryv1.TodoItem]{columns: []column[*registryv1.TodoItem]{
+		{"À faire", texts, func(x *registryv1.TodoItem) string { return inFrench(todoWords, x.GetKind()) }},
+		{"Objet", whole, (*registryv1.TodoItem).GetEntityId},
+		{"Nom", texts, (*registryv1.TodoItem).GetName},
+		{"Depuis", whole, func(x *registryv1.TodoItem) string { return frDate(x.GetSince()) }},
+		{"Acte", whole, (*registryv1.TodoItem).GetActId},
+	}}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.TodoItem], error) {
+		r, err := registryv1.NewRegistryServiceClient(conn).ListTodo(ctx, &registryv1.ListTodoRequest{AsOf: c.asOf()})
+		return page[*registryv1.TodoItem]{items: r.GetItems(), resolved: r.GetResolved()}, err
+	})
+}
+
+// split cuts a text at its bars into n parts, those that are missing empty.
+func split(text string, n int) []string {
+	parts := strings.SplitN(text, "|", n)
+	for i := range parts {
+		parts[i] = strings.TrimSpace(parts[i])
+	}
+	for len(parts) < n {
+		parts = append(parts, "")
+	}
+	return parts
+}
