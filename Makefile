@@ -44,7 +44,7 @@ lint: $(BIN)/buf $(BIN)/golangci-lint third_party ## check the .proto files and 
 breaking: $(BIN)/buf third_party ## refuse a change of the .proto files that breaks their readers
 	.ci/breaking $(AGAINST)
 
-bench: build ## measure against raw JetStream and PostgreSQL (6 minutes; BENCH=-quick: 1)
+bench: build ## measure against raw JetStream and PostgreSQL (8 minutes; BENCH=-quick: 1.5)
 	GOWORK=off go -C tools/bench run . -maillage $(CURDIR)/bin/maillage $(BENCH)
 
 fault: build ## kill it 200 times under load, flip bits, cut tails, race for a minute

@@ -1,10 +1,11 @@
 // Command bench measures Maillage beside the two logs it might have been: raw
 // JetStream and PostgreSQL, all on one disk, all flushing before they answer, in
-// turns so that what the machine does meanwhile touches each alike. Every figure
-// is the median of the repetitions with their least and greatest.
+// turns so that what the machine does meanwhile touches each alike; and questions and
+// an act of a national register. Every figure is the median of the repetitions with
+// their least and greatest.
 //
-//	go run . -maillage ../../bin/maillage        about 6 minutes
-//	go run . -maillage ../../bin/maillage -quick under a minute
+//	go run . -maillage ../../bin/maillage        about 8 minutes
+//	go run . -maillage ../../bin/maillage -quick about a minute and a half
 package main
 
 import (
@@ -67,13 +68,13 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.actLines, "lines", 2500, "lines of an act")
 	f.IntVar(&s.events, "events", 1_000_000, "events to replay; 0: none")
 	f.BoolVar(&s.three, "three", true, "measure three services over one NATS too")
-	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three or replay")
-	quick := f.Bool("quick", false, "under a minute: 3 repetitions of 0.4 s, 100,000 events")
+	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national or replay")
+	quick := f.Bool("quick", false, "about a minute and a half: 3 repetitions of 0.4 s, 100,000 events")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	if !slices.Contains([]string{"", "load", "three", "replay"}, s.only) {
-		return s, fmt.Errorf("-only %s: the parts are load, three and replay", s.only)
+	if !slices.Contains([]string{"", "load", "three", "national", "replay"}, s.only) {
+		return s, fmt.Errorf("-only %s: the parts are load, three, national and replay", s.only)
 	}
 	s.acts, s.connection = s.repeat, 8
 	if *quick {
@@ -128,6 +129,11 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	}
 	if s.three && b.wants("three") && built(s.binary) {
 		if err := b.threeServices(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants("national") && built(s.binary) {
+		if err := b.national(ctx); err != nil {
 			return err
 		}
 	}
