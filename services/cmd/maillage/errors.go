@@ -207,7 +207,7 @@ func (a *app) explain(err error) (text string, code int) {
 		return f.Error(), exitRefused
 	}
 	if _, is := errors.AsType[usageError](err); is {
-		return "commande incorrecte : " + err.Error(), exitUsage
+		return "commande incorrecte : " + usageText(err.Error()), exitUsage
 	}
 	prefix := ""
 	if s, is := errors.AsType[*seed.StepError](err); is {

@@ -256,7 +256,7 @@ func parseWord[E named](words []word[E], text []byte) (E, error) {
 		}
 		known = append(known, w.french)
 	}
-	return 0, fmt.Errorf("%q n'est pas l'un de : %s", text, strings.Join(known, ", "))
+	return 0, fmt.Errorf("« %s » n'est pas l'un de : %s", text, strings.Join(known, ", "))
 }
 
 type (

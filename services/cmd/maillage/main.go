@@ -84,8 +84,11 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli, kong.Name("maillage"),
 		kong.Description("Le registre des labels maladies rares."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
-		kong.Bind(a), kong.ConfigureHelp(kong.HelpOptions{Compact: true}))
+		kong.Bind(a), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(frenchHelp))
 	if err != nil {
+		return a.fail(err)
+	}
+	if err := nameValues(parser.Model); err != nil {
 		return a.fail(err)
 	}
 	verb, err := parser.Parse(args)
