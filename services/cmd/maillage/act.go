@@ -159,6 +159,13 @@ func whyNotRead(err error) string {
 	}
 }
 
+func whyNotWritten(err error) string {
+	if errors.Is(err, fs.ErrNotExist) {
+		return "son répertoire n'existe pas"
+	}
+	return whyNotRead(err)
+}
+
 // maxFile is the greatest file read: JSON is some three times the size of the message.
 const maxFile = 64 << 20
 

@@ -89,7 +89,7 @@ func cycleID(ctx context.Context, conn *grpc.ClientConn, name string) (string, e
 			}
 		}
 		if token = r.GetNextPageToken(); token == "" {
-			return "", fault.New(fault.NotFound, "CYCLE_UNKNOWN", "cycle", "no cycle is called %q", name)
+			return "", fault.New(fault.NotFound, "CYCLE_UNKNOWN", "cycle", "« %s »", name)
 		}
 	}
 }

@@ -30,7 +30,7 @@ var names = map[protoreflect.Name]string{
 	"holder": "Titulaire", "holder_name": "Nom du titulaire", "kind": "Nature", "label_id": "Label", "legal_entity_id": "Entité juridique",
 	"legal_entity_ids": "Entités juridiques", "line_count": "Lignes enregistrées", "log_id": "Registre", "name": "Nom",
 	"network_acronym": "Sigle du réseau", "network_id": "Réseau (id)", "network_title": "Réseau", "nor": "NOR", "period": "Période",
-	"place": "Lieu", "platform_id": "Plateforme", "population": "Population", "predecessor_id": "Fait suite au label",
+	"place": "Lieu", "platform_id": "Plateforme", "population": "Population", "predecessor_id": "Fait suite à",
 	"publications": "Publié", "region_code": "Région", "repealed_from": "Abrogé à compter du", "role": "Rôle",
 	"role_as_printed": "Rôle tel qu'imprimé", "scope": "Portée", "signed_date": "Signé le", "siret": "SIRET", "status": "Statut",
 	"successor_id": "Remplacé par le label", "thresholds": "Seuils", "title": "Intitulé", "valid_from": "À compter du", "value": "Valeur",
@@ -44,6 +44,8 @@ var names = map[protoreflect.Name]string{
 	"reason": "Motif", "annex": "Annexe", "effects_sha256": "Empreinte des effets", "suspended_from": "Suspendu à compter du",
 	"suspended_until": "Suspendu jusqu'au", "reinstated_from": "Rétabli à compter du", "position": "Position", "opinions": "Avis",
 	"approval": "Décision", "approval_date": "Décidé le", "preparer": "Préparé par", "state": "État", "planned_at": "Calculé à la position",
+	"rpps": "RPPS", "accepted_lapses": "--accept-lapses", "territory": "Territoire", "commune_code": "Commune", "latitude": "Latitude",
+	"longitude": "Longitude", "network": "Réseau", "filiere": "Filière", "cycle": "Cycle", "text": "--text", "corrects": "--corrects",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A
@@ -89,6 +91,8 @@ func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 		return enumText(fd.Enum().Name(), v.Enum())
 	case protoreflect.MessageKind:
 		return messageText(v.Message())
+	case protoreflect.BoolKind:
+		return yesNo(v.Bool())
 	case protoreflect.BytesKind:
 		return fmt.Sprintf("%x", v.Bytes())
 	case protoreflect.StringKind:

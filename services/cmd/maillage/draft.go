@@ -230,7 +230,7 @@ func filiereID(ctx context.Context, conn *grpc.ClientConn, name string) (string,
 			return f.GetFiliereId(), nil
 		}
 	}
-	return "", fault.New(fault.NotFound, "FILIERE_UNKNOWN", "filiere", "no filière is called %q", name)
+	return "", fault.New(fault.NotFound, "FILIERE_UNKNOWN", "filiere", "« %s »", name)
 }
 
 // readAnswers reads the file of answers, if there is one.
@@ -280,7 +280,7 @@ func (p Particulars) writeAnswers(a *app, given []annex.Resolution, questions []
 		return err
 	}
 	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("%s ne peut pas être écrit : %w", name, err)
+		return fmt.Errorf("%s ne peut pas être écrit : %s", name, whyNotWritten(err))
 	}
 	_, err := fmt.Fprintf(a.stderr, "maillage : %d identité(s) à trancher, écrites dans %s : remplissez la colonne « décision », puis relancez la commande\n", len(questions), name)
 	return err
@@ -307,7 +307,7 @@ func (c *ActPlanCmd) Run(a *app) error {
 			return err
 		}
 		if refusals := r.GetPlan().GetRefusals(); len(refusals) > 0 {
-			return fault.New(fault.Refused, refusals[0].GetReason(), "", "%d refusals", len(refusals))
+			return fault.New(fault.Refused, refusals[0].GetReason(), "", "%s en tout, ci-dessus", refusalCount(len(refusals)))
 		}
 		return nil
 	})
@@ -340,7 +340,7 @@ func (c *ActPrepareCmd) Run(a *app) error {
 // ActApproveCmd approves a prepared act.
 type ActApproveCmd struct {
 	ID           id      `arg:"" help:"Brouillon."`
-	AcceptLapses *uint32 `name:"accept-lapses" placeholder:"N" help:"Accepter que N labels soient perdus par absence ; demandé s'il y en a."`
+	AcceptLapses *uint32 `name:"accept-lapses" placeholder:"N" help:"Accepter que N labels soient perdus, par absence de la liste ou expirés et non repris ; demandé s'il y en a."`
 	Effects      string  `placeholder:"EMPREINTE" help:"Empreinte des effets approuvés ; demandée si le registre a bougé depuis la préparation."`
 	RequestID    string  `name:"request-id" placeholder:"CLÉ" help:"Clé d'idempotence."`
 }
@@ -365,13 +365,13 @@ func (c *ActApproveCmd) Run(a *app) error {
 			if err := a.printDifference(seen); err != nil {
 				return err
 			}
-			return fault.New(fault.Refused, "PLAN_CHANGED", "", "approve again with --effects %x", plan.GetEffectsSha256())
+			return fault.New(fault.Refused, "PLAN_CHANGED", "", "--effects %x", plan.GetEffectsSha256())
 		}
 		switch {
 		case c.AcceptLapses != nil:
 			request.AcceptedLapses = *c.AcceptLapses
 		case request.GetAcceptedLapses() > 0:
-			return fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "approve with --accept-lapses %d", request.GetAcceptedLapses())
+			return fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "--accept-lapses %d", request.GetAcceptedLapses())
 		}
 		r, err := labelling.ApproveAct(ctx, request)
 		if err != nil {
@@ -457,6 +457,13 @@ var draftColumns = []column[*labellingv1.DraftEntry]{
 	{"Acte", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetActId() }},
 }
 
+func refusalCount(n int) string {
+	if n == 1 {
+		return "un refus"
+	}
+	return fmt.Sprintf("%d refus", n)
+}
+
 // section prints a title and, where there are any, rows.
 func section[T any](a *app, title string, items []T, columns []column[T]) error {
 	if len(items) == 0 {
@@ -503,7 +510,7 @@ func (a *app) printPlan(p *labellingv1.Plan) error {
 			ofLines += n.GetLabels()
 		}
 	}
-	_, err = fmt.Fprintf(a.stdout, "Lignes de l'acte, toutes issues confondues : %d. Labels perdus par absence : %d. Effet au %s. Calculé à la position %d.\nEmpreinte des effets : %x\n",
+	_, err = fmt.Fprintf(a.stdout, "Lignes de l'acte, toutes issues confondues : %d. Labels perdus, par absence ou non repris : %d. Effet au %s. Calculé à la position %d.\nEmpreinte des effets : %x\n",
 		ofLines, lost(p), cmp.Or(longDate(p.GetEffectiveDate()), "jour inconnu"), p.GetPosition(), p.GetEffectsSha256())
 	return err
 }
@@ -689,7 +696,7 @@ func (a *app) writeFile(name string, write func(io.Writer) error) error {
 		return err
 	}
 	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("%s ne peut pas être écrit : %w", name, err)
+		return fmt.Errorf("%s ne peut pas être écrit : %s", name, whyNotWritten(err))
 	}
 	_, err := fmt.Fprintf(a.stderr, "maillage : %s écrit\n", name)
 	return err

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	"maillage/services/annex"
 	"maillage/services/fault"
@@ -138,7 +139,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"OPERATION_OUT_OF_ORDER":   "ouverture, maintien et fermeture ne se suivent pas : vérifiez les dates déjà données avec « maillage label get »",
 	"PLAN_CHANGED":             "le registre a bougé depuis la préparation et un effet n'est plus le même : relisez la différence, puis approuvez de nouveau avec --effects EMPREINTE",
 	"PLAN_OPEN":                "des identités restent à trancher : « act plan » les écrit dans un fichier à remplir",
-	"LAPSES_NOT_ACCEPTED":      "des labels sont perdus par absence de la liste : acceptez-en le nombre avec --accept-lapses",
+	"LAPSES_NOT_ACCEPTED":      "des labels sont perdus, par absence de la liste ou expirés et non repris : relisez-les avec « act drafts », puis acceptez-en le nombre avec --accept-lapses",
 	"DRAFT_UNKNOWN":            "ce brouillon n'existe pas : voir « maillage act drafts »",
 	"DRAFT_CLOSED":             "ce brouillon est déjà approuvé ou rejeté",
 	"DRAFT_ERASED":             "le texte de ce brouillon n'est plus au coffre",
@@ -255,9 +256,9 @@ func (a *app) sentence(e *fault.Error) string {
 		text += " [" + strings.TrimSuffix(said, ".") + "]"
 	}
 	if e.Field != "" {
-		name := e.Field
+		name := fieldText(e.Field)
 		if a.fieldsAsJSON {
-			name = asJSON(name)
+			name = asJSON(e.Field)
 		}
 		text += " — champ " + name + lineOf(e.Field)
 	}
@@ -267,6 +268,21 @@ func (a *app) sentence(e *fault.Error) string {
 	text += " (" + e.Reason + ")"
 	if e.Reason == "OUTCOME_OPEN" {
 		text += a.repeat()
+	}
+	return text
+}
+
+// fieldText is the path of a field of a command as an officer reads it, under its own
+// name where it has no other.
+func fieldText(path string) string {
+	name, index, repeated := strings.Cut(path[strings.LastIndexByte(path, '.')+1:], "[")
+	french, known := names[protoreflect.Name(name)]
+	if !known {
+		return path
+	}
+	text := "« " + french + " »"
+	if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); repeated && err == nil && i > 0 {
+		text += fmt.Sprintf(" (n° %d)", i+1)
 	}
 	return text
 }

@@ -173,6 +173,8 @@ var (
 		"suspensions": "suspensions", "withdrawn": "retiré", "annulled": "annulé", "annulled_from": "annulé à compter du", "voided": "enregistré à tort",
 		"opened_from": "ouvert depuis", "maintained_from": "maintenu depuis", "closed_from": "fermé depuis", "finess": "FINESS", "siret": "SIRET",
 		"website": "site", "legal_entities": "entités juridiques", "interim": "intérim", "kind": "nature", "person": "personne", "basis": "fondement",
+		"opinions": "avis", "approval_date": "décidé le", "thresholds": "seuils", "code": "code", "aliases": "autres noms", "finess_kind": "nature du FINESS",
+		"centre": "centre", "state": "état", "reason": "motif", "act": "acte",
 	}
 )
 

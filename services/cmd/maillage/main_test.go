@@ -136,6 +136,9 @@ func TestErrorsInFrench(t *testing.T) {
 		say   string
 	}{
 		{overWire(fault.New(fault.NotFound, "CENTRE_UNKNOWN", "lines[3].granted.site.centre_id", "no centre")), exitNotFound, "ligne n° 4 de l'acte"},
+		{overWire(fault.New(fault.Refused, "SUSPENSION_OUTSIDE_TERM", "suspended_from", "m")), exitRefused, "— champ « Suspendu à compter du » (SUSPENSION_OUTSIDE_TERM)"},
+		{overWire(fault.New(fault.NotFound, "ESTABLISHMENT_UNKNOWN", "place.establishment_ids[1]", "m")), exitNotFound, "— champ « Établissements » (n° 2) (ESTABLISHMENT_UNKNOWN)"},
+		{overWire(fault.New(fault.Invalid, "SOMETHING_NEW", "a.b_c[0]", "m")), exitRefused, "— champ a.b_c[0] (SOMETHING_NEW)"},
 		{overWire(fault.New(fault.Invalid, "FINESS_INVALID", "finess", "check digit")), exitRefused, "FINESS"},
 		{overWire(fault.New(fault.Refused, "SOMETHING_NEW", "", "the server says so")), exitRefused, "the server says so"},
 		{overWire(fault.New(fault.Conflict, "LOG_MOVED", "", "moved")), exitRefused, "recommencez"},
@@ -389,6 +392,32 @@ func TestActsAreOrderedByDate(t *testing.T) {
 		if acts[i].GetTitle() != want {
 			t.Errorf("act %d is %q, want %q", i, acts[i].GetTitle(), want)
 		}
+	}
+}
+
+// What a read says of a change is French, whatever words the contract has for it.
+func TestChangesInFrench(t *testing.T) {
+	for _, tc := range []struct{ field, before, after, want string }{
+		{"approval", "APPROVAL_UNSPECIFIED", "APPROVAL_APPROVED", "approbation : ∅ → approuvé"},
+		{"approval_date", "2024-11-01", "", "décidé le : 01/11/2024 → ∅"},
+		{"opinions", "", "comité de suivi 2024-10-01 true, direction 2024 false", "avis : ∅ → comité de suivi 2024-10-01 favorable, direction 2024 défavorable"},
+		{"interim", "true", "false", "intérim : oui → non"},
+		{"withdrawn", "", "true", "retiré : non → oui"},
+		{"role", "ROLE_COMPETENCE", "ROLE_CONSTITUTIVE", "rôle : compétence → constitutif"},
+		{"period", "2024-09-01/", "2024-09-01/2025-08-01", "période : 01/09/2024 – ? → 01/09/2024 – 31/07/2025"},
+		{"population", "POPULATION_UNSPECIFIED", "POPULATION_CHILD", "population : ∅ → enfants"},
+		{"name", "A_B", "CHU_NORD", "nom : A_B → CHU_NORD"},
+	} {
+		if got := changesText([]*labellingv1.Change{{Field: tc.field, Before: tc.before, After: tc.after}}); got != tc.want {
+			t.Errorf("%q, want %q", got, tc.want)
+		}
+	}
+	if got := contractText("OFFICE_KIND_COORDINATOR Maladies respiratoires rares"); got != "coordonnateur Maladies respiratoires rares" {
+		t.Errorf("name %q", got)
+	}
+	yes := (&labellingv1.Act{AbsencesStated: true}).ProtoReflect()
+	if got := details(yes); len(got) != 1 || got[0].value != "oui" {
+		t.Errorf("details %v", got)
 	}
 }
 

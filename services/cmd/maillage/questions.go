@@ -4,13 +4,16 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 )
 
@@ -76,7 +79,7 @@ var diffColumns = []column[*registryv1.Difference]{
 		return cmp.Or(entityWords[d.GetEntityKind()], d.GetEntityKind())
 	}},
 	{"Identifiant", whole, (*registryv1.Difference).GetEntityId},
-	{"Nom", texts, (*registryv1.Difference).GetName},
+	{"Nom", texts, func(d *registryv1.Difference) string { return contractText(d.GetName()) }},
 	{"Différence", whole, func(d *registryv1.Difference) string { return inFrench(differenceWords, d.GetKind()) }},
 	{"Ce qui change", texts, func(d *registryv1.Difference) string { return changesText(d.GetChanges()) }},
 	{"Positions", texts, func(d *registryv1.Difference) string { return strings.Trim(fmt.Sprint(d.GetPositions()), "[]") }},
@@ -97,21 +100,35 @@ func changesText(all []*labellingv1.Change) string {
 	return strings.Join(out, " ; ")
 }
 
-// changeValue is the value of a change, in French where it is a word of the contract.
+// contractEnums are the words of the contract that values of changes are written with.
+var contractEnums = map[protoreflect.Name]map[string]int32{
+	"Role": labellingv1.Role_value, "Status": labellingv1.Status_value, "OperationState": labellingv1.OperationState_value,
+	"OfficeKind": labellingv1.OfficeKind_value, "Approval": labellingv1.Approval_value, "DraftState": labellingv1.DraftState_value,
+	"ThresholdUnit": labellingv1.ThresholdUnit_value, "FinessKind": topologyv1.FinessKind_value,
+	"Population": topologyv1.Population_value, "PlatformKind": topologyv1.PlatformKind_value,
+}
+
+var contractWord = regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
+
+// contractText is a text of the register with the words of the contract in French.
+func contractText(text string) string {
+	return contractWord.ReplaceAllStringFunc(text, func(word string) string {
+		for enum, values := range contractEnums {
+			if v, is := values[word]; is {
+				return enumText(enum, protoreflect.EnumNumber(v))
+			}
+		}
+		return word
+	})
+}
+
+// changeValue is the value of a change as an officer reads it.
 func changeValue(field, value string) string {
 	switch field {
-	case "role":
-		if v, is := labellingv1.Role_value[value]; is {
-			return inFrench(roleWords, labellingv1.Role(v))
-		}
-	case "status":
-		if v, is := labellingv1.Status_value[value]; is {
-			return inFrench(statusWords, labellingv1.Status(v))
-		}
-	case "operation":
-		if v, is := labellingv1.OperationState_value[value]; is {
-			return inFrench(operationWords, labellingv1.OperationState(v))
-		}
+	case "interim", "withdrawn", "annulled", "voided":
+		return yesNo(value == "true")
+	case "opinions":
+		return strings.NewReplacer(" true", " favorable", " false", " défavorable").Replace(value)
 	}
 	if start, end, is := strings.Cut(value, "/"); is && field == "period" {
 		return frSpan(&eventv1.Period{Start: start, End: end})
@@ -119,7 +136,14 @@ func changeValue(field, value string) string {
 	if _, err := bitemporal.ParseDate(value); err == nil {
 		return frDate(value)
 	}
-	return value
+	return contractText(value)
+}
+
+func yesNo(is bool) string {
+	if is {
+		return "oui"
+	}
+	return "non"
 }
 
 // CoverageCmd tells who had no label on a day.
