@@ -59,7 +59,11 @@ func BenchmarkReckon(b *testing.B) {
 	for _, l := range renamed.GetLines() {
 		l.NetworkTitle = "Filière de " + l.GetNetworkTitle()
 	}
-	for name, a := range map[string]*labellingv1.Annex{"restated": annex, "renamed": renamed} {
+	moved := proto.CloneOf(annex) // each site into another network
+	for i, l := range moved.GetLines() {
+		l.NetworkTitle = annex.GetLines()[(i+21*(1+i%21))%len(annex.GetLines())].GetNetworkTitle()
+	}
+	for name, a := range map[string]*labellingv1.Annex{"restated": annex, "renamed": renamed, "moved": moved} {
 		b.Run(name, func(b *testing.B) {
 			p := w.reckon(a).Plan
 			b.Logf("%d lines, %d labels, %d questions", len(a.GetLines()), w.s.Labels.Len(), len(p.GetQuestions()))

@@ -67,6 +67,8 @@ const (
 	byName       = "name"
 	byFINESS     = "finess"
 	byRole       = "role"
+
+	byOtherNetwork = "other network" // it had a label there, and no line restates it
 )
 
 func readRegister(s *labelling.State, topo *topology.State, known uint64, day bitemporal.Date) *register {

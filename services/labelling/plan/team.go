@@ -26,10 +26,11 @@ type succession struct {
 
 // candidate is a team that a line may be.
 type candidate struct {
-	centre string
-	labels []*held
-	edges  []*edge
-	taken  bool
+	centre    string
+	elsewhere string // the network of its labels, where it is not that of the line
+	labels    []*held
+	edges     []*edge
+	taken     bool
 }
 
 // edge says that a line may be a team.
@@ -41,7 +42,8 @@ type edge struct {
 	dropped bool
 }
 
-// identifyTeams finds the team of each line among those of the lineage of its network.
+// identifyTeams finds the team of each line among those of the lineage of its network,
+// and asks where it may be one of another network.
 func (r *Reckoning) identifyTeams() {
 	for _, n := range r.networks {
 		candidates := r.teamsOf(n)
@@ -65,6 +67,7 @@ func (r *Reckoning) identifyTeams() {
 			r.concludeTeam(l, edges[l])
 		}
 	}
+	r.identifyMoved()
 }
 
 // teamsOf are the teams that ever had a label in the lineage of a network or, where
@@ -302,11 +305,12 @@ func (r *Reckoning) candidate(l *line, e *edge) *labellingv1.Candidate {
 	add(w.population != topologyv1.Population_POPULATION_UNSPECIFIED && w.population == l.in.GetPopulation(), byPopulation)
 	add(r.sameHead(l, e.c), byHead)
 	add(last.GetRole() == l.role, byRole)
+	add(e.c.elsewhere != "", byOtherNetwork)
 	centre, _ := r.reg.topo.Centres.Last(e.c.centre, r.reg.known)
 	establishment, city := r.reg.placeName(e.c.centre)
 	return &labellingv1.Candidate{
 		EntityId: e.c.centre,
-		Label:    joined(", ", centre.GetName(), establishment, city, last.GetRole().String(), last.GetPeriod().GetStart()),
+		Label:    joined(", ", centre.GetName(), r.reg.networkName(e.c.elsewhere), establishment, city, last.GetRole().String(), last.GetPeriod().GetStart()),
 		Reasons:  reasons,
 	}
 }

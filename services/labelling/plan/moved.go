@@ -1,0 +1,105 @@
+package plan
+
+import (
+	"slices"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+)
+
+// identifyMoved looks beyond the network of a line for its team. One that heads the same
+// person at the same place, and whose label in another network no line restates, may have
+// moved with the line, or the person may head a new team: that is asked. What the officer
+// answered of such a team goes on from its label there.
+func (r *Reckoning) identifyMoved() {
+	var open []*line
+	var gone map[string][]*candidate
+	for _, l := range r.lines {
+		if l.network == nil || l.known == labellingv1.Identity_IDENTITY_UNSPECIFIED || l.known == labellingv1.Identity_IDENTITY_PRESUMED {
+			continue
+		}
+		if gone == nil { // before any answer takes one
+			gone = r.goneByHead()
+		}
+		switch {
+		case l.known != labellingv1.Identity_IDENTITY_NEW:
+			r.goOnFrom(l, r.movedTo(l, gone))
+		case len(r.answer(l, labellingv1.Subject_SUBJECT_CENTRE)) == 0:
+			open = append(open, l)
+		}
+	}
+	for _, l := range open {
+		if edges := slices.DeleteFunc(r.movedTo(l, gone), func(e *edge) bool { return e.c.taken }); len(edges) > 0 {
+			l.team, l.known = nil, labellingv1.Identity_IDENTITY_UNSPECIFIED
+			r.askTeam(l, edges)
+		}
+	}
+}
+
+// goneByHead are the teams with labels that no line restates and that something may
+// still be decided of, by their heads.
+func (r *Reckoning) goneByHead() map[string][]*candidate {
+	restated := make(map[string]bool)
+	for _, l := range r.lines {
+		for _, h := range l.labels {
+			restated[h.GetLabelId()] = true
+		}
+	}
+	for _, a := range r.annex.GetResolutions() {
+		if a.GetSubject() == labellingv1.Subject_SUBJECT_LABEL {
+			restated[a.GetEntityId()] = true
+		}
+	}
+	gone := make(map[string][]*candidate)
+	for _, h := range r.reg.held {
+		if h.site == nil || restated[h.GetLabelId()] || r.kept[h.GetLabelId()] || !h.open() {
+			continue
+		}
+		head := r.headOf(h)
+		if head == "" {
+			continue
+		}
+		for _, centre := range heirs(h.site.key.centre, r.reg.centreSuccessors) {
+			i := slices.IndexFunc(gone[head], func(c *candidate) bool { return c.centre == centre && c.elsewhere == h.site.key.network })
+			if i < 0 {
+				i = len(gone[head])
+				gone[head] = append(gone[head], &candidate{centre: centre, elsewhere: h.site.key.network})
+			}
+			gone[head][i].labels = append(gone[head][i].labels, h)
+		}
+	}
+	return gone
+}
+
+// movedTo are the teams of other networks that a line may be: those of its head, surely
+// at its place, and not of another population. One that another line of its network is
+// already is not among them.
+func (r *Reckoning) movedTo(l *line, gone map[string][]*candidate) []*edge {
+	var edges []*edge
+	for _, printed := range l.in.GetHeads() {
+		for _, c := range gone[r.reg.person(printed)] {
+			there := slices.ContainsFunc(l.network.lines, func(o *line) bool { return o != l && o.team != nil && o.team.id == c.centre })
+			known := slices.ContainsFunc(edges, func(e *edge) bool { return e.c == c })
+			if there || known || slices.Contains(l.network.lineage, c.elsewhere) {
+				continue
+			}
+			if e := r.edge(l, c); e != nil && e.sure {
+				edges = append(edges, e)
+			}
+		}
+	}
+	return edges
+}
+
+// goOnFrom lets a line go on from the labels, in other networks, of the team that the
+// officer answered. Where nobody knows the team, none of them is lost.
+func (r *Reckoning) goOnFrom(l *line, edges []*edge) {
+	for _, e := range edges {
+		switch {
+		case l.unsure:
+			r.keep(e.c.labels)
+		case l.team != nil && (l.team.id == e.c.centre || slices.Contains(l.team.succeeds, e.c.centre)):
+			e.c.taken = true
+			l.labels = append(l.labels, e.c.labels...)
+		}
+	}
+}
