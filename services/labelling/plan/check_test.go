@@ -49,7 +49,7 @@ func TestWhatIsOddStands(t *testing.T) {
 		"of a line":             {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Period = &eventv1.Period{Start: "2024", End: "2023"} })), []string{"1 PERIOD_EMPTY"}},
 		"no such day":           {edited(act(nil, first()), func(a *labellingv1.Annex) { a.SignedDate = "2023-02-30" }), []string{"0 DATE_INVALID"}},
 		"suspended for a month": {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) {
-			l.Disposition, l.Period = suspended, &eventv1.Period{Start: "2024-01", End: "2028-06-30"}
+			l.Disposition, l.Period = suspended, &eventv1.Period{Start: "2022-01", End: "2022-06-30"}
 		})), []string{"1 DATE_INVALID"}},
 		"extended for ever":      {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Disposition = extended })), []string{"1 END_MISSING"}},
 		"one number twice":       {act(nil, lineWith(first(), func(l *labellingv1.AnnexLine) { l.Number = 2 }), second()), []string{"2 LINE_NUMBER_TWICE"}},
@@ -134,5 +134,45 @@ func TestANumberPrintedTwice(t *testing.T) {
 	}
 	if got := w.topo.ByFINESS(number, bitemporal.Latest); len(got) != 1 || kept == 0 {
 		t.Errorf("the number is that of %v, and printed %d times", got, kept)
+	}
+}
+
+// TestDaysOutsideTheTerm: the label is of 2017-08-08 to 2022-08-08, and the act of the
+// end of 2023 where it says nothing else.
+func TestDaysOutsideTheTerm(t *testing.T) {
+	for _, c := range []struct {
+		name       string
+		does       labellingv1.Disposition
+		effect     string
+		start, end string
+		outside    bool
+	}{
+		{name: "suspended within", does: suspended, start: "2017-08-08", end: "2022-08-08"},
+		{name: "suspended before", does: suspended, start: "2017-08-07", end: "2018-01-01", outside: true},
+		{name: "suspended beyond", does: suspended, start: "2022-01-01", end: "2022-08-09", outside: true},
+		{name: "suspended after", does: suspended, start: "2022-08-08", outside: true},
+		{name: "suspended for good from the day of the act", does: suspended, outside: true},
+		{name: "suspended for good from the day of an act within", does: suspended, effect: "2022-08-07"},
+		{name: "annulled from the beginning", does: annulled},
+		{name: "annulled within", does: annulled, end: "2017-08-09"},
+		{name: "annulled on its first day", does: annulled, end: "2017-08-08", outside: true},
+		{name: "annulled at its end", does: annulled, end: "2022-08-08", outside: true},
+		{name: "repealed within", does: repealed, effect: "2017-08-09"},
+		{name: "repealed at its end", does: repealed, effect: "2022-08-08"},
+		{name: "repealed after", does: repealed, effect: "2022-08-09", outside: true},
+		{name: "withdrawn", does: withdrawn},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			dijon(w)
+			l := row("MDS", coordinator, "CHU de Dijon", "Dijon")
+			l.Disposition, l.Period = c.does, &eventv1.Period{Start: c.start, End: c.end}
+			annex := edited(act(nil, l), func(a *labellingv1.Annex) { a.EffectiveDate = c.effect })
+			p := w.reckon(annex).Plan
+			if got := strings.Contains(said(p), "1 warns DAY_OUTSIDE_TERM"); got != c.outside || p.GetEffects()[0].GetDisposition() != c.does {
+				t.Errorf("the plan is\n%s", said(p))
+			}
+			w.apply(annex)
+		})
 	}
 }

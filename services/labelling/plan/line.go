@@ -244,6 +244,29 @@ func (r *Reckoning) checkDays(l *line, does labellingv1.Disposition) {
 			r.refuse(l, "DATE_INVALID", "%q is not a full date (YYYY-MM-DD).", day)
 		}
 	}
+	r.checkTerm(l, does)
+}
+
+// checkTerm warns of a suspension, an annulment or a repeal on days that are not of the
+// term of its label.
+func (r *Reckoning) checkTerm(l *line, does labellingv1.Disposition) {
+	p, term := l.in.GetPeriod(), l.label.term()
+	outside := false
+	switch does {
+	case suspended:
+		from, err := bitemporal.ParseDate(cmp.Or(p.GetStart(), r.Plan.GetEffectiveDate()))
+		until, err2 := bitemporal.ParseDate(p.GetEnd())
+		outside = err == nil && !term.Contains(from) || err2 == nil && until > term.To
+	case annulled:
+		from, err := bitemporal.ParseDate(p.GetEnd())
+		outside = err == nil && (from <= term.From || from >= term.To)
+	case repealed:
+		outside = r.day != bitemporal.Future && (r.day <= term.From || r.day > term.To)
+	}
+	if outside {
+		r.warn(l, "DAY_OUTSIDE_TERM", "It is done as printed, on days that are not of the term of label %s, %s to %s.",
+			l.label.GetLabelId(), l.label.GetPeriod().GetStart(), l.label.GetPeriod().GetEnd())
+	}
 }
 
 // sameCampaign reports whether a line restates its label, in the same cycle and role:

@@ -21,6 +21,7 @@ func (r *Reckoning) identifyMoved() {
 			gone = r.goneByHead()
 		}
 		switch {
+		case len(l.labels) > 0: // it goes on from one of its network
 		case l.known != labellingv1.Identity_IDENTITY_NEW:
 			r.goOnFrom(l, r.movedTo(l, gone))
 		case len(r.answer(l, labellingv1.Subject_SUBJECT_CENTRE)) == 0:

@@ -82,6 +82,27 @@ func TestATeamOfAnotherNetwork(t *testing.T) {
 			name: "a town alone is its place", given: besideNeck, when: moves(func(l *labellingv1.AnnexLine) { l.Establishment = "" }), then: asks,
 		},
 		{
+			name: "a hospital that the register does not know, in its town", given: besideNeck,
+			when: moves(func(l *labellingv1.AnnexLine) { l.Establishment = "Hôpital du Bocage" }),
+			then: `
+				1 granted constitutive new-centre-1 in NECK000000` + stays + lost + `
+				created new-establishment-1 as Hôpital du Bocage
+				created new-centre-1 as Hôpital du Bocage, Dijon` + unattached,
+		},
+		{
+			name: "that is another line of the network",
+			given: func(w *world) {
+				besideNeck(w)
+				w.label("K", "CD", "NECK", competence, "Dr Anne Martin")
+			},
+			when: answered(edited(moves(), func(a *labellingv1.Annex) {
+				a.Lines = append(a.Lines, row("Maladies du cou", competence, "CHU de Dijon", "Dijon", "Dr Anne Martin"))
+			}), answer(4, aboutCentre, isSame, "CD")),
+			then: `
+				1 granted constitutive new-centre-1 in NECK000000` + stays + `
+				4 renewed K000000000 competence CD00000000 in NECK000000` + lost + created + unattached,
+		},
+		{
 			name: "of another population",
 			given: func(w *world) {
 				besideNeck(w)
@@ -119,7 +140,9 @@ func TestATeamOfAnotherNetwork(t *testing.T) {
 				w.team("CK", "HD", "")
 				w.label("K", "CK", "NET", competence, "Pr Jean Roy")
 				w.apply(edited(act([]*labellingv1.ScopeCell{cell("FIL1", competence, "", complete)}, row("MDS", competence, "CHU de Besançon", "Besançon")),
-					func(a *labellingv1.Annex) { a.Title, a.CycleId, a.LabelPeriod.End = "Arrêté du 1er mai", id("OLD"), "2024-06-30" }))
+					func(a *labellingv1.Annex) {
+						a.Title, a.CycleId, a.LabelPeriod.End = "Arrêté du 1er mai", id("OLD"), "2024-06-30"
+					}))
 			},
 			when: edited(moves(func(l *labellingv1.AnnexLine) { l.Heads = []string{"Pr Jean Roy"} }), func(a *labellingv1.Annex) {
 				a.Scope, a.Lines = nil, a.Lines[:1]

@@ -307,15 +307,23 @@ func (h *held) undone() bool {
 
 // pastTerm reports whether the term of a label is certainly reached on the day.
 func (h *held) pastTerm() bool {
-	end := h.GetPeriod().GetEnd()
-	first, last, err := bitemporal.Span(end)
-	if err != nil || end == "" {
-		return false
+	end := h.term().To
+	return end != bitemporal.Future && h.reg.day >= end
+}
+
+// term is the days on which a label may be in its term.
+func (h *held) term() bitemporal.Interval {
+	term := bitemporal.Interval{From: bitemporal.Past, To: bitemporal.Future}
+	if first, _, err := bitemporal.Span(h.GetPeriod().GetStart()); err == nil {
+		term.From = first
 	}
-	if first != last {
-		last++ // a month or year: over once it is past
+	if first, last, err := bitemporal.Span(h.GetPeriod().GetEnd()); err == nil && last != bitemporal.Future {
+		if first != last {
+			last++ // a month or year: over once it is past
+		}
+		term.To = last
 	}
-	return h.reg.day >= last
+	return term
 }
 
 // networkID is the network of whoever holds a label, empty for filières and platforms.

@@ -113,6 +113,7 @@ func (r *Reckoning) drawScope() {
 			printed[id] = true
 		}
 	}
+	outside, left := 0, 0
 	for _, h := range r.reg.held {
 		if r.kept[h.GetLabelId()] || !h.open() || h.status == labellingv1.Status_STATUS_PLANNED {
 			continue
@@ -124,12 +125,21 @@ func (r *Reckoning) drawScope() {
 		case does == toDecide:
 		case everything:
 			if does = r.decided(h); does == unstated {
+				outside++
 				continue
 			}
 		case h.GetHolder().GetNetworkId() != "" && printed[h.networkID()]:
 			does = toDecide // a list names sites: that a network is not among them tells nothing
 		}
+		left++
 		r.absent(h, does)
+	}
+	if outside > 0 {
+		r.warn(nil, "SCOPE_DATE_OUTSIDE_TERM", "%d labels of the scope stay as they are: %s is not after the start of those repealed, or the end of those extended.",
+			outside, r.annex.GetScopeDate())
+		if left == 0 {
+			r.refuse(nil, "SCOPE_EMPTY", "The act does nothing to any label of its scope from %s on.", r.annex.GetScopeDate())
+		}
 	}
 }
 
@@ -166,19 +176,25 @@ func (r *Reckoning) leftOut(h *held, sc *scope, attached map[string]string) labe
 	return lapsed
 }
 
-// decided is what an act without a list does to a label of its scope.
+// decided is what an act without a list does to a label of its scope: nothing, where its
+// day is not after the start of a label to repeal, or after the end of one to extend.
 func (r *Reckoning) decided(h *held) labellingv1.Disposition {
+	does := extended
 	if r.annex.GetScopeDecision() == labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL {
-		return repealed
+		does = repealed
 	}
-	until, err := bitemporal.ParseDate(r.annex.GetScopeDate())
+	day, err := bitemporal.ParseDate(r.annex.GetScopeDate())
 	if err != nil {
-		return extended // refused already
+		return does // from the day of the act on, or refused already
 	}
-	if _, last, err := bitemporal.Span(h.GetPeriod().GetEnd()); err == nil && last != bitemporal.Future && last >= until {
-		return unstated // it ends no sooner
+	if first, _, err := bitemporal.Span(h.GetPeriod().GetStart()); err == nil && day <= first {
+		return unstated
 	}
-	return extended
+	_, last, err := bitemporal.Span(h.GetPeriod().GetEnd())
+	if does == extended && err == nil && last != bitemporal.Future && day <= last {
+		return unstated
+	}
+	return does
 }
 
 // absent writes what is done to a label that no line is about.

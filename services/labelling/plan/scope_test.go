@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
@@ -131,7 +132,54 @@ func TestScopeDecisions(t *testing.T) {
 			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2025-12-31", everything()...),
 			then: `
 				0 extended A000000000 coordinator CD00000000 in NET0000000
-				0 extended B000000000 competence CB00000000 in NET0000000`,
+				0 extended B000000000 competence CB00000000 in NET0000000
+				0 warns SCOPE_DATE_OUTSIDE_TERM`,
+		},
+		{
+			name: "extends to the end that is known", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2026-01-01", cell("FIL2", 0, "", complete)),
+			then: `
+				0 to_decide N000000000 coordinator CB00000000 in NET3000000
+				0 warns SCOPE_DATE_OUTSIDE_TERM`,
+		},
+		{
+			name: "extends none", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2022-08-08", cell("", 0, "OLD", complete)),
+			then: `
+				0 warns SCOPE_DATE_OUTSIDE_TERM
+				0 refuses SCOPE_EMPTY`,
+		},
+		{
+			name: "extends a label without an end to before its start",
+			given: func(w *world) {
+				scattered(w)
+				w.label("O", "CD", "NET3", coordinator, "", "2023-01-01", "", "NEW")
+			},
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2022-12-31", cell("", coordinator, "NEW", complete)),
+			then: `
+				0 warns SCOPE_DATE_OUTSIDE_TERM
+				0 refuses SCOPE_EMPTY`,
+		},
+		{
+			name: "extends what is not there", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2030-01-01", cell("", labellingv1.Role_ROLE_FSMR, "", complete)),
+			then: ``,
+		},
+		{
+			name: "repeals from a day before some begin", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, "2021-01-01", everything()...),
+			then: `
+				0 repealed A000000000 coordinator CD00000000 in NET0000000
+				0 repealed B000000000 competence CB00000000 in NET0000000
+				0 repealed N000000000 coordinator CB00000000 in NET3000000
+				0 warns SCOPE_DATE_OUTSIDE_TERM`,
+		},
+		{
+			name: "repeals from a day before all begin", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, "2006-01-01", everything()...),
+			then: `
+				0 warns SCOPE_DATE_OUTSIDE_TERM
+				0 refuses SCOPE_EMPTY`,
 		},
 		{
 			name: "repeals", given: scattered,
@@ -182,4 +230,15 @@ func TestAmendingActs(t *testing.T) {
 				2 warns WINDOW_OTHER
 				1 warns COORDINATOR_MISSING`,
 	}.run(t)
+}
+
+func TestAScopeDateCountsWhatItLeaves(t *testing.T) {
+	w := newWorld(t)
+	scattered(w)
+	p := w.reckon(edited(act(everything()), func(a *labellingv1.Annex) {
+		a.ScopeDecision, a.ScopeDate = labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, "2025-12-31"
+	})).Plan
+	if m := p.GetWarnings(); len(m) != 1 || !strings.HasPrefix(m[0].GetMessage(), "3 labels ") {
+		t.Errorf("the warnings are %v", m)
+	}
 }
