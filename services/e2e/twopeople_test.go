@@ -180,6 +180,7 @@ func twoPeople(d *desk, annex string) {
 	if _, errs, code := d.as("approver", "act", "approve", draft, "--effects", effects, "--accept-lapses", "1"); code != 0 {
 		t.Fatalf("approve: exit code %d\n%s", code, errs)
 	}
+	d.turnedAway("approver", "DRAFT_CLOSED", "act", "approve", draft, "--accept-lapses", "1")
 	id := told(d.server, &labellingv1.GetDraftResponse{}, "act", "drafts", draft).GetDraft().GetActId()
 	checkSignatures(d, id, draft)
 	checkReadBack(d, id, func(file string) []string { return act("plan", file, "Arrêté du 10 janvier 2024", "2024-01-10") })

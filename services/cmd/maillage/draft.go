@@ -354,6 +354,9 @@ func (c *ActApproveCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
+		if d := seen.GetDraft(); d.GetState() != labellingv1.DraftState_DRAFT_STATE_PREPARED && c.RequestID == "" { // else it may be the same request again
+			return fault.New(fault.Refused, "DRAFT_CLOSED", "", "%s", joined(", acte ", inFrench(draftWords, d.GetState()), d.GetActId()))
+		}
 		request := &labellingv1.ApproveActRequest{
 			RequestId: a.request(c.RequestID), DraftId: string(c.ID), EffectsSha256: seen.GetDraft().GetEffectsSha256(), AcceptedLapses: lost(seen.GetPlan()),
 		}
@@ -520,7 +523,7 @@ var (
 		{"Ligne", whole, func(e *labellingv1.Effect) string {
 			return effectLine(e.GetDisposition(), printedLine(e.GetLine(), e.GetSheet(), e.GetRow()))
 		}},
-		{"Effet", whole, func(e *labellingv1.Effect) string { return inFrench(dispositionWords, e.GetDisposition()) }},
+		{"Effet", whole, func(e *labellingv1.Effect) string { return plannedText(e.GetDisposition()) }},
 		{"Rôle", texts, func(e *labellingv1.Effect) string { return inFrench(roleWords, e.GetRole()) }},
 		{"Filière", texts, (*labellingv1.Effect).GetFiliere},
 		{"Réseau", texts, (*labellingv1.Effect).GetNetworkTitle},
@@ -557,7 +560,12 @@ var (
 		}},
 	}
 	remarkColumns = []column[*labellingv1.Remark]{
-		{"Ligne", whole, func(r *labellingv1.Remark) string { return printedLine(r.GetLine(), r.GetSheet(), r.GetRow()) }},
+		{"Ligne", whole, func(r *labellingv1.Remark) string {
+			if r.GetLine() == 0 {
+				return "acte"
+			}
+			return printedLine(r.GetLine(), r.GetSheet(), r.GetRow())
+		}},
 		{"Motif", whole, (*labellingv1.Remark).GetReason},
 		{"Détail", texts, func(r *labellingv1.Remark) string { return cmp.Or(reasons[r.GetReason()], r.GetMessage()) }},
 	}
@@ -572,7 +580,7 @@ var (
 		}},
 	}
 	countsColumns = []column[*labellingv1.EffectCount]{
-		{"Effet", whole, func(n *labellingv1.EffectCount) string { return inFrench(dispositionWords, n.GetDisposition()) }},
+		{"Effet", whole, func(n *labellingv1.EffectCount) string { return plannedText(n.GetDisposition()) }},
 		{"Rôle", texts, func(n *labellingv1.EffectCount) string { return inFrench(roleWords, n.GetRole()) }},
 		{"Labels", whole, func(n *labellingv1.EffectCount) string { return fmt.Sprint(n.GetLabels()) }},
 		{"De", whole, func(n *labellingv1.EffectCount) string {
@@ -596,6 +604,12 @@ func effectLine(d labellingv1.Disposition, line string) string {
 		return "portée"
 	}
 	return line
+}
+
+// plannedText is what a plan does to a label, which nothing says before the identities
+// that its line asks about are answered.
+func plannedText(d labellingv1.Disposition) string {
+	return cmp.Or(inFrench(dispositionWords, d), "à trancher")
 }
 
 // printedLine says where a line is.

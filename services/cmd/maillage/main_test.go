@@ -421,6 +421,31 @@ func TestChangesInFrench(t *testing.T) {
 	}
 }
 
+// A plan that is not yet decided says so, and tells the act from the labels it leaves out.
+func TestPlanTellsWhatIsOpen(t *testing.T) {
+	var out bytes.Buffer
+	err := (&app{stdout: &out}).printPlan(&labellingv1.Plan{
+		Effects:  []*labellingv1.Effect{{Line: 1, Row: 4}, {Disposition: labellingv1.Disposition_DISPOSITION_LAPSED}},
+		Counts:   []*labellingv1.EffectCount{{Labels: 1, OfLines: true}},
+		Warnings: []*labellingv1.Remark{{Reason: "WINDOW_OTHER"}, {Reason: "HEADS_SEVERAL", Line: 1, Row: 4}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cells []string
+	for line := range strings.Lines(out.String()) {
+		cells = append(cells, strings.Join(strings.Fields(line), " "))
+	}
+	for _, want := range []string{
+		"1 (rangée 4) à trancher non précisé", "absent perdu par absence non précisé", "à trancher non précisé 1 lignes de l'acte",
+		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule",
+	} {
+		if !slices.Contains(cells, want) {
+			t.Errorf("no row %q in:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestHistoryShowsCorrections(t *testing.T) {
 	none := ""
 	fact := &registryv1.Fact{Position: 9, Event: &registryv1.Fact_Labelling{Labelling: &labellingv1.Event{
