@@ -92,15 +92,24 @@ func (r *Reckoning) movedTo(l *line, gone map[string][]*candidate) []*edge {
 }
 
 // goOnFrom lets a line go on from the labels, in other networks, of the team that the
-// officer answered. Where nobody knows the team, none of them is lost.
+// officer answered. One that the act does not leave out stays beside: a team can hold
+// labels in several networks. Where nobody knows the team, none of them is lost.
 func (r *Reckoning) goOnFrom(l *line, edges []*edge) {
+	sc := readScope(r.annex.GetScope())
 	for _, e := range edges {
 		switch {
 		case l.unsure:
 			r.keep(e.c.labels)
-		case l.team != nil && (l.team.id == e.c.centre || slices.Contains(l.team.succeeds, e.c.centre)):
+		case l.team != nil && slices.Contains(l.team.succeeds, e.c.centre):
 			e.c.taken = true
 			l.labels = append(l.labels, e.c.labels...)
+		case l.team != nil && l.team.id == e.c.centre:
+			e.c.taken = true
+			for _, h := range e.c.labels {
+				if r.leftOut(h, sc, nil) != unstated {
+					l.labels = append(l.labels, h)
+				}
+			}
 		}
 	}
 }

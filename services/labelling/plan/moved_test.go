@@ -50,6 +50,12 @@ func TestATeamOfAnotherNetwork(t *testing.T) {
 			then: `
 				1 renewed A000000000 constitutive CD00000000 in NECK000000 role,network` + stays + unattached,
 		},
+		{
+			name: "the same, of an act that leaves nothing out", given: besideNeck,
+			when: edited(answered(moves(), answer(1, aboutCentre, isSame, "CD")), func(a *labellingv1.Annex) { a.Scope = nil }),
+			then: `
+				1 granted constitutive CD00000000 in NECK000000` + stays,
+		},
 		{name: "a new one", given: besideNeck, when: answered(moves(), answer(1, aboutCentre, isNew, "")), then: isNewAndLost},
 		{
 			name: "a successor", given: besideNeck, when: answered(moves(), answer(1, aboutCentre, isSuccessor, "CD")),
