@@ -338,6 +338,14 @@ func TestBatchOfSuccessions(t *testing.T) {
 	if len(plan.GetQuestions())+len(plan.GetRefusals()) > 0 || len(plan.GetEffects()) != 2 {
 		t.Fatalf("effects %v, questions %v, refusals %v", plan.GetEffects(), plan.GetQuestions(), plan.GetRefusals())
 	}
+	rejected := told(d.server, &labellingv1.PrepareActResponse{}, args("prepare")...).GetDraftId()
+	if _, errs, code := d.as("approver", "act", "reject", rejected, "--reason", "liste incomplète"); code != 0 {
+		t.Fatalf("reject: exit code %d\n%s", code, errs)
+	}
+	d.turnedAway("approver", "DRAFT_CLOSED", "act", "approve", rejected)
+	if r := told(d.server, &labellingv1.GetDraftResponse{}, "act", "drafts", rejected); r.GetDraft().GetReason() != "liste incomplète" || r.GetAnnex() != nil {
+		t.Errorf("once rejected: %v", r)
+	}
 	draft := told(d.server, &labellingv1.PrepareActResponse{}, args("prepare")...).GetDraftId()
 	d.turnedAway("preparer", "SAME_PERSON", "act", "approve", draft)
 	if _, errs, code := d.as("approver", "act", "approve", draft); code != 0 {

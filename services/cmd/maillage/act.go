@@ -14,6 +14,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"unicode/utf8"
 
 	"google.golang.org/grpc"
@@ -154,6 +155,8 @@ func whyNotRead(err error) string {
 		return "il n'existe pas"
 	case errors.Is(err, fs.ErrPermission):
 		return "vous n'en avez pas le droit"
+	case errors.Is(err, syscall.EISDIR):
+		return "c'est un répertoire"
 	default:
 		return err.Error()
 	}
@@ -182,7 +185,10 @@ func (a *app) readFile(name string) ([]byte, error) {
 	}
 	data, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err != nil {
-		return nil, fmt.Errorf("%s ne peut pas être lu : %w", name, err)
+		return nil, fmt.Errorf("%s ne peut pas être lu : %s", name, whyNotRead(err))
+	}
+	if len(bytes.TrimSpace(data)) == 0 {
+		return nil, fileError{name, "il est vide"}
 	}
 	if len(data) > maxFile {
 		return nil, fileError{name, fmt.Sprintf("plus de %d Mio : partagez l'acte en plusieurs fichiers", maxFile>>20)}

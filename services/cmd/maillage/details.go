@@ -46,6 +46,8 @@ var names = map[protoreflect.Name]string{
 	"approval": "Décision", "approval_date": "Décidé le", "preparer": "Préparé par", "state": "État", "planned_at": "Calculé à la position",
 	"rpps": "RPPS", "accepted_lapses": "--accept-lapses", "territory": "Territoire", "commune_code": "Commune", "latitude": "Latitude",
 	"longitude": "Longitude", "network": "Réseau", "filiere": "Filière", "cycle": "Cycle", "text": "--text", "corrects": "--corrects",
+	"known_position": "--known-at", "known_time": "--known-at", "valid_at": "--valid-at", "min_position": "--min-position", "region": "Région",
+	"department": "Département", "establishment": "Établissement",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A

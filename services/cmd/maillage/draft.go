@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -266,7 +267,7 @@ func (p Particulars) writeAnswers(a *app, given []annex.Resolution, questions []
 	for _, q := range questions {
 		r := annex.Resolution{Place: annex.Place{Sheet: q.GetSheet(), Row: int(q.GetRow())}, Line: q.GetLine(), Subject: q.GetSubject(), Printed: q.GetPrinted()}
 		for _, c := range q.GetCandidates() {
-			r.Candidates = append(r.Candidates, joined(" – ", joined(" ", c.GetEntityId(), c.GetLabel()), strings.Join(c.GetReasons(), ", ")))
+			r.Candidates = append(r.Candidates, joined(" – ", joined(" ", c.GetEntityId(), contractText(c.GetLabel())), reasonsText(c.GetReasons())))
 		}
 		at := slices.IndexFunc(given, func(o annex.Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject })
 		if at < 0 {
@@ -458,6 +459,7 @@ var draftColumns = []column[*labellingv1.DraftEntry]{
 	{"Préparé par", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetPreparer().GetAccount() }},
 	{"À la position", whole, func(e *labellingv1.DraftEntry) string { return fmt.Sprint(e.GetDraft().GetPlannedAt()) }},
 	{"Acte", whole, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetActId() }},
+	{"Motif du rejet", texts, func(e *labellingv1.DraftEntry) string { return e.GetDraft().GetReason() }},
 }
 
 func refusalCount(n int) string {
@@ -554,7 +556,7 @@ var (
 		{"Candidats", texts, func(q *labellingv1.Question) string {
 			var out []string
 			for _, c := range q.GetCandidates() {
-				out = append(out, c.GetEntityId()+" "+c.GetLabel())
+				out = append(out, c.GetEntityId()+" "+contractText(c.GetLabel()))
 			}
 			return strings.Join(out, " ; ")
 		}},
@@ -567,7 +569,7 @@ var (
 			return printedLine(r.GetLine(), r.GetSheet(), r.GetRow())
 		}},
 		{"Motif", whole, (*labellingv1.Remark).GetReason},
-		{"Détail", texts, func(r *labellingv1.Remark) string { return cmp.Or(reasons[r.GetReason()], r.GetMessage()) }},
+		{"Détail", texts, remarkText},
 	}
 	totalColumns = []column[*labellingv1.TotalCheck]{
 		{"Unité, telle qu'imprimée", texts, (*labellingv1.TotalCheck).GetUnit},
@@ -604,6 +606,38 @@ func effectLine(d labellingv1.Disposition, line string) string {
 		return "portée"
 	}
 	return line
+}
+
+var (
+	remarkField  = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
+	remarkQuoted = regexp.MustCompile(`"([^"]+)"`)
+)
+
+// remarkText is a remark in French, with the field and the values that the register's own
+// sentence names.
+func remarkText(r *labellingv1.Remark) string {
+	text := reasons[r.GetReason()]
+	if text == "" {
+		return r.GetMessage()
+	}
+	var values []string
+	for _, m := range remarkQuoted.FindAllStringSubmatch(r.GetMessage(), -1) {
+		values = append(values, "« "+m[1]+" »")
+	}
+	text = joined(" : ", text, strings.Join(values, ", "))
+	if m := remarkField.FindStringSubmatch(r.GetMessage()); m != nil {
+		text += " — champ " + fieldText(m[1])
+	}
+	return text
+}
+
+// reasonsText is why something may be what a line names.
+func reasonsText(all []string) string {
+	out := make([]string, len(all))
+	for i, reason := range all {
+		out[i] = cmp.Or(candidateWords[reason], changeWords[reason], reason)
+	}
+	return strings.Join(out, ", ")
 }
 
 // plannedText is what a plan does to a label, which nothing says before the identities

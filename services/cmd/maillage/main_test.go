@@ -89,6 +89,9 @@ func TestExitCodes(t *testing.T) {
 		{"no server, a list of one kind", []string{"--json", "cycle", "list", "--server", nobody}, exitFailed, nobody},
 		{"a template", []string{"act", "template"}, 0, "lines"},
 		{"no such file", []string{"act", "record", "/nonexistent/a.json"}, exitFailed, "ne peut pas être lu"},
+		{"a directory for a file", []string{"act", "record", seeds}, exitFailed, "c'est un répertoire"},
+		{"an empty file", []string{"act", "record", file(" \n")}, exitRefused, "il est vide"},
+		{"an empty annex", []string{"act", "plan", file(""), "--server", nobody}, exitRefused, "il est vide"},
 		{"not JSON", []string{"act", "record", file("{\n  \"title\": \n}")}, exitRefused, "ligne 3"},
 		{"an unknown field", []string{"act", "record", file("{\n  \"titre\": \"x\"}")}, exitRefused, "ligne 2"},
 		{"not UTF-8", []string{"act", "record", file("{\"title\": \"Arr\xeat\xe9\"}")}, exitRefused, "enregistrez-le en UTF-8"},
@@ -412,6 +415,9 @@ func TestChangesInFrench(t *testing.T) {
 			t.Errorf("%q, want %q", got, tc.want)
 		}
 	}
+	if got := reasonsText([]string{"title", "former name", "sites", "head", "finess"}); got != "intitulé, ancien nom, sites, responsable, FINESS" {
+		t.Errorf("reasons %q", got)
+	}
 	if got := contractText("OFFICE_KIND_COORDINATOR Maladies respiratoires rares"); got != "coordonnateur Maladies respiratoires rares" {
 		t.Errorf("name %q", got)
 	}
@@ -427,6 +433,10 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 	err := (&app{stdout: &out}).printPlan(&labellingv1.Plan{
 		Effects:  []*labellingv1.Effect{{Line: 1, Row: 4}, {Disposition: labellingv1.Disposition_DISPOSITION_LAPSED}},
 		Counts:   []*labellingv1.EffectCount{{Labels: 1, OfLines: true}},
+		Refusals: []*labellingv1.Remark{{Reason: "DATE_INVALID", Message: `signed_date: "2023-13-01" is no date of the calendar.`}},
+		Questions: []*labellingv1.Question{{Line: 1, Row: 4, Printed: "Wilson", Candidates: []*labellingv1.Candidate{
+			{EntityId: "XXF0DBB435", Label: "CHU de Lille, ROLE_COMPETENCE, 2017"},
+		}}},
 		Warnings: []*labellingv1.Remark{{Reason: "WINDOW_OTHER"}, {Reason: "HEADS_SEVERAL", Line: 1, Row: 4}},
 	})
 	if err != nil {
@@ -438,6 +448,8 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 	}
 	for _, want := range []string{
 		"1 (rangée 4) à trancher non précisé", "absent perdu par absence non précisé", "à trancher non précisé 1 lignes de l'acte",
+		"acte DATE_INVALID cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA : « 2023-13-01 » — champ « Signé le »",
+		"1 (rangée 4) Wilson XXF0DBB435 CHU de Lille, compétence, 2017",
 		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule",
 	} {
 		if !slices.Contains(cells, want) {

@@ -267,6 +267,9 @@ func (s *Server) GetDraft(ctx context.Context, req *labellingv1.GetDraftRequest)
 	if err != nil {
 		return nil, err
 	}
+	if d.GetState() == labellingv1.DraftState_DRAFT_STATE_REJECTED { // what it held was erased with its rejection
+		return &labellingv1.GetDraftResponse{Draft: d}, nil
+	}
 	doc, err := s.document(d)
 	if err != nil {
 		return nil, err
