@@ -71,6 +71,7 @@ func TestExitCodes(t *testing.T) {
 		{"a flag forgotten", []string{"label", "extend", "0000000000"}, exitUsage, "il manque --end=AAAA-MM-JJ\n"},
 		{"an argument forgotten", []string{"act", "effects"}, exitUsage, "il manque <ID>\n"},
 		{"two arguments forgotten", []string{"campaign", "outcome", "--kind", "favorable"}, exitUsage, "il manque <ID> <CANDIDAT>\n"},
+		{"one of several flags forgotten", []string{"restore"}, exitUsage, "il manque --stream ou --ledger ou --new-epoch ou --new-vault\n"},
 		{"an argument too many", []string{"label", "list", "x"}, exitUsage, "« x » est de trop"},
 		{"a flag without its value", []string{"label", "list", "--valid-at"}, exitUsage, "--valid-at : il manque sa valeur\n"},
 		{"a list without its value", []string{"label", "list", "--role"}, exitUsage, "--role : il manque sa valeur\n"},
@@ -420,6 +421,10 @@ func TestChangesInFrench(t *testing.T) {
 	}
 	if got := contractText("OFFICE_KIND_COORDINATOR Maladies respiratoires rares"); got != "coordonnateur Maladies respiratoires rares" {
 		t.Errorf("name %q", got)
+	}
+	var shown bytes.Buffer
+	if err := (&app{stdout: &shown}).show(&labellingv1.Draft{Reason: "liste incomplète"}, nil); err != nil || shown.String() != "Motif  liste incomplète\n" {
+		t.Errorf("draft %q, %v", shown.String(), err)
 	}
 	yes := (&labellingv1.Act{AbsencesStated: true}).ProtoReflect()
 	if got := details(yes); len(got) != 1 || got[0].value != "oui" {

@@ -101,7 +101,9 @@ func (a *app) show(item proto.Message, resolved *registryv1.Resolved) error {
 	for _, f := range fields {
 		fmt.Fprintf(&b, "%s  %s\n", pad(f.name, width), strings.ReplaceAll(harmless(f.value), "\n", "\n"+strings.Repeat(" ", width+2)))
 	}
-	fmt.Fprintf(&b, "%s.\n", moment(resolved))
+	if resolved != nil { // a draft is shown as it is now
+		fmt.Fprintf(&b, "%s.\n", moment(resolved))
+	}
 	_, err := io.WriteString(a.stdout, b.String())
 	return err
 }

@@ -45,7 +45,7 @@ func usageText(said string) string {
 	if m := meant.FindStringSubmatchIndex(said); m != nil {
 		said = said[:m[0]] + " ; peut-être : " + said[m[2]:m[3]]
 	}
-	return strings.ReplaceAll(said, `"`, "")
+	return strings.NewReplacer(`"`, "", " or --", " ou --").Replace(said)
 }
 
 // helpWords are the words of the frame of a help text.
