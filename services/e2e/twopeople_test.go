@@ -171,7 +171,13 @@ func twoPeople(d *desk, annex string) {
 	if !strings.Contains(shown, "Effets en moins") || !strings.Contains(shown, moving) {
 		t.Errorf("the difference is not shown: %s", shown)
 	}
+	var same labellingv1.GetDraftResponse
+	inJSON := d.turnedAway("approver", "PLAN_CHANGED", "act", "approve", draft, "--accept-lapses", "2", "--json")
+	must(t, protojson.Unmarshal([]byte(inJSON), &same))
 	now := told(d.server, &labellingv1.GetDraftResponse{}, "act", "drafts", draft)
+	if !proto.Equal(&same, now) {
+		t.Errorf("in JSON the difference is %s", inJSON)
+	}
 	if lostOf(now.GetPlan()) != 1 || len(now.GetRemoved()) != 1 || now.GetRemoved()[0].GetLabelId() != moving {
 		t.Errorf("now %d are lost, and the difference is +%v -%v", lostOf(now.GetPlan()), now.GetAdded(), now.GetRemoved())
 	}

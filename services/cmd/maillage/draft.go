@@ -483,6 +483,9 @@ func section[T any](a *app, title string, items []T, columns []column[T]) error 
 
 // printDifference prints how a plan differs from when it was prepared.
 func (a *app) printDifference(r *labellingv1.GetDraftResponse) error {
+	if a.json {
+		return a.printJSON(r)
+	}
 	if len(r.GetAdded())+len(r.GetRemoved()) == 0 {
 		return nil
 	}
