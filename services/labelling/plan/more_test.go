@@ -288,6 +288,27 @@ func TestEffectiveDay(t *testing.T) {
 	}
 }
 
+// TestSuccessionsToCome: an act of a day before a succession finds what is still there.
+func TestSuccessionsToCome(t *testing.T) {
+	planned{
+		given: func(w *world) {
+			dijon(w)
+			w.network("NET2", "Sein et cou", "", "FIL1")
+			w.team("CX", "HD", "")
+			w.topology(topology.SucceedNetworks(w.topo, &topologyv1.SucceedNetworksRequest{
+				Basis: source, PredecessorIds: []string{id("NET")}, SuccessorIds: []string{id("NET2")}, ValidFrom: "2027-01-01",
+			}))
+			w.topology(topology.SucceedCentres(w.topo, &topologyv1.SucceedCentresRequest{
+				Basis: source, PredecessorIds: []string{id("CB")}, SuccessorIds: []string{id("CX")}, ValidFrom: "2027-01",
+			}))
+		},
+		when: act(everything(), row("Maladies du sein", coordinator, "CHU de Dijon", "Dijon"), row("Maladies du sein", competence, "CHU de Besançon", "Besançon")),
+		then: `
+			1 renewed A000000000 coordinator CD00000000 in NET0000000
+			2 renewed B000000000 competence CB00000000 in NET0000000`,
+	}.run(t)
+}
+
 // TestLineages: networks and teams that others took the place of are found under them.
 func TestLineages(t *testing.T) {
 	always := bitemporal.Interval{From: bitemporal.Past, To: bitemporal.Future}

@@ -243,8 +243,8 @@ func (g *register) lineage(ids ...string) []string {
 	return all
 }
 
-// heirs are those that are there today in the place of an entity: itself, unless it was
-// succeeded.
+// heirs are those that are there on the day of the act in the place of an entity:
+// itself, unless it was succeeded.
 func heirs(id string, successors func(string) []string) []string {
 	if len(successors(id)) == 0 {
 		return []string{id}
@@ -268,12 +268,21 @@ func heirs(id string, successors func(string) []string) []string {
 
 func (g *register) networkSuccessors(id string) []string {
 	n, _ := g.topo.Networks.Last(id, g.known)
-	return n.GetSuccessorIds()
+	return g.inPlace(n.GetClosedFrom(), n.GetSuccessorIds())
 }
 
 func (g *register) centreSuccessors(id string) []string {
 	c, _ := g.topo.Centres.Last(id, g.known)
-	return c.GetSuccessorIds()
+	return g.inPlace(c.GetClosedFrom(), c.GetSuccessorIds())
+}
+
+// inPlace are the successors that took a place by the day of the act: none of something
+// that closes later, which the act still finds there.
+func (g *register) inPlace(closedFrom string, successors []string) []string {
+	if first, _, err := bitemporal.Span(closedFrom); err == nil && first > g.day {
+		return nil
+	}
+	return successors
 }
 
 // statusAt is the status on the day of the act.
