@@ -65,6 +65,9 @@ func (p Particulars) annex(ctx context.Context, a *app, conn *grpc.ClientConn) (
 	}
 	for _, text := range p.Published {
 		parts := split(text, 4)
+		if !strings.Contains(text, "|") { // a day alone would be taken for a bulletin, and the act would have effect when signed
+			return nil, nil, usage("--published « " + text + " » : écrivez BULLETIN|NUMÉRO|PAGES|DATE, par exemple « BO Santé|2023/24||2023-12-29 » ; ce qui n'est pas connu reste vide")
+		}
 		out.Publications = append(out.Publications, &labellingv1.Publication{Bulletin: parts[0], Number: parts[1], Pages: parts[2], Date: parts[3]})
 	}
 	if err := p.decideScope(out); err != nil {

@@ -93,6 +93,7 @@ func TestExitCodes(t *testing.T) {
 		{"a directory for a file", []string{"act", "record", seeds}, exitFailed, "c'est un répertoire"},
 		{"an empty file", []string{"act", "record", file(" \n")}, exitRefused, "il est vide"},
 		{"an empty annex", []string{"act", "plan", file(""), "--server", nobody}, exitRefused, "il est vide"},
+		{"a day of publication alone", []string{"act", "plan", file("x"), "--published", "2023-12-29", "--server", nobody}, exitUsage, "BULLETIN|NUMÉRO|PAGES|DATE"},
 		{"not JSON", []string{"act", "record", file("{\n  \"title\": \n}")}, exitRefused, "ligne 3"},
 		{"an unknown field", []string{"act", "record", file("{\n  \"titre\": \"x\"}")}, exitRefused, "ligne 2"},
 		{"not UTF-8", []string{"act", "record", file("{\"title\": \"Arr\xeat\xe9\"}")}, exitRefused, "enregistrez-le en UTF-8"},
