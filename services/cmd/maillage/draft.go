@@ -489,12 +489,17 @@ func (a *app) printDifference(r *labellingv1.GetDraftResponse) error {
 	if a.json {
 		return a.printJSON(r)
 	}
-	if len(r.GetAdded())+len(r.GetRemoved()) == 0 {
+	if len(r.GetAdded())+len(r.GetRemoved())+len(r.GetTopologyAdded())+len(r.GetTopologyRemoved()) == 0 {
 		return nil
 	}
+	if _, err := io.WriteString(a.stdout, "\nLe registre a bougé depuis la préparation.\n"); err != nil {
+		return err
+	}
 	return errors.Join(
-		section(a, "Le registre a bougé. Effets en plus", r.GetAdded(), effectColumns),
+		section(a, "Effets en plus", r.GetAdded(), effectColumns),
 		section(a, "Effets en moins", r.GetRemoved(), effectColumns),
+		section(a, "Effets sur la topologie en plus", r.GetTopologyAdded(), topologyColumns),
+		section(a, "Effets sur la topologie en moins", r.GetTopologyRemoved(), topologyColumns),
 	)
 }
 

@@ -258,12 +258,15 @@ func TestDigestIsOfWhatIsDone(t *testing.T) {
 		}
 	}
 	later := proto.CloneOf(plan)
-	later.Effects[0].Role = competence
+	later.Effects[0].Role, later.Topology = competence, nil
 	added, removed := Difference(plan, later)
-	if len(added) != 1 || added[0].GetRole() != competence || len(removed) != 1 || removed[0].GetRole() != coordinator {
-		t.Errorf("added %v, removed %v", added, removed)
+	if e := added.GetEffects(); len(e) != 1 || e[0].GetRole() != competence || len(added.GetTopology()) != 0 {
+		t.Errorf("added %v", added)
 	}
-	if added, removed := Difference(plan, erased); len(added)+len(removed) != 0 {
+	if e := removed.GetEffects(); len(e) != 1 || e[0].GetRole() != coordinator || len(removed.GetTopology()) != len(plan.GetTopology()) {
+		t.Errorf("removed %v", removed)
+	}
+	if added, removed := Difference(plan, erased); len(added.GetEffects())+len(removed.GetEffects())+len(added.GetTopology())+len(removed.GetTopology()) != 0 {
 		t.Errorf("added %v, removed %v", added, removed)
 	}
 }

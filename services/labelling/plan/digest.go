@@ -19,27 +19,35 @@ func Digest(p *labellingv1.Plan) []byte {
 	}
 	b = appendText(b, "topology")
 	for _, t := range p.GetTopology() {
-		b = appendText(b, number(uint32(t.GetKind())), t.GetEntityKind(), t.GetEntity(), t.GetName(), number(t.GetLine()), number(uint32(len(t.GetBefore()))))
-		b = appendText(b, t.GetBefore()...)
+		b = appendTopology(b, t)
 	}
 	sum := sha256.Sum256(b)
 	return sum[:]
 }
 
 // Difference tells what a later plan of one act does that an earlier one did not, and
-// what it no longer does.
-func Difference(before, after *labellingv1.Plan) (added, removed []*labellingv1.Effect) {
+// what it no longer does: plans of nothing but the effects that differ. Two plans of one
+// digest have none.
+func Difference(before, after *labellingv1.Plan) (added, removed *labellingv1.Plan) {
 	return without(after, before), without(before, after)
 }
 
-// without returns the effects of a plan that another one does not have.
-func without(p, other *labellingv1.Plan) (out []*labellingv1.Effect) {
-	had := make(map[string]int, len(other.GetEffects()))
-	for _, e := range other.GetEffects() {
-		had[string(appendEffect(nil, e))]++
+// without is a plan but for the effects that another one has too.
+func without(p, other *labellingv1.Plan) *labellingv1.Plan {
+	return &labellingv1.Plan{
+		Effects:  others(p.GetEffects(), other.GetEffects(), appendEffect),
+		Topology: others(p.GetTopology(), other.GetTopology(), appendTopology),
 	}
-	for _, e := range p.GetEffects() {
-		key := string(appendEffect(nil, e))
+}
+
+// others returns the effects that are not among those known, as they are encoded.
+func others[E any](all, known []E, encode func([]byte, E) []byte) (out []E) {
+	had := make(map[string]int, len(known))
+	for _, e := range known {
+		had[string(encode(nil, e))]++
+	}
+	for _, e := range all {
+		key := string(encode(nil, e))
 		if had[key] == 0 {
 			out = append(out, e)
 			continue
@@ -47,6 +55,11 @@ func without(p, other *labellingv1.Plan) (out []*labellingv1.Effect) {
 		had[key]--
 	}
 	return out
+}
+
+func appendTopology(b []byte, t *labellingv1.TopologyEffect) []byte {
+	b = appendText(b, number(uint32(t.GetKind())), t.GetEntityKind(), t.GetEntity(), t.GetName(), number(t.GetLine()), number(uint32(len(t.GetBefore()))))
+	return appendText(b, t.GetBefore()...)
 }
 
 // appendEffect encodes all of an effect but what is there for reading.

@@ -46,12 +46,10 @@ func TestOtherHolders(t *testing.T) {
 				2 refuses LINES_SAME_SITE`,
 		},
 		{
-			name: "left out, but for a network that a list of sites cannot name", given: given,
+			name: "a list of sites tells nothing of a network, a filière or a platform", given: given,
 			when: act(everything(), row("Maladies du sein", coordinator, "CHU de Dijon", "Dijon")),
 			then: `
 				1 granted coordinator new-centre-1 in NET0000000
-				0 lapsed A000000000 pemr in
-				0 lapsed F000000000 fsmr in
 				0 to_decide N000000000 unspecified in NET0000000
 				created new-establishment-1 as CHU de Dijon
 				created new-centre-1 as CHU de Dijon, Dijon`,
@@ -59,8 +57,14 @@ func TestOtherHolders(t *testing.T) {
 		{
 			name: "left out, with its network", given: given, when: act([]*labellingv1.ScopeCell{cell("FIL1", 0, "", complete)}),
 			then: `
-				0 lapsed F000000000 fsmr in
 				0 lapsed N000000000 unspecified in NET0000000`,
+		},
+		{
+			name: "left out by a cell that names the role", given: given,
+			when: act([]*labellingv1.ScopeCell{cell("", labellingv1.Role_ROLE_FSMR, "", complete), cell("", labellingv1.Role_ROLE_PEMR, "", complete)}),
+			then: `
+				0 lapsed A000000000 pemr in
+				0 lapsed F000000000 fsmr in`,
 		},
 	} {
 		t.Run(p.name, p.run)

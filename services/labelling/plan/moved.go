@@ -95,7 +95,7 @@ func (r *Reckoning) movedTo(l *line, gone map[string][]*candidate) []*edge {
 // officer answered. One that the act does not leave out stays beside: a team can hold
 // labels in several networks. Where nobody knows the team, none of them is lost.
 func (r *Reckoning) goOnFrom(l *line, edges []*edge) {
-	sc := readScope(r.annex.GetScope())
+	sc := readScope(r.annex)
 	for _, e := range edges {
 		switch {
 		case l.unsure:

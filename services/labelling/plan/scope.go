@@ -11,7 +11,8 @@ import (
 // than a cycle; of two alike the later one counts.
 type scope struct {
 	cells      []*labellingv1.ScopeCell
-	byFiliere  bool // some cell is of one filière
+	byFiliere  bool                      // some cell is of one filière
+	listed     map[labellingv1.Role]bool // roles of filières and platforms that a line or a cell names
 	remembered map[scopeKey]labellingv1.Coverage
 }
 
@@ -20,10 +21,20 @@ type scopeKey struct {
 	role           labellingv1.Role
 }
 
-func readScope(cells []*labellingv1.ScopeCell) *scope {
-	sc := &scope{cells: cells, remembered: make(map[scopeKey]labellingv1.Coverage)}
-	for _, c := range cells {
+// readScope reads the scope of an act with its list. A list of centres says nothing of
+// filières and platforms, whose labels come by acts of their own: unless it decides on its
+// whole scope, a cell for all roles concerns them where a line prints one.
+func readScope(annex *labellingv1.Annex) *scope {
+	sc := &scope{cells: annex.GetScope(), listed: make(map[labellingv1.Role]bool), remembered: make(map[scopeKey]labellingv1.Coverage)}
+	for _, c := range sc.cells {
 		sc.byFiliere = sc.byFiliere || c.GetFiliereId() != ""
+		sc.listed[c.GetRole()] = true
+	}
+	for _, l := range annex.GetLines() {
+		sc.listed[l.GetRole()] = true
+	}
+	if annex.GetScopeDecision() != labellingv1.ScopeDecision_SCOPE_DECISION_UNSPECIFIED {
+		sc.listed[labellingv1.Role_ROLE_FSMR], sc.listed[labellingv1.Role_ROLE_PEMR], sc.listed[labellingv1.Role_ROLE_PCOM] = true, true, true
 	}
 	return sc
 }
@@ -33,6 +44,12 @@ func (sc *scope) coverage(k scopeKey) labellingv1.Coverage {
 		return says
 	}
 	says, best := labellingv1.Coverage_COVERAGE_UNSPECIFIED, -1
+	switch k.role {
+	case labellingv1.Role_ROLE_FSMR, labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM:
+		if !sc.listed[k.role] {
+			return says
+		}
+	}
 	for _, c := range sc.cells {
 		weight := 0
 		if id := c.GetFiliereId(); id != "" {
@@ -102,7 +119,7 @@ func (r *Reckoning) drawScope() {
 	if len(r.annex.GetScope()) == 0 || r.day == bitemporal.Future || r.annex.GetAmendsActId() != "" && !everything {
 		return
 	}
-	sc := readScope(r.annex.GetScope())
+	sc := readScope(r.annex)
 	attached := make(map[string]string)
 	printed := make(map[string]bool)
 	for _, n := range r.networks {

@@ -280,7 +280,9 @@ func (s *Server) GetDraft(ctx context.Context, req *labellingv1.GetDraftRequest)
 	}
 	err = s.desk.Runner.View(ctx, head, func(head uint64) error {
 		out.Plan = s.reckon(doc.GetAnnex(), head).Plan
-		out.Added, out.Removed = plan.Difference(s.reckon(doc.GetAnnex(), d.GetPlannedAt()).Plan, out.Plan)
+		added, removed := plan.Difference(s.reckon(doc.GetAnnex(), d.GetPlannedAt()).Plan, out.Plan)
+		out.Added, out.Removed = added.GetEffects(), removed.GetEffects()
+		out.TopologyAdded, out.TopologyRemoved = added.GetTopology(), removed.GetTopology()
 		return nil
 	})
 	return out, err

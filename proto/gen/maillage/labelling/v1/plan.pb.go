@@ -393,7 +393,8 @@ type Annex struct {
 	// The legal window of the labels it grants or renews, where no line has its own.
 	// Nothing is reckoned where it is left empty: an unknown end is unknown.
 	LabelPeriod *v1.Period `protobuf:"bytes,11,opt,name=label_period,json=labelPeriod,proto3" json:"label_period,omitempty"`
-	// What it decides about.
+	// What it decides about. A list of centres leaves no filière and no platform out:
+	// theirs are decided about where a cell names the role, or a line prints it.
 	Scope []*ScopeCell `protobuf:"bytes,12,rep,name=scope,proto3" json:"scope,omitempty"`
 	// Totals it announces.
 	AnnouncedTotals []*AnnouncedTotal `protobuf:"bytes,13,rep,name=announced_totals,json=announcedTotals,proto3" json:"announced_totals,omitempty"`

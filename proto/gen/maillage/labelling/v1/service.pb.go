@@ -4149,9 +4149,13 @@ type GetDraftResponse struct {
 	// Effects it would have now and had not when it was prepared.
 	Added []*Effect `protobuf:"bytes,4,rep,name=added,proto3" json:"added,omitempty"`
 	// Effects it had when it was prepared and would not have now.
-	Removed       []*Effect `protobuf:"bytes,5,rep,name=removed,proto3" json:"removed,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Removed []*Effect `protobuf:"bytes,5,rep,name=removed,proto3" json:"removed,omitempty"`
+	// The same of its effects on topology: those it would have now.
+	TopologyAdded []*TopologyEffect `protobuf:"bytes,6,rep,name=topology_added,json=topologyAdded,proto3" json:"topology_added,omitempty"`
+	// Those it had when it was prepared.
+	TopologyRemoved []*TopologyEffect `protobuf:"bytes,7,rep,name=topology_removed,json=topologyRemoved,proto3" json:"topology_removed,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetDraftResponse) Reset() {
@@ -4215,6 +4219,20 @@ func (x *GetDraftResponse) GetAdded() []*Effect {
 func (x *GetDraftResponse) GetRemoved() []*Effect {
 	if x != nil {
 		return x.Removed
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetTopologyAdded() []*TopologyEffect {
+	if x != nil {
+		return x.TopologyAdded
+	}
+	return nil
+}
+
+func (x *GetDraftResponse) GetTopologyRemoved() []*TopologyEffect {
+	if x != nil {
+		return x.TopologyRemoved
 	}
 	return nil
 }
@@ -4826,13 +4844,15 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\x11RejectActResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\"M\n" +
 	"\x0fGetDraftRequest\x12:\n" +
-	"\bdraft_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\adraftId\"\x99\x02\n" +
+	"\bdraft_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\adraftId\"\xb9\x03\n" +
 	"\x10GetDraftResponse\x122\n" +
 	"\x05draft\x18\x01 \x01(\v2\x1c.maillage.labelling.v1.DraftR\x05draft\x122\n" +
 	"\x05annex\x18\x02 \x01(\v2\x1c.maillage.labelling.v1.AnnexR\x05annex\x12/\n" +
 	"\x04plan\x18\x03 \x01(\v2\x1b.maillage.labelling.v1.PlanR\x04plan\x123\n" +
 	"\x05added\x18\x04 \x03(\v2\x1d.maillage.labelling.v1.EffectR\x05added\x127\n" +
-	"\aremoved\x18\x05 \x03(\v2\x1d.maillage.labelling.v1.EffectR\aremoved\"]\n" +
+	"\aremoved\x18\x05 \x03(\v2\x1d.maillage.labelling.v1.EffectR\aremoved\x12L\n" +
+	"\x0etopology_added\x18\x06 \x03(\v2%.maillage.labelling.v1.TopologyEffectR\rtopologyAdded\x12P\n" +
+	"\x10topology_removed\x18\a \x03(\v2%.maillage.labelling.v1.TopologyEffectR\x0ftopologyRemoved\"]\n" +
 	"\x11ListDraftsRequest\x12H\n" +
 	"\x06states\x18\x01 \x03(\x0e2!.maillage.labelling.v1.DraftStateB\r\xbaH\n" +
 	"\x92\x01\a\"\x05\x82\x01\x02\x10\x01R\x06states\"O\n" +
@@ -4994,7 +5014,8 @@ var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*Plan)(nil),                    // 83: maillage.labelling.v1.Plan
 	(*Draft)(nil),                   // 84: maillage.labelling.v1.Draft
 	(*Effect)(nil),                  // 85: maillage.labelling.v1.Effect
-	(DraftState)(0),                 // 86: maillage.labelling.v1.DraftState
+	(*TopologyEffect)(nil),          // 86: maillage.labelling.v1.TopologyEffect
+	(DraftState)(0),                 // 87: maillage.labelling.v1.DraftState
 }
 var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
 	1,  // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
@@ -5055,75 +5076,77 @@ var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
 	83, // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
 	85, // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
 	85, // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
-	86, // 58: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
-	62, // 59: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
-	84, // 60: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
-	67, // 61: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	2,  // 62: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
-	4,  // 63: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
-	8,  // 64: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
-	10, // 65: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
-	12, // 66: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
-	14, // 67: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
-	16, // 68: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
-	18, // 69: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
-	20, // 70: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
-	22, // 71: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
-	24, // 72: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
-	26, // 73: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
-	28, // 74: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
-	30, // 75: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
-	32, // 76: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
-	34, // 77: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
-	36, // 78: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
-	38, // 79: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
-	40, // 80: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
-	42, // 81: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
-	44, // 82: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
-	46, // 83: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
-	48, // 84: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
-	50, // 85: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
-	52, // 86: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
-	54, // 87: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
-	56, // 88: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
-	58, // 89: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
-	60, // 90: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
-	63, // 91: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
-	3,  // 92: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
-	7,  // 93: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
-	9,  // 94: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
-	11, // 95: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
-	13, // 96: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
-	15, // 97: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
-	17, // 98: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
-	19, // 99: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
-	21, // 100: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
-	23, // 101: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
-	25, // 102: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
-	27, // 103: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
-	29, // 104: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
-	31, // 105: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
-	33, // 106: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
-	35, // 107: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
-	37, // 108: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
-	39, // 109: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
-	41, // 110: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
-	43, // 111: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
-	45, // 112: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
-	47, // 113: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
-	49, // 114: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
-	51, // 115: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
-	53, // 116: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
-	55, // 117: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
-	57, // 118: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
-	59, // 119: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
-	61, // 120: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
-	64, // 121: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
-	92, // [92:122] is the sub-list for method output_type
-	62, // [62:92] is the sub-list for method input_type
-	62, // [62:62] is the sub-list for extension type_name
-	62, // [62:62] is the sub-list for extension extendee
-	0,  // [0:62] is the sub-list for field type_name
+	86, // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
+	86, // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
+	87, // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
+	62, // 61: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
+	84, // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
+	67, // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	2,  // 64: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
+	4,  // 65: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
+	8,  // 66: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
+	10, // 67: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
+	12, // 68: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
+	14, // 69: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
+	16, // 70: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
+	18, // 71: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
+	20, // 72: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
+	22, // 73: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
+	24, // 74: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
+	26, // 75: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
+	28, // 76: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
+	30, // 77: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
+	32, // 78: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
+	34, // 79: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
+	36, // 80: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
+	38, // 81: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
+	40, // 82: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
+	42, // 83: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
+	44, // 84: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
+	46, // 85: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
+	48, // 86: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
+	50, // 87: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
+	52, // 88: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
+	54, // 89: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
+	56, // 90: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
+	58, // 91: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
+	60, // 92: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
+	63, // 93: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
+	3,  // 94: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
+	7,  // 95: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
+	9,  // 96: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
+	11, // 97: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
+	13, // 98: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
+	15, // 99: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
+	17, // 100: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
+	19, // 101: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
+	21, // 102: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
+	23, // 103: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
+	25, // 104: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
+	27, // 105: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
+	29, // 106: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
+	31, // 107: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
+	33, // 108: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
+	35, // 109: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
+	37, // 110: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
+	39, // 111: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
+	41, // 112: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
+	43, // 113: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
+	45, // 114: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
+	47, // 115: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
+	49, // 116: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
+	51, // 117: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
+	53, // 118: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
+	55, // 119: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
+	57, // 120: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
+	59, // 121: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
+	61, // 122: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
+	64, // 123: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
+	94, // [94:124] is the sub-list for method output_type
+	64, // [64:94] is the sub-list for method input_type
+	64, // [64:64] is the sub-list for extension type_name
+	64, // [64:64] is the sub-list for extension extendee
+	0,  // [0:64] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_service_proto_init() }
