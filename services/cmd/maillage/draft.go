@@ -276,7 +276,7 @@ func (p Particulars) writeAnswers(a *app, given []annex.Resolution, questions []
 		if at < 0 {
 			given = append(given, r)
 		} else {
-			given[at] = r // it was answered, and the answer does not settle it
+			given[at].Printed, given[at].Candidates = r.Printed, r.Candidates // the answer stays, though it does not settle it
 		}
 	}
 	var b bytes.Buffer

@@ -426,9 +426,17 @@ func (r *Reckoning) siteChanges(l *line, add func(field, before, after string)) 
 		return
 	}
 	w := r.reg.whereaboutsOf(l.team.id)
-	if sure, _ := w.at(l.spot); !sure && !l.spot.nowhere() {
+	sure, _ := w.at(l.spot)
+	elsewhere := !sure && !l.spot.nowhere()
+	learnt := !elsewhere && l.in.GetEstablishment() != "" && len(w.hospitals) == 0
+	if elsewhere || learnt {
 		establishment, city := r.reg.placeName(l.team.id)
 		add("place", joined(", ", establishment, city), joined(", ", l.in.GetEstablishment(), l.in.GetCity()))
+	}
+	switch {
+	case learnt:
+		r.warn(l, "HOSPITAL_LEARNT", "The centre is registered without a hospital: that of the line is recorded apart.")
+	case elsewhere:
 		r.warn(l, "PLACE_OTHER", "The centre is registered elsewhere: where it moved is recorded apart.")
 	}
 	if p := l.in.GetPopulation(); p != topologyv1.Population_POPULATION_UNSPECIFIED && w.population != topologyv1.Population_POPULATION_UNSPECIFIED {

@@ -115,7 +115,8 @@ func TestTeamsAreIdentified(t *testing.T) {
 			},
 			when: act(nil, row("MDS", coordinator, "CHU de Dijon", "DIJON")),
 			then: `
-				1 renewed A000000000 coordinator CD00000000 in NET0000000`,
+				1 renewed A000000000 coordinator CD00000000 in NET0000000 place
+				1 warns HOSPITAL_LEARNT`,
 		},
 		{
 			name: "the team of another network in the same hospital is another team",
