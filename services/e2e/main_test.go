@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,9 +77,24 @@ func (o *output) get() (string, <-chan struct{}) {
 	return o.text.String(), o.changed
 }
 
+// sources looks at what the binary is built from, from within a test, so that no result for
+// another binary is taken from the cache of tests.
+var sources = sync.OnceValue(func() error {
+	look := func(path string, _ fs.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") {
+			_, err = os.Stat(path)
+		}
+		return err
+	}
+	return errors.Join(filepath.WalkDir("..", look), filepath.WalkDir("../../proto/gen", look))
+})
+
 // launch starts the binary and does not wait.
 func launch(t *testing.T, args ...string) *server {
 	t.Helper()
+	if err := sources(); err != nil {
+		t.Fatal(err)
+	}
 	s := &server{t: t, cmd: exec.Command(binary, args...), log: &output{changed: make(chan struct{})}, end: make(chan error, 1)}
 	s.cmd.Stdout, s.cmd.Stderr = s.log, s.log
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
