@@ -13,166 +13,202 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/labelling"
 )
 
-// property is one thing that can differ, printed to be compared and read. What stands
-// for a person is compared and never shown.
-type property struct {
-	field, value string
-	personal     bool
+// property is one thing of a value that can differ. What stands for a person is compared
+// and never shown.
+type property[V any] struct {
+	field    string
+	value    func(lens, V) string
+	name     func(lens, string) string // of a value that is an id; nil for others
+	personal bool
 }
 
-// changes is what differs between two values of one kind; nothing where one is missing.
-func (l lens) changes(before, after proto.Message) []*labellingv1.Change {
-	a, b := l.properties(before), l.properties(after)
-	if len(a) != len(b) {
-		return nil
-	}
-	return differ(a, b)
-}
-
-func differ(before, after []property) (changes []*labellingv1.Change) {
-	for i, a := range before {
-		b := after[i]
+// differ compares properties, in their order.
+func differ[V any](l lens, all []property[V], before, after V) (changes []*labellingv1.Change) {
+	for _, p := range all {
+		a, b := p.value(l, before), p.value(l, after)
+		if a != b && p.name != nil {
+			a, b = p.name(l, a), p.name(l, b)
+		}
 		switch {
-		case a.value == b.value:
-		case a.personal:
-			changes = append(changes, &labellingv1.Change{Field: a.field})
+		case a == b:
+		case p.personal:
+			changes = append(changes, &labellingv1.Change{Field: p.field})
 		default:
-			changes = append(changes, &labellingv1.Change{Field: a.field, Before: a.value, After: b.value})
+			changes = append(changes, &labellingv1.Change{Field: p.field, Before: a, After: b})
 		}
 	}
 	return changes
 }
 
-// properties prints a value, always the same properties of a kind in the same order;
-// none of nil. What it rests on is no property of it.
-func (l lens) properties(v proto.Message) []property {
-	if v == nil || !v.ProtoReflect().IsValid() {
+// changes is what differs between two values of one kind; nothing where one is missing.
+// What they rest on is no property of theirs.
+func (l lens) changes(before, after proto.Message) []*labellingv1.Change {
+	if before == nil || after == nil || !before.ProtoReflect().IsValid() || !after.ProtoReflect().IsValid() {
 		return nil
 	}
-	switch v := v.(type) {
+	switch a := before.(type) {
 	case *labellingv1.Label:
-		return append(l.granted(v), fate(v)...)
+		return differ(l, labelProperties, a, after.(*labellingv1.Label))
 	case *labellingv1.Office:
-		return []property{
-			{field: "holder", value: v.GetHolderId()},
-			{field: "kind", value: v.GetKind().String()},
-			{field: "interim", value: strconv.FormatBool(v.GetInterim())},
-			{field: "person", value: v.GetPersonId()},
-			head(v.GetName()),
-			{field: "period", value: printPeriod(v.GetPeriod())},
-			{field: "opinions", value: printAll(v.GetOpinions(), func(o *labellingv1.Opinion) string {
-				return fmt.Sprintf("%s %s %t", o.GetBody(), o.GetDate(), o.GetFavourable())
-			})},
-			{field: "approval", value: v.GetApproval().String()},
-			{field: "approval_date", value: v.GetApprovalDate()},
-		}
+		return differ(l, officeProperties, a, after.(*labellingv1.Office))
 	case *labellingv1.Cycle:
-		return []property{
-			{field: "code", value: v.GetCode()},
-			{field: "aliases", value: strings.Join(v.GetAliases(), ", ")},
-			{field: "period", value: printPeriod(v.GetPeriod())},
-			{field: "thresholds", value: printAll(v.GetThresholds(), func(t *labellingv1.Threshold) string {
-				return fmt.Sprintf("%s %s %d", t.GetRole(), t.GetUnit(), t.GetMinimum())
-			})},
-		}
+		return differ(l, cycleProperties, a, after.(*labellingv1.Cycle))
 	case *labellingv1.Campaign:
-		return []property{
-			{field: "name", value: v.GetName()},
-			{field: "cycle", value: l.cycleName(v.GetCycleId())}, // outcomes are added one by one: the fact tells each
-		}
+		return differ(l, campaignProperties, a, after.(*labellingv1.Campaign))
 	case *labellingv1.Draft:
-		return []property{
-			{field: "state", value: v.GetState().String()},
-			{field: "reason", value: v.GetReason()},
-			{field: "act", value: v.GetActId()},
-		}
-	}
-	return l.topology(v)
-}
-
-func (l lens) topology(v proto.Message) []property {
-	switch v := v.(type) {
+		return differ(l, draftProperties, a, after.(*labellingv1.Draft))
 	case *topologyv1.Establishment:
-		return []property{
-			{field: "name", value: v.GetName()},
-			{field: "finess", value: v.GetFiness()},
-			{field: "finess_kind", value: v.GetFinessKind().String()},
-			{field: "siret", value: v.GetSiret()},
-			{field: "place", value: l.printPlace(v.GetPlace(), nil)},
-			{field: "legal_entities", value: l.printPlace(nil, v.GetLegalEntityIds())},
-		}
+		return differ(l, establishmentProperties, a, after.(*topologyv1.Establishment))
 	case *topologyv1.Centre:
-		return []property{
-			{field: "name", value: v.GetName()},
-			{field: "population", value: v.GetPopulation().String()},
-			{field: "place", value: l.printPlace(v.GetPlace(), v.GetEstablishmentIds())},
-			{field: "predecessor", value: strings.Join(v.GetPredecessorIds(), ", ")},
-			{field: "successor", value: strings.Join(v.GetSuccessorIds(), ", ")},
-			{field: "closed_from", value: v.GetClosedFrom()},
-		}
+		return differ(l, centreProperties, a, after.(*topologyv1.Centre))
 	case *topologyv1.Network:
-		return []property{
-			{field: "title", value: v.GetTitle()},
-			{field: "acronym", value: v.GetAcronym()},
-			{field: "filiere", value: l.filiereName(v.GetFiliereId())},
-			{field: "predecessor", value: strings.Join(v.GetPredecessorIds(), ", ")},
-			{field: "successor", value: strings.Join(v.GetSuccessorIds(), ", ")},
-			{field: "closed_from", value: v.GetClosedFrom()},
-		}
+		return differ(l, networkProperties, a, after.(*topologyv1.Network))
 	case *topologyv1.Filiere:
-		return []property{
-			{field: "acronym", value: v.GetAcronym()},
-			{field: "name", value: v.GetName()},
-			{field: "place", value: l.printPlace(nil, ids(v.GetEstablishmentId()))},
-			{field: "website", value: v.GetWebsite()},
-		}
+		return differ(l, filiereProperties, a, after.(*topologyv1.Filiere))
 	case *topologyv1.Platform:
-		return []property{
-			{field: "name", value: v.GetName()},
-			{field: "kind", value: v.GetKind().String()},
-			{field: "place", value: l.printPlace(v.GetPlace(), v.GetEstablishmentIds())},
-		}
+		return differ(l, platformProperties, a, after.(*topologyv1.Platform))
 	}
 	return nil
 }
 
-// granted is what a label is granted with.
-func (l lens) granted(v *labellingv1.Label) []property {
-	return []property{
-		{field: "role", value: v.GetRole().String()},
-		{field: "role_as_printed", value: v.GetRoleAsPrinted()},
-		{field: "holder", value: labelling.HolderID(v.GetHolder())},
-		{field: "centre", value: v.GetHolder().GetSite().GetCentreId()},
-		{field: "network", value: l.networkName(networkOf(v))},
-		head(v.GetHead()),
-		{field: "cycle", value: l.cycleName(v.GetCycleId())},
-		{field: "period", value: printPeriod(v.GetPeriod())},
-	}
+// plain is a property that is printed as it is.
+func plain[V any](field string, value func(V) string) property[V] {
+	return property[V]{field: field, value: func(_ lens, v V) string { return value(v) }}
 }
 
-// fate is what happened to a label since.
-func fate(v *labellingv1.Label) []property {
-	return []property{
-		{field: "predecessor", value: v.GetPredecessorId()},
-		{field: "successor", value: v.GetSuccessorId()},
-		{field: "repealed_from", value: v.GetRepealedFrom()},
-		{field: "extended_from", value: v.GetExtendedFrom()},
-		{field: "suspensions", value: printAll(v.GetSuspensions(), printPeriod)},
-		{field: "withdrawn", value: strconv.FormatBool(v.GetWithdrawn())},
-		{field: "annulled", value: strconv.FormatBool(v.GetAnnulled())},
-		{field: "annulled_from", value: v.GetAnnulledFrom()},
-		{field: "lapsed_from", value: v.GetLapsedFrom()},
-		{field: "voided", value: strconv.FormatBool(v.GetVoided())},
-		{field: "operation", value: printOperation(v.GetOperation())},
-	}
+// namedBy is a property that is an id, printed as what that is called.
+func namedBy[V any](field string, id func(V) string, name func(lens, string) string) property[V] {
+	return property[V]{field: field, value: func(_ lens, v V) string { return id(v) }, name: name}
 }
 
-func head(v *eventv1.PersonalValue) property {
-	return property{field: "head", value: v.GetValueId(), personal: true}
+// placed is a property that is printed with names of hospitals.
+func placed[V any](field string, place func(V) (*topologyv1.Place, []string)) property[V] {
+	return property[V]{field: field, value: func(l lens, v V) string { return l.printPlace(place(v)) }}
 }
+
+func printed[V any, E fmt.Stringer](field string, value func(V) E) property[V] {
+	return plain(field, func(v V) string { return value(v).String() })
+}
+
+func flag[V any](field string, value func(V) bool) property[V] {
+	return plain(field, func(v V) string { return strconv.FormatBool(value(v)) })
+}
+
+func several[V any](field string, values func(V) []string) property[V] {
+	return plain(field, func(v V) string { return strings.Join(values(v), ", ") })
+}
+
+func period[V any](value func(V) *eventv1.Period) property[V] {
+	return plain("period", func(v V) string { return printPeriod(value(v)) })
+}
+
+func person[V any](field string, value func(V) *eventv1.PersonalValue) property[V] {
+	p := plain(field, func(v V) string { return value(v).GetValueId() })
+	p.personal = true
+	return p
+}
+
+var (
+	labelProperties = append(slices.Clone(grantedProperties),
+		plain("predecessor", (*labellingv1.Label).GetPredecessorId),
+		plain("successor", (*labellingv1.Label).GetSuccessorId),
+		plain("repealed_from", (*labellingv1.Label).GetRepealedFrom),
+		plain("extended_from", (*labellingv1.Label).GetExtendedFrom),
+		plain("suspensions", func(v *labellingv1.Label) string { return printAll(v.GetSuspensions(), printPeriod) }),
+		flag("withdrawn", (*labellingv1.Label).GetWithdrawn),
+		flag("annulled", (*labellingv1.Label).GetAnnulled),
+		plain("annulled_from", (*labellingv1.Label).GetAnnulledFrom),
+		plain("lapsed_from", (*labellingv1.Label).GetLapsedFrom),
+		flag("voided", (*labellingv1.Label).GetVoided),
+		plain("operation", func(v *labellingv1.Label) string { return printOperation(v.GetOperation()) }),
+	)
+	// grantedProperties is what a label is granted with; the others are what happened to it since.
+	grantedProperties = []property[*labellingv1.Label]{
+		printed("role", (*labellingv1.Label).GetRole),
+		plain("role_as_printed", (*labellingv1.Label).GetRoleAsPrinted),
+		plain("holder", holderOf),
+		plain("centre", func(v *labellingv1.Label) string { return v.GetHolder().GetSite().GetCentreId() }),
+		namedBy("network", networkOf, lens.networkName),
+		person("head", (*labellingv1.Label).GetHead),
+		namedBy("cycle", (*labellingv1.Label).GetCycleId, lens.cycleName),
+		period((*labellingv1.Label).GetPeriod),
+	}
+	officeProperties = []property[*labellingv1.Office]{
+		plain("holder", (*labellingv1.Office).GetHolderId),
+		printed("kind", (*labellingv1.Office).GetKind),
+		flag("interim", (*labellingv1.Office).GetInterim),
+		plain("person", (*labellingv1.Office).GetPersonId),
+		person("head", (*labellingv1.Office).GetName),
+		period((*labellingv1.Office).GetPeriod),
+		plain("opinions", func(v *labellingv1.Office) string {
+			return printAll(v.GetOpinions(), func(o *labellingv1.Opinion) string {
+				return fmt.Sprintf("%s %s %t", o.GetBody(), o.GetDate(), o.GetFavourable())
+			})
+		}),
+		printed("approval", (*labellingv1.Office).GetApproval),
+		plain("approval_date", (*labellingv1.Office).GetApprovalDate),
+	}
+	cycleProperties = []property[*labellingv1.Cycle]{
+		plain("code", (*labellingv1.Cycle).GetCode),
+		several("aliases", (*labellingv1.Cycle).GetAliases),
+		period((*labellingv1.Cycle).GetPeriod),
+		plain("thresholds", func(v *labellingv1.Cycle) string {
+			return printAll(v.GetThresholds(), func(t *labellingv1.Threshold) string {
+				return fmt.Sprintf("%s %s %d", t.GetRole(), t.GetUnit(), t.GetMinimum())
+			})
+		}),
+	}
+	campaignProperties = []property[*labellingv1.Campaign]{ // outcomes are added one by one: the fact tells each
+		plain("name", (*labellingv1.Campaign).GetName),
+		namedBy("cycle", (*labellingv1.Campaign).GetCycleId, lens.cycleName),
+	}
+	draftProperties = []property[*labellingv1.Draft]{
+		printed("state", (*labellingv1.Draft).GetState),
+		plain("reason", (*labellingv1.Draft).GetReason),
+		plain("act", (*labellingv1.Draft).GetActId),
+	}
+	establishmentProperties = []property[*topologyv1.Establishment]{
+		plain("name", (*topologyv1.Establishment).GetName),
+		plain("finess", (*topologyv1.Establishment).GetFiness),
+		printed("finess_kind", (*topologyv1.Establishment).GetFinessKind),
+		plain("siret", (*topologyv1.Establishment).GetSiret),
+		placed("place", func(v *topologyv1.Establishment) (*topologyv1.Place, []string) { return v.GetPlace(), nil }),
+		placed("legal_entities", func(v *topologyv1.Establishment) (*topologyv1.Place, []string) { return nil, v.GetLegalEntityIds() }),
+	}
+	centreProperties = []property[*topologyv1.Centre]{
+		plain("name", (*topologyv1.Centre).GetName),
+		printed("population", (*topologyv1.Centre).GetPopulation),
+		placed("place", func(v *topologyv1.Centre) (*topologyv1.Place, []string) {
+			return v.GetPlace(), v.GetEstablishmentIds()
+		}),
+		several("predecessor", (*topologyv1.Centre).GetPredecessorIds),
+		several("successor", (*topologyv1.Centre).GetSuccessorIds),
+		plain("closed_from", (*topologyv1.Centre).GetClosedFrom),
+	}
+	networkProperties = []property[*topologyv1.Network]{
+		plain("title", (*topologyv1.Network).GetTitle),
+		plain("acronym", (*topologyv1.Network).GetAcronym),
+		namedBy("filiere", (*topologyv1.Network).GetFiliereId, lens.filiereName),
+		several("predecessor", (*topologyv1.Network).GetPredecessorIds),
+		several("successor", (*topologyv1.Network).GetSuccessorIds),
+		plain("closed_from", (*topologyv1.Network).GetClosedFrom),
+	}
+	filiereProperties = []property[*topologyv1.Filiere]{
+		plain("acronym", (*topologyv1.Filiere).GetAcronym),
+		plain("name", (*topologyv1.Filiere).GetName),
+		placed("place", func(v *topologyv1.Filiere) (*topologyv1.Place, []string) { return nil, ids(v.GetEstablishmentId()) }),
+		plain("website", (*topologyv1.Filiere).GetWebsite),
+	}
+	platformProperties = []property[*topologyv1.Platform]{
+		plain("name", (*topologyv1.Platform).GetName),
+		printed("kind", (*topologyv1.Platform).GetKind),
+		placed("place", func(v *topologyv1.Platform) (*topologyv1.Place, []string) {
+			return v.GetPlace(), v.GetEstablishmentIds()
+		}),
+	}
+)
 
 // printPeriod writes a period as ISO 8601 does an interval, unknown ends left empty.
 func printPeriod(p *eventv1.Period) string {
@@ -310,7 +346,7 @@ func (l lens) labelChanges(id string, position uint64) []*labellingv1.Change {
 		return nil
 	}
 	if next, renewed := lab.Label(after.GetSuccessorId(), position); renewed && before.GetSuccessorId() == "" {
-		return differ(l.granted(before), l.granted(next))
+		return differ(l, grantedProperties, before, next)
 	}
 	return l.changes(before, after)
 }

@@ -118,17 +118,34 @@ type comparison struct {
 
 func (c comparison) differences(before, after []labelState) []*registryv1.Difference {
 	x, y := &c.x.s.Topology, &c.y.s.Topology
-	all := c.labels(before, after)
-	all = append(all, compare(c, "establishment", &x.Establishments, &y.Establishments, (*topologyv1.Establishment).GetName)...)
-	all = append(all, compare(c, "centre", &x.Centres, &y.Centres, func(v *topologyv1.Centre) string {
-		return cmp.Or(v.GetName(), c.y.printPlace(v.GetPlace(), v.GetEstablishmentIds()))
-	})...)
-	all = append(all, compare(c, "network", &x.Networks, &y.Networks, func(v *topologyv1.Network) string {
-		return cmp.Or(v.GetAcronym(), v.GetTitle())
-	})...)
-	all = append(all, compare(c, "filiere", &x.Filieres, &y.Filieres, (*topologyv1.Filiere).GetAcronym)...)
-	all = append(all, compare(c, "platform", &x.Platforms, &y.Platforms, (*topologyv1.Platform).GetName)...)
-	return append(all, c.offices()...)
+	return sideBySide(
+		func() []*registryv1.Difference { return c.labels(before, after) },
+		func() []*registryv1.Difference {
+			return compare(c, "establishment", &x.Establishments, &y.Establishments, (*topologyv1.Establishment).GetName)
+		},
+		func() []*registryv1.Difference {
+			return compare(c, "centre", &x.Centres, &y.Centres, func(v *topologyv1.Centre) string {
+				return cmp.Or(v.GetName(), c.y.printPlace(v.GetPlace(), v.GetEstablishmentIds()))
+			})
+		},
+		func() []*registryv1.Difference {
+			return compare(c, "network", &x.Networks, &y.Networks, func(v *topologyv1.Network) string {
+				return cmp.Or(v.GetAcronym(), v.GetTitle())
+			})
+		},
+		func() []*registryv1.Difference {
+			return compare(c, "filiere", &x.Filieres, &y.Filieres, (*topologyv1.Filiere).GetAcronym)
+		},
+		func() []*registryv1.Difference {
+			return compare(c, "platform", &x.Platforms, &y.Platforms, (*topologyv1.Platform).GetName)
+		},
+		c.offices,
+	)
+}
+
+// sideBySide joins what is reckoned at the same time, in order.
+func sideBySide[R any](reckon ...func() []R) []R {
+	return inParts(reckon, 1, func(one []func() []R) []R { return one[0]() })
 }
 
 // entity is what the comparison needs of a value of any table.
@@ -277,7 +294,8 @@ func (c comparison) offices() []*registryv1.Difference {
 			return
 		}
 		d.Name = office.GetKind().String() + " " + c.y.holderName(office.GetHolderId())
-		d.Positions, d.ActIds = madeOf(c, ty, id)
+		positions, acts := madeOf(c, ty, id, nil, nil)
+		d.Positions, d.ActIds = sortedSet(positions), sortedSet(acts)
 		all = append(all, d)
 	}
 	for id := range ty.IDs() {
@@ -294,26 +312,31 @@ func (c comparison) offices() []*registryv1.Difference {
 	return all
 }
 
-// madeOf is made for an entity that is asked for whatever the day.
-func madeOf[V entity](c comparison, t *bitemporal.Table[V], id string) (positions []uint64, acts []string) {
-	var last bitemporal.Version[V]
-	for _, v := range t.History(id) {
-		if v.KnownFrom > c.y.m.known && !c.meanwhile(v.KnownFrom) {
-			continue
-		}
-		if last = v; c.learned && c.meanwhile(v.KnownFrom) {
-			positions = append(positions, v.KnownFrom)
-			if basis := v.Value.GetBasis(); len(basis) > 0 {
-				acts = append(acts, basis[len(basis)-1].GetActId())
+// madeOf adds what made a difference of an entity that is asked for whatever the day,
+// unsorted.
+func madeOf[V entity](c comparison, t *bitemporal.Table[V], id string, positions []uint64, acts []string) ([]uint64, []string) {
+	take := func(position uint64, basis []*eventv1.Basis) {
+		positions = append(positions, position)
+		for _, b := range basis {
+			if b.GetActId() != "" {
+				acts = append(acts, b.GetActId())
 			}
 		}
 	}
-	if len(positions) == 0 && last.KnownFrom > 0 {
-		positions = append(positions, last.KnownFrom)
-		for _, b := range last.Value.GetBasis() {
-			acts = append(acts, b.GetActId())
+	var last bitemporal.Version[V]
+	meanwhile := false
+	for _, v := range t.History(id) {
+		switch {
+		case c.learned && c.meanwhile(v.KnownFrom):
+			basis := v.Value.GetBasis()
+			take(v.KnownFrom, basis[max(0, len(basis)-1):])
+			meanwhile = true
+		case v.KnownFrom <= c.y.m.known:
+			last = v
 		}
 	}
-	acts = slices.DeleteFunc(acts, func(id string) bool { return id == "" })
-	return sortedSet(positions), sortedSet(acts)
+	if !meanwhile && last.KnownFrom > 0 {
+		take(last.KnownFrom, last.Value.GetBasis())
+	}
+	return positions, acts
 }

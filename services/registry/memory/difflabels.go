@@ -27,7 +27,7 @@ func holderOf(label *labellingv1.Label) string { return labelling.HolderID(label
 // status; one that is held on one of the days only appeared or disappeared.
 func (c comparison) labels(before, after []labelState) []*registryv1.Difference {
 	lists := c.lists()
-	all := inParts(paired(before, after), func(pairs []pair) (part []*registryv1.Difference) {
+	all := inParts(paired(before, after), partSize, func(pairs []pair) (part []*registryv1.Difference) {
 		for _, p := range pairs {
 			if *p.before == *p.after {
 				continue
@@ -90,15 +90,30 @@ func (c comparison) labelChanges(a, b *labelState) (changes []*labellingv1.Chang
 
 // labelName is what a label is called: its network and where it is, or its holder.
 func (l lens) labelName(label *labellingv1.Label) string {
-	h := l.holding(label)
-	if h.holderName != "" {
-		return h.holderName
+	var place string
+	if site := label.GetHolder().GetSite(); site != nil {
+		place = l.seat(site.GetCentreId())
+	} else {
+		h := l.holding(label)
+		if h.holderName != "" {
+			return h.holderName
+		}
+		if place = h.city(); len(h.establishments) > 0 {
+			place = h.establishments[0].GetName()
+		}
 	}
-	place := h.city()
-	if len(h.establishments) > 0 {
-		place = h.establishments[0].GetName()
+	return strings.TrimPrefix(l.networkName(networkOf(label))+", "+place, ", ")
+}
+
+// seat is the first hospital known of a centre, else its town.
+func (l lens) seat(centreID string) string {
+	centre := near(&l.s.Topology.Centres, centreID, l.m)
+	for _, id := range centre.GetEstablishmentIds() {
+		if e := near(&l.s.Topology.Establishments, id, l.m); e != nil {
+			return e.GetName()
+		}
 	}
-	return strings.TrimPrefix(cmp.Or(h.network.GetAcronym(), h.network.GetTitle(), networkOf(label))+", "+place, ", ")
+	return centre.GetPlace().GetCity()
 }
 
 // holderName is what a holder of labels or offices is called, its id where that is unknown.
@@ -121,10 +136,7 @@ func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (posi
 		own = *b
 	}
 	ty := &c.y.s.Labelling.Labels
-	add := func(id string) {
-		p, why := madeOf(c, ty, id)
-		positions, acts = append(positions, p...), append(acts, why...)
-	}
+	add := func(id string) { positions, acts = madeOf(c, ty, id, positions, acts) }
 	recorded := c.learned && c.x.s == c.y.s
 	if !recorded || a.label != b.label {
 		add(id)
@@ -147,7 +159,7 @@ func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (posi
 	// the label goes on, that is what made the difference.
 	if a.status != b.status && (leftOut(b.status) || c.learned && leftOut(a.status)) && own.label.GetLapsedFrom() == "" {
 		for _, l := range lists {
-			if c.flips(id, l.position) {
+			if l.mayLeaveOut(own.label.GetRole()) && c.flips(id, l.position) {
 				positions, acts = append(positions, l.position), append(acts, l.act)
 			}
 		}
@@ -180,25 +192,39 @@ func leftOut(s labellingv1.Status) bool {
 type scoped struct {
 	position uint64
 	act      string
+	roles    []labellingv1.Role
 }
 
-// lists is the acts that may have made a difference by what they leave out: those
-// recorded meanwhile, or that took effect between the days.
+// lists is the acts that may have made a difference by what they leave out: those with
+// effect by the day after that were recorded meanwhile, or took effect since the day before.
 func (c comparison) lists() (lists []scoped) {
-	days := [2]bitemporal.Date{min(c.x.m.valid, c.y.m.valid), max(c.x.m.valid, c.y.m.valid)}
 	acts := &c.y.s.Labelling.Acts
 	for id := range acts.IDs() {
 		for _, v := range acts.Versions(id, max(c.x.m.known, c.y.m.known)) {
-			if len(v.Value.GetScope()) == 0 {
+			day, dated := labelling.EffectOf(v.Value)
+			if len(v.Value.GetScope()) == 0 || !dated || day > c.y.m.valid ||
+				c.learned && !c.meanwhile(v.KnownFrom) || !c.learned && day <= c.x.m.valid {
 				continue
 			}
-			day, dated := labelling.EffectOf(v.Value)
-			if c.learned && c.meanwhile(v.KnownFrom) || !c.learned && dated && days[0] < day && day <= days[1] {
-				lists = append(lists, scoped{v.KnownFrom, id})
+			l := scoped{position: v.KnownFrom, act: id}
+			for _, cell := range v.Value.GetScope() {
+				l.roles = append(l.roles, cell.GetRole())
 			}
+			slices.Sort(l.roles)
+			l.roles = slices.Compact(l.roles)
+			lists = append(lists, l)
 		}
 	}
 	return lists
+}
+
+// mayLeaveOut tells whether a list stands for labels of a role, or may.
+func (l *scoped) mayLeaveOut(role labellingv1.Role) bool {
+	const unstated = labellingv1.Role_ROLE_UNSPECIFIED
+	reference := slices.Contains(referenceRoles, role)
+	return slices.ContainsFunc(l.roles, func(listed labellingv1.Role) bool {
+		return listed == role || listed == unstated || role == unstated || reference && slices.Contains(referenceRoles, listed)
+	})
 }
 
 // flips tells whether the record at a position changed the status of a label on the day
@@ -206,6 +232,9 @@ func (c comparison) lists() (lists []scoped) {
 func (c comparison) flips(id string, position uint64) bool {
 	lab, topo := &c.y.s.Labelling, &c.y.s.Topology
 	before, known := lab.StatusAt(id, c.y.m.valid, position-1, topo)
+	if !known {
+		return false
+	}
 	after, _ := lab.StatusAt(id, c.y.m.valid, position, topo)
-	return known && before != after
+	return before != after
 }

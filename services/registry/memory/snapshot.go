@@ -68,7 +68,10 @@ func (l lens) snapshot() []labelState {
 
 // reckon reckons the state of every label.
 func (l lens) reckon() []labelState {
-	labels := inParts(slices.Collect(l.s.Labelling.Labels.IDs()), func(ids []string) (part []labelState) {
+	table := &l.s.Labelling.Labels
+	all := slices.AppendSeq(make([]string, 0, table.Len()), table.IDs())
+	labels := inParts(all, partSize, func(ids []string) []labelState {
+		part := make([]labelState, 0, len(ids))
 		filieres := map[string]string{} // of networks, on the day
 		for _, id := range ids {
 			if label, known := l.s.Labelling.Label(id, l.m.known); known {
@@ -81,10 +84,12 @@ func (l lens) reckon() []labelState {
 	return labels
 }
 
-// inParts takes a list in parts, side by side, and joins what they give in order: to
-// read many values is to wait for memory.
-func inParts[E, R any](list []E, read func(part []E) []R) []R {
-	const size = 1024
+// partSize is how many labels are read in a row: to read many is to wait for memory, so
+// that parts are read side by side.
+const partSize = 512
+
+// inParts takes a list in parts of a size, side by side, and joins what they give in order.
+func inParts[E, R any](list []E, size int, read func(part []E) []R) []R {
 	parts := make([][]R, (len(list)+size-1)/size)
 	var all sync.WaitGroup
 	limit := make(chan struct{}, runtime.GOMAXPROCS(0))
@@ -186,9 +191,9 @@ type pair struct{ before, after *labelState }
 
 // paired is the labels of two snapshots.
 func paired(before, after []labelState) []pair {
-	pairs := make([]pair, 0, max(len(before), len(after)))
+	pairs, none := make([]pair, 0, max(len(before), len(after))), &labelState{}
 	for i, j := 0, 0; i < len(before) || j < len(after); {
-		p := pair{&labelState{}, &labelState{}}
+		p := pair{none, none}
 		order := 0
 		switch {
 		case i == len(before):

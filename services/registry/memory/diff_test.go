@@ -1,0 +1,100 @@
+package memory_test
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/registry/memory"
+)
+
+// list is an act with a scope.
+type list struct {
+	act, day string
+	position uint64
+}
+
+// What a comparison says of a label is what plain questions about it answer, before and
+// after: its status, its name, and of each list whether recording it made the difference.
+func TestDiffSaysWhatPlainQuestionsAnswer(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := fixture(t)
+		roles := rapid.SampledFrom([]labellingv1.Role{0, coordinator, constitutive, competence, labellingv1.Role_ROLE_REFERENCE, labellingv1.Role_ROLE_PEMR})
+		days := rapid.SampledFrom([]string{"2012-01-01", "2023-05-05", "2025-01-01", "2026-07-01", "2030-01-01"})
+		asked := rapid.SampledFrom([]string{"2012-01-01", "2023-05-05", "2025-01-01", "2026-07-01", "2030-01-01", "2036-01-01"})
+		seats := rapid.SampledFrom([]string{"CBRON00000", "CREUNION00", "CTOWN00000"})
+		var lists []list
+		for step := range rapid.IntRange(1, 8).Draw(rt, "steps") {
+			day := days.Draw(rt, "from")
+			switch rapid.IntRange(0, 3).Draw(rt, "fact") {
+			case 0:
+				w.commit(establishmentRenamed("EBRON00000", day, numbered("Nom", step)))
+			case 1:
+				w.commit(granted(numbered("LNEW", step), site(numbered("SNEW", step), seats.Draw(rt, "seat"), "NOS0000000"), roles.Draw(rt, "role"), "", day, "2035-01-01"))
+			default:
+				act := complete(numbered("ALIST", step), day)
+				act.GetActRecorded().GetScope()[0].Role = roles.Draw(rt, "listed")
+				if rapid.Bool().Draw(rt, "in part") {
+					act.GetActRecorded().GetScope()[0].Coverage = labellingv1.Coverage_COVERAGE_PARTIAL
+				}
+				lists = append(lists, list{act.GetActRecorded().GetActId(), day, w.commit(act)})
+			}
+		}
+		v1, k1 := asked.Draw(rt, "v1"), rapid.Uint64Range(25, w.head).Draw(rt, "k1")
+		v2, k2 := asked.Draw(rt, "v2"), rapid.Uint64Range(25, w.head).Draw(rt, "k2")
+		q := w.queries()
+		got, err := q.DiffRegister(t.Context(), &registryv1.DiffRegisterRequest{From: at(v1, k1), To: at(v2, k2)})
+		if err != nil {
+			rt.Fatal(err)
+		}
+		checkLabels(rt, q, got.GetLearned(), at(v1, k1), at(v1, k2), slices.DeleteFunc(slices.Clone(lists), func(l list) bool {
+			return l.position <= min(k1, k2) || l.position > max(k1, k2)
+		}))
+		checkLabels(rt, q, got.GetWorld(), at(v1, k2), at(v2, k2), slices.DeleteFunc(slices.Clone(lists), func(l list) bool {
+			return l.position > k2 || l.day <= v1 || l.day > v2
+		}))
+	})
+}
+
+// checkLabels compares differences of labels with the answers about each; lists are those
+// that may have made them.
+func checkLabels(rt *rapid.T, q *memory.Queries, found []*registryv1.Difference, before, after *registryv1.AsOf, lists []list) {
+	entry := func(id string, asOf *registryv1.AsOf) *registryv1.LabelEntry {
+		got, _ := q.GetLabel(rt.Context(), &registryv1.GetLabelRequest{LabelId: id, AsOf: asOf}) // nil: not known
+		return got.GetEntry()
+	}
+	for _, d := range found {
+		if d.GetEntityKind() != "label" {
+			continue
+		}
+		a, b := entry(d.GetEntityId(), before), entry(d.GetEntityId(), after)
+		var made []string
+		for _, l := range lists {
+			was := entry(d.GetEntityId(), at(after.GetValidAt(), l.position-1))
+			is := entry(d.GetEntityId(), at(after.GetValidAt(), l.position))
+			if was != nil && was.GetStatus() != is.GetStatus() && a.GetStatus() != b.GetStatus() {
+				made = append(made, l.act)
+			}
+		}
+		named := slices.DeleteFunc(slices.Clone(d.GetActIds()), func(id string) bool { return !strings.HasPrefix(id, "ALIST") })
+		if slices.Sort(made); !slices.Equal(named, made) {
+			rt.Fatalf("%v\nfrom %v %v\nto %v %v\nwas made by %v", d, before, a, after, b, made)
+		}
+		if b == nil || after.GetKnownPosition() == before.GetKnownPosition() && a.GetLabel() == nil {
+			continue
+		}
+		name := cmp.Or(b.GetHolderName(), cmp.Or(b.GetNetworkAcronym(), b.GetNetworkTitle())+", "+cmp.Or(append(b.GetEstablishmentNames(), b.GetCity())...))
+		if d.GetName() != name {
+			rt.Fatalf("%v is called %q", d, name)
+		}
+		if i := slices.IndexFunc(d.GetChanges(), func(c *labellingv1.Change) bool { return c.GetField() == "status" }); i >= 0 != (a.GetStatus() != b.GetStatus()) ||
+			i >= 0 && d.GetChanges()[i].GetAfter() != b.GetStatus().String() {
+			rt.Fatalf("%v\nfrom %v\nto %v", d, a, b)
+		}
+	}
+}
