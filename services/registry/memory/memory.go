@@ -11,6 +11,7 @@ import (
 
 	"maillage/services/eventlog"
 	"maillage/services/registry"
+	"maillage/services/registry/lens"
 )
 
 // Source is where the answers come from. All functions are required and safe for
@@ -44,7 +45,7 @@ type Source struct {
 type Queries struct {
 	src       Source
 	replays   replays
-	snapshots snapshots
+	snapshots lens.Snapshots
 }
 
 // New returns the queries over a source.

@@ -10,6 +10,7 @@ import (
 	"maillage/services/bitemporal"
 	"maillage/services/fault"
 	"maillage/services/registry"
+	"maillage/services/registry/lens"
 )
 
 // moment is what an AsOf comes down to.
@@ -20,11 +21,7 @@ type moment struct {
 	provisional bool
 	window      registryv1.Window
 	replay      *replay // of the acts published by a day, nil for all
-	snapshots   *snapshots
 }
-
-// operational tells whether labels are looked for in their operational window.
-func (m moment) operational() bool { return m.window == registryv1.Window_WINDOW_OPERATIONAL }
 
 // resolve settles the moment a question is about, or goes on with that of an
 // earlier page.
@@ -33,7 +30,6 @@ func (q *Queries) resolve(ctx context.Context, asOf *registryv1.AsOf, page *page
 	if err != nil {
 		return moment{}, err
 	}
-	m.snapshots = &q.snapshots
 	m.window = cmp.Or(asOf.GetWindow(), registryv1.Window_WINDOW_LEGAL)
 	if day := asOf.GetPublishedBy(); day != "" {
 		by, err := bitemporal.ParseDate(day)
@@ -116,14 +112,22 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 	return r
 }
 
-// view runs f over the state, in which m can be read.
-func (q *Queries) view(ctx context.Context, m moment, f func(s *registry.State) error) error {
+// view runs f over the register as it was known at a moment, while it cannot change.
+func (q *Queries) view(ctx context.Context, m moment, f func(lens.Lens) error) error {
 	if m.replay != nil {
-		return f(m.replay.state)
+		return f(q.look(m, nil))
 	}
 	var inner error
-	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(s) }); err != nil {
+	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(q.look(m, s)) }); err != nil {
 		return err
 	}
 	return inner
+}
+
+// look looks at a state, or at that of the moment's replay.
+func (q *Queries) look(m moment, s *registry.State) lens.Lens {
+	if m.replay != nil {
+		s = m.replay.state
+	}
+	return lens.At(s, m.valid, m.known, m.head, m.window, &q.snapshots)
 }

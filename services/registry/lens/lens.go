@@ -1,17 +1,41 @@
-package memory
+// Package lens looks at the register as it was known at a moment. Each answer is a pure
+// function of a state, a day and a position: wherever a read model keeps its rows, it
+// answers the same. Names of persons are not in the state, and so in no answer.
+package lens
 
 import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/registry"
 )
 
-// lens sees the state as it was known at a moment. It lives inside one View.
-type lens struct {
+// Lens sees a state as it was known at a moment. It is good as long as the state does
+// not change, and what it answers must not be altered: resources are those of the state.
+type Lens struct {
 	s *registry.State
 	m moment
 }
+
+// moment is a day in the world and a position of the log.
+type moment struct {
+	valid     bitemporal.Date
+	known     uint64
+	head      uint64
+	window    registryv1.Window
+	snapshots *Snapshots
+}
+
+// At looks at a day (Europe/Paris) as known at a position, the end of a commit, with
+// labels in the window given. The head is the last position that may be read: a name that
+// is known there only is no mistake. Snapshots are kept in those given.
+func At(s *registry.State, day bitemporal.Date, known, head uint64, window registryv1.Window, kept *Snapshots) Lens {
+	return Lens{s, moment{day, known, head, window, kept}}
+}
+
+// operational tells whether labels are looked for in their operational window.
+func (m moment) operational() bool { return m.window == registryv1.Window_WINDOW_OPERATIONAL }
 
 // near finds the version that holds on the day or, where an entity was registered
 // only from a later day on, the nearest one: a label of 2010 at a hospital known
@@ -32,7 +56,7 @@ func near[V any](t *bitemporal.Table[V], id string, m moment) (v V) {
 	return v
 }
 
-func (l lens) establishments(ids []string) []*topologyv1.Establishment {
+func (l Lens) establishments(ids []string) []*topologyv1.Establishment {
 	found := make([]*topologyv1.Establishment, 0, len(ids))
 	for _, id := range ids {
 		if e := near(&l.s.Topology.Establishments, id, l.m); e != nil {
@@ -44,7 +68,7 @@ func (l lens) establishments(ids []string) []*topologyv1.Establishment {
 
 // hospitals is the words by which a team is found that is in a place of its own or in
 // establishments.
-func (l lens) hospitals(ids []string, own *topologyv1.Place) []string {
+func (l Lens) hospitals(ids []string, own *topologyv1.Place) []string {
 	words := placeWords(own)
 	for _, e := range l.establishments(ids) {
 		words = append(words, e.GetName(), e.GetFiness(), e.GetPlace().GetCity())
@@ -65,7 +89,7 @@ type holding struct {
 
 // holding looks up what belongs to a label. Its network counts under the filière it
 // belonged to on that very day; names may be those of the nearest day.
-func (l lens) holding(label *labellingv1.Label) holding {
+func (l Lens) holding(label *labellingv1.Label) holding {
 	h := holding{label: label}
 	topo := &l.s.Topology
 	switch holder := label.GetHolder().GetHolder().(type) {
@@ -88,7 +112,7 @@ func (l lens) holding(label *labellingv1.Label) holding {
 	return h
 }
 
-func (h *holding) inNetwork(l lens, id string) {
+func (h *holding) inNetwork(l Lens, id string) {
 	n, held := l.s.Topology.Networks.At(id, l.m.valid, l.m.known)
 	if !held {
 		h.network = near(&l.s.Topology.Networks, id, l.m)
@@ -98,7 +122,7 @@ func (h *holding) inNetwork(l lens, id string) {
 	h.filiere = near(&l.s.Topology.Filieres, n.GetFiliereId(), l.m)
 }
 
-func (h *holding) at(l lens, own *topologyv1.Place, establishmentIDs []string) {
+func (h *holding) at(l Lens, own *topologyv1.Place, establishmentIDs []string) {
 	h.establishments = l.establishments(establishmentIDs)
 	h.places = make([]*topologyv1.Place, 0, len(h.establishments)+1)
 	if own != nil {
@@ -142,7 +166,7 @@ func (h *holding) region() string {
 }
 
 // label finds a label by its id, with its status on the day.
-func (l lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
+func (l Lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
 	label, known := l.s.Labelling.Label(id, l.m.known)
 	if !known {
 		return nil, labellingv1.Status_STATUS_UNSPECIFIED, false
@@ -152,7 +176,7 @@ func (l lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
 }
 
 // operates tells whether a label is open in fact on the day, or may be.
-func (l lens) operates(id string) bool {
+func (l Lens) operates(id string) bool {
 	switch state, _ := l.s.Labelling.OperationAt(id, l.m.valid, l.m.known, &l.s.Topology); state {
 	case labellingv1.OperationState_OPERATION_STATE_PLANNED, labellingv1.OperationState_OPERATION_STATE_CLOSED:
 		return false
@@ -161,7 +185,7 @@ func (l lens) operates(id string) bool {
 }
 
 // assertions is what sources say of a label and of its site.
-func (l lens) assertions(label *labellingv1.Label) []*labellingv1.Assertion {
+func (l Lens) assertions(label *labellingv1.Label) []*labellingv1.Assertion {
 	about := l.s.Labelling.AssertionsAbout(label.GetLabelId(), l.m.known)
 	if site := label.GetHolder().GetSite().GetSiteId(); site != "" {
 		about = append(about, l.s.Labelling.AssertionsAbout(site, l.m.known)...)

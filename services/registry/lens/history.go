@@ -1,8 +1,7 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -16,95 +15,31 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/fact"
 	"maillage/services/fault"
-	"maillage/services/registry"
 )
 
-// ListHistory reads back every event that made or changed an entity or a label that it
-// held, and what sources said of it, in the order recorded.
-func (q *Queries) ListHistory(ctx context.Context, req *registryv1.ListHistoryRequest) (*registryv1.ListHistoryResponse, error) {
-	m, err := q.resolve(ctx, req.GetAsOf(), nil)
-	if err != nil {
-		return nil, err
-	}
-	var positions []uint64
-	err = q.view(ctx, m, func(s *registry.State) error {
-		positions = lens{s, m}.touching(req.GetEntityId())
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
+// Touching is the positions of the facts that concern an entity, ascending:
+// ENTITY_UNKNOWN where there is none.
+func (l Lens) Touching(id string) ([]uint64, error) {
+	positions := l.touching(id)
 	if len(positions) == 0 {
 		return nil, fault.New(fault.NotFound, "ENTITY_UNKNOWN", "entity_id",
-			"nothing with the id %s is known at position %d", req.GetEntityId(), m.known)
+			"nothing with the id %s is known at position %d", id, l.m.known)
 	}
-	facts, err := q.facts(ctx, m, positions, req.GetEntityId())
+	return positions, nil
+}
+
+// Fact reads a record with what it changed; one that concerns several entities, such as
+// a merger, shows what it changed of the one asked about.
+func (l Lens) Fact(r eventlog.Record, about string) (*registryv1.Fact, error) {
+	f, err := stored(r)
 	if err != nil {
 		return nil, err
 	}
-	return &registryv1.ListHistoryResponse{Resolved: q.resolved(m), Facts: facts}, nil
-}
-
-// facts reads events back, by ascending positions, with what each of them changed; one
-// that concerns several entities, such as a merger, shows what it changed of the one
-// asked about.
-func (q *Queries) facts(ctx context.Context, m moment, positions []uint64, about string) ([]*registryv1.Fact, error) {
-	records, err := q.records(ctx, positions)
-	if err != nil {
-		return nil, err
-	}
-	facts := make([]*registryv1.Fact, len(records))
-	err = q.view(ctx, m, func(s *registry.State) error {
-		l := lens{s, m}
-		for i, r := range records {
-			f, err := stored(r)
-			if err != nil {
-				return err
-			}
-			f.Changes = l.factChanges(r.Subject, r.Position, about)
-			basis := cmp.Or(f.GetTopology().GetMeta(), f.GetLabelling().GetMeta()).GetBasis()
-			act, _ := s.Labelling.Acts.At(basis.GetActId(), m.valid, m.known)
-			f.ActTitle = act.GetTitle()
-			facts[i] = f
-		}
-		return nil
-	})
-	return facts, err
-}
-
-// bulk is how many records in a row are read at once rather than one by one.
-const bulk = 16
-
-// records reads records back, by ascending positions.
-func (q *Queries) records(ctx context.Context, positions []uint64) ([]eventlog.Record, error) {
-	all := make([]eventlog.Record, 0, len(positions))
-	for len(positions) > 0 {
-		row := 1
-		for row < len(positions) && positions[row] == positions[0]+uint64(row) {
-			row++
-		}
-		if row < bulk {
-			r, err := q.src.Record(ctx, positions[0])
-			if err != nil {
-				return nil, err
-			}
-			all, positions = append(all, r), positions[1:]
-			continue
-		}
-		for r, err := range q.src.Records(ctx, positions[0]-1, positions[row-1]) {
-			if err == nil && r.Position != positions[0] {
-				err = &eventlog.HoleError{Position: positions[0]}
-			}
-			if err != nil {
-				return nil, err
-			}
-			all, positions, row = append(all, r), positions[1:], row-1
-		}
-		if row > 0 {
-			return nil, &eventlog.HoleError{Position: positions[0]}
-		}
-	}
-	return all, nil
+	f.Changes = l.factChanges(r.Subject, r.Position, about)
+	basis := cmp.Or(f.GetTopology().GetMeta(), f.GetLabelling().GetMeta()).GetBasis()
+	act, _ := l.s.Labelling.Acts.At(basis.GetActId(), l.m.valid, l.m.known)
+	f.ActTitle = act.GetTitle()
+	return f, nil
 }
 
 // stored decodes a record.
@@ -131,7 +66,7 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 // ascending: those about it, about the labels and offices it held (a centre by its
 // sites), what sources said of any of them, the outcomes it had where it is a network,
 // and all that rests on it where it is an act.
-func (l lens) touching(id string) []uint64 {
+func (l Lens) touching(id string) []uint64 {
 	topo, lab := &l.s.Topology, &l.s.Labelling
 	found := slices.Concat(
 		recorded(&topo.Establishments, id), recorded(&topo.Centres, id), recorded(&topo.Networks, id),
@@ -176,7 +111,7 @@ func recorded[V any](t *bitemporal.Table[V], id string) []uint64 {
 
 // outcomes returns the positions of the outcomes that a network had, in all campaigns:
 // each adds one to those of its campaign.
-func (l lens) outcomes(network string) (positions []uint64) {
+func (l Lens) outcomes(network string) (positions []uint64) {
 	campaigns := &l.s.Labelling.Campaigns
 	for id := range campaigns.IDs() {
 		for _, v := range campaigns.History(id) {
@@ -190,7 +125,7 @@ func (l lens) outcomes(network string) (positions []uint64) {
 
 // asserted returns the positions of what sources say of entities. Those are looked for
 // among all assertions, and so only where there is one to be found.
-func (l lens) asserted(ids []string) (positions []uint64) {
+func (l Lens) asserted(ids []string) (positions []uint64) {
 	lab := &l.s.Labelling
 	none := func(id string) bool { return len(lab.AssertionsAbout(id, l.m.known)) == 0 }
 	if ids = slices.DeleteFunc(ids, none); len(ids) == 0 {

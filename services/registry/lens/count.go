@@ -1,8 +1,7 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -12,33 +11,20 @@ import (
 	"maillage/services/bitemporal"
 	"maillage/services/identifier"
 	"maillage/services/labelling"
-	"maillage/services/registry"
 )
 
-// CountEntities counts one unit, as a whole and by one property. A row counts what
-// ListLabels finds by the same filter, each unit once; so rows may add up to more than
-// the total, which counts each once as well. CRC (resources and competence centres) are
-// neither reference nor competence centres: they count only where they are asked for.
-func (q *Queries) CountEntities(ctx context.Context, req *registryv1.CountEntitiesRequest) (*registryv1.CountEntitiesResponse, error) {
-	m, err := q.resolve(ctx, req.GetAsOf(), nil)
-	if err != nil {
-		return nil, err
+// Count counts one unit, as a whole and by one property. A row counts what FindLabels
+// finds by the same filter, each unit once; so rows may add up to more than the total,
+// which counts each once as well. CRC (resources and competence centres) are neither
+// reference nor competence centres: they count only where they are asked for.
+func (l Lens) Count(req *registryv1.CountEntitiesRequest) (total *registryv1.CountRow, rows []*registryv1.CountRow) {
+	c := &count{lens: l, req: req, total: tally{}, rows: map[string]tally{}}
+	c.countLabels()
+	total = c.total.row("", "")
+	if roles := c.roles(); roles != nil || req.GetUnit() == registryv1.CountUnit_COUNT_UNIT_NETWORK {
+		total.Announced = c.announced(unit{roles: roles, networks: roles == nil})
 	}
-	resp := &registryv1.CountEntitiesResponse{Unit: req.GetUnit(), WithCrc: req.GetWithCrc(), Resolved: q.resolved(m)}
-	err = q.view(ctx, m, func(s *registry.State) error {
-		c := &count{lens: lens{s, m}, req: req, total: tally{}, rows: map[string]tally{}}
-		c.countLabels()
-		resp.Total = c.total.row("", "")
-		if roles := c.roles(); roles != nil || req.GetUnit() == registryv1.CountUnit_COUNT_UNIT_NETWORK {
-			resp.Total.Announced = c.announced(unit{roles: roles, networks: roles == nil})
-		}
-		resp.Rows = c.sorted()
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return resp, nil
+	return total, c.sorted()
 }
 
 // How a unit stands, the best first: by one of its labels it is in force, in abeyance
@@ -74,7 +60,7 @@ func (t tally) row(key, name string) *registryv1.CountRow {
 }
 
 type count struct {
-	lens  lens
+	lens  Lens
 	req   *registryv1.CountEntitiesRequest
 	total tally
 	rows  map[string]tally
@@ -119,7 +105,7 @@ func (c *count) countLabels() {
 }
 
 // stands tells how a label stands on the day, 0 where it does not count.
-func (l lens) stands(one *labelState) int {
+func (l Lens) stands(one *labelState) int {
 	if l.m.operational() {
 		switch one.operation {
 		case labellingv1.OperationState_OPERATION_STATE_OPEN, labellingv1.OperationState_OPERATION_STATE_MAINTAINED:

@@ -1,62 +1,34 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"slices"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/labelling"
 	"maillage/services/registry"
 )
 
-// ListActEffects finds what an act did: to labels, by the lines of its annex and then
-// those it states to be left out, and to topology. It is read from the facts that rest
-// on the act; what a list leaves out unsaid is a status, not an effect.
-func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEffectsRequest) (*registryv1.ListActEffectsResponse, error) {
-	m, err := q.resolve(ctx, req.GetAsOf(), nil)
-	if err != nil {
-		return nil, err
+// Effects finds what an act did: to labels, by the lines of its annex and then those it
+// states to be left out, and to topology, by the positions of the facts. It is read from
+// the facts that rest on the act; what a list leaves out unsaid is a status, not an
+// effect.
+func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResponse, topology []uint64) {
+	resp = &registryv1.ListActEffectsResponse{Act: act}
+	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
+		switch {
+		case fact.Topology:
+			topology = append(topology, fact.Position)
+		case fact.LabelID != "":
+			resp.Effects = append(resp.Effects, l.effect(fact))
+		}
 	}
-	resp := &registryv1.ListActEffectsResponse{}
-	var topology []uint64
-	err = q.view(ctx, m, func(s *registry.State) error {
-		act, known := s.Labelling.Acts.At(req.GetActId(), m.valid, m.known)
-		if !known {
-			return unknown("ACT", req.GetActId(), m)
-		}
-		if day, dated := labelling.EffectOf(act); dated && req.GetAsOf().GetValidAt() == "" {
-			m.valid = day
-		}
-		resp.Act = act
-		l := lens{s, m}
-		for _, fact := range s.RestingOn(req.GetActId(), m.known) {
-			switch {
-			case fact.Topology:
-				topology = append(topology, fact.Position)
-			case fact.LabelID != "":
-				resp.Effects = append(resp.Effects, l.effect(fact))
-			}
-		}
-		slices.SortStableFunc(resp.Effects, func(a, b *registryv1.ActEffect) int {
-			return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
-		})
-		resp.Counts, resp.Totals = countEffects(resp.GetEffects()), checkTotals(act, resp.GetEffects())
-		return nil
+	slices.SortStableFunc(resp.Effects, func(a, b *registryv1.ActEffect) int {
+		return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
 	})
-	if err != nil {
-		return nil, err
-	}
-	if resp.Topology, err = q.facts(ctx, m, topology, ""); err != nil {
-		return nil, err
-	}
-	for _, e := range resp.GetEffects() {
-		q.name(e.GetEntry())
-	}
-	resp.Resolved = q.resolved(m)
-	return resp, nil
+	resp.Counts, resp.Totals = countEffects(resp.GetEffects()), checkTotals(act, resp.GetEffects())
+	return resp, topology
 }
 
 func lastIfNone(line uint32) int {
@@ -67,7 +39,7 @@ func lastIfNone(line uint32) int {
 }
 
 // effect is what a fact did to a label; the entry is the label after, or its successor.
-func (l lens) effect(fact registry.Resting) *registryv1.ActEffect {
+func (l Lens) effect(fact registry.Resting) *registryv1.ActEffect {
 	e := &registryv1.ActEffect{
 		Position:    fact.Position,
 		Line:        fact.Line,
@@ -85,9 +57,7 @@ func (l lens) effect(fact registry.Resting) *registryv1.ActEffect {
 		}
 	}
 	if label, status, known := l.label(id); known {
-		h := l.holding(label)
-		h.status = status
-		e.Entry = l.entry(&h)
+		e.Entry = l.entryOf(label, status)
 	}
 	return e
 }

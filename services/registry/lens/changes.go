@@ -1,4 +1,4 @@
-package memory
+package lens
 
 import (
 	"cmp"
@@ -19,13 +19,13 @@ import (
 // and never shown.
 type property[V any] struct {
 	field    string
-	value    func(lens, V) string
-	name     func(lens, string) string // of a value that is an id; nil for others
+	value    func(Lens, V) string
+	name     func(Lens, string) string // of a value that is an id; nil for others
 	personal bool
 }
 
 // differ compares properties, in their order.
-func differ[V any](l lens, all []property[V], before, after V) (changes []*labellingv1.Change) {
+func differ[V any](l Lens, all []property[V], before, after V) (changes []*labellingv1.Change) {
 	for _, p := range all {
 		a, b := p.value(l, before), p.value(l, after)
 		if a != b && p.name != nil {
@@ -44,7 +44,7 @@ func differ[V any](l lens, all []property[V], before, after V) (changes []*label
 
 // changes is what differs between two values of one kind; nothing where one is missing.
 // What they rest on is no property of theirs.
-func (l lens) changes(before, after proto.Message) []*labellingv1.Change {
+func (l Lens) changes(before, after proto.Message) []*labellingv1.Change {
 	if before == nil || after == nil || !before.ProtoReflect().IsValid() || !after.ProtoReflect().IsValid() {
 		return nil
 	}
@@ -75,17 +75,17 @@ func (l lens) changes(before, after proto.Message) []*labellingv1.Change {
 
 // plain is a property that is printed as it is.
 func plain[V any](field string, value func(V) string) property[V] {
-	return property[V]{field: field, value: func(_ lens, v V) string { return value(v) }}
+	return property[V]{field: field, value: func(_ Lens, v V) string { return value(v) }}
 }
 
 // namedBy is a property that is an id, printed as what that is called.
-func namedBy[V any](field string, id func(V) string, name func(lens, string) string) property[V] {
-	return property[V]{field: field, value: func(_ lens, v V) string { return id(v) }, name: name}
+func namedBy[V any](field string, id func(V) string, name func(Lens, string) string) property[V] {
+	return property[V]{field: field, value: func(_ Lens, v V) string { return id(v) }, name: name}
 }
 
 // placed is a property that is printed with names of hospitals.
 func placed[V any](field string, place func(V) (*topologyv1.Place, []string)) property[V] {
-	return property[V]{field: field, value: func(l lens, v V) string { return l.printPlace(place(v)) }}
+	return property[V]{field: field, value: func(l Lens, v V) string { return l.printPlace(place(v)) }}
 }
 
 func printed[V any, E fmt.Stringer](field string, value func(V) E) property[V] {
@@ -130,9 +130,9 @@ var (
 		plain("role_as_printed", (*labellingv1.Label).GetRoleAsPrinted),
 		plain("holder", holderOf),
 		plain("centre", func(v *labellingv1.Label) string { return v.GetHolder().GetSite().GetCentreId() }),
-		namedBy("network", networkOf, lens.networkName),
+		namedBy("network", networkOf, Lens.networkName),
 		person("head", (*labellingv1.Label).GetHead),
-		namedBy("cycle", (*labellingv1.Label).GetCycleId, lens.cycleName),
+		namedBy("cycle", (*labellingv1.Label).GetCycleId, Lens.cycleName),
 		period((*labellingv1.Label).GetPeriod),
 	}
 	officeProperties = []property[*labellingv1.Office]{
@@ -162,7 +162,7 @@ var (
 	}
 	campaignProperties = []property[*labellingv1.Campaign]{ // outcomes are added one by one: the fact tells each
 		plain("name", (*labellingv1.Campaign).GetName),
-		namedBy("cycle", (*labellingv1.Campaign).GetCycleId, lens.cycleName),
+		namedBy("cycle", (*labellingv1.Campaign).GetCycleId, Lens.cycleName),
 	}
 	draftProperties = []property[*labellingv1.Draft]{
 		printed("state", (*labellingv1.Draft).GetState),
@@ -190,7 +190,7 @@ var (
 	networkProperties = []property[*topologyv1.Network]{
 		plain("title", (*topologyv1.Network).GetTitle),
 		plain("acronym", (*topologyv1.Network).GetAcronym),
-		namedBy("filiere", (*topologyv1.Network).GetFiliereId, lens.filiereName),
+		namedBy("filiere", (*topologyv1.Network).GetFiliereId, Lens.filiereName),
 		several("predecessor", (*topologyv1.Network).GetPredecessorIds),
 		several("successor", (*topologyv1.Network).GetSuccessorIds),
 		plain("closed_from", (*topologyv1.Network).GetClosedFrom),
@@ -235,7 +235,7 @@ func printAll[V any](all []V, one func(V) string) string {
 }
 
 // printPlace names hospitals and, where there are none, the place.
-func (l lens) printPlace(p *topologyv1.Place, establishmentIDs []string) string {
+func (l Lens) printPlace(p *topologyv1.Place, establishmentIDs []string) string {
 	var names []string
 	for _, id := range establishmentIDs {
 		names = append(names, cmp.Or(near(&l.s.Topology.Establishments, id, l.m).GetName(), id))
@@ -259,22 +259,22 @@ func ids(id string) []string {
 	return []string{id}
 }
 
-func (l lens) networkName(id string) string {
+func (l Lens) networkName(id string) string {
 	n := near(&l.s.Topology.Networks, id, l.m)
 	return cmp.Or(n.GetAcronym(), n.GetTitle(), id)
 }
 
-func (l lens) filiereName(id string) string {
+func (l Lens) filiereName(id string) string {
 	return cmp.Or(near(&l.s.Topology.Filieres, id, l.m).GetAcronym(), id)
 }
 
-func (l lens) cycleName(id string) string {
+func (l Lens) cycleName(id string) string {
 	return cmp.Or(near(&l.s.Labelling.Cycles, id, l.m).GetCode(), id)
 }
 
 // changedAt is what the fact at a position changed of an entity, in whatever it said of
 // any day: each property once, as changed on the first of those days, and named as on it.
-func changedAt[V proto.Message](l lens, t *bitemporal.Table[V], id string, position uint64) (changes []*labellingv1.Change) {
+func changedAt[V proto.Message](l Lens, t *bitemporal.Table[V], id string, position uint64) (changes []*labellingv1.Change) {
 	for _, v := range t.History(id) {
 		if v.KnownFrom != position {
 			continue
@@ -304,7 +304,7 @@ func changedAt[V proto.Message](l lens, t *bitemporal.Table[V], id string, posit
 // factChanges is what the fact at a position, which stands under a subject, changed. A
 // renewal shows how the successor differs from the label that ends, a succession what it
 // changed of the team or network asked about.
-func (l lens) factChanges(subject string, position uint64, about string) []*labellingv1.Change {
+func (l Lens) factChanges(subject string, position uint64, about string) []*labellingv1.Change {
 	parts := strings.Split(subject, ".")
 	if len(parts) != 4 {
 		return nil
@@ -338,7 +338,7 @@ func (l lens) factChanges(subject string, position uint64, about string) []*labe
 	return nil
 }
 
-func (l lens) labelChanges(id string, position uint64) []*labellingv1.Change {
+func (l Lens) labelChanges(id string, position uint64) []*labellingv1.Change {
 	lab := &l.s.Labelling
 	before, known := lab.Label(id, position-1)
 	after, now := lab.Label(id, position)

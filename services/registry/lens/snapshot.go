@@ -1,4 +1,4 @@
-package memory
+package lens
 
 import (
 	"cmp"
@@ -23,10 +23,10 @@ type labelState struct {
 // maxSnapshots is how many moments are kept, at some 50 bytes a label each.
 const maxSnapshots = 8
 
-// snapshots keeps the states of all labels at the moments asked about last. An answer
+// Snapshots keeps the states of all labels at the moments asked about last. An answer
 // at a moment never changes, so they are never stale. The zero value is empty and
 // ready, safe for concurrent use.
-type snapshots struct {
+type Snapshots struct {
 	mu     sync.Mutex
 	recent []snapshot // the latest asked for last
 }
@@ -41,7 +41,7 @@ type snapshot struct {
 
 // snapshot is the state of every label known at the moment, by id. It must not be
 // changed.
-func (l lens) snapshot() []labelState {
+func (l Lens) snapshot() []labelState {
 	find := func(s snapshot) bool {
 		return s.state == l.s && s.valid == l.m.valid && s.known == l.m.known && s.operational == l.m.operational()
 	}
@@ -67,7 +67,7 @@ func (l lens) snapshot() []labelState {
 }
 
 // reckon reckons the state of every label.
-func (l lens) reckon() []labelState {
+func (l Lens) reckon() []labelState {
 	table := &l.s.Labelling.Labels
 	all := slices.AppendSeq(make([]string, 0, table.Len()), table.IDs())
 	labels := inParts(all, partSize, func(ids []string) []labelState {
@@ -105,7 +105,7 @@ func inParts[E, R any](list []E, size int, read func(part []E) []R) []R {
 }
 
 // stateOf reckons one label; filieres keeps those of networks met before.
-func (l lens) stateOf(label *labellingv1.Label, filieres map[string]string) labelState {
+func (l Lens) stateOf(label *labellingv1.Label, filieres map[string]string) labelState {
 	one := labelState{label: label}
 	one.status, _ = l.s.Labelling.StatusAt(label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
 	if l.m.operational() {
@@ -126,7 +126,7 @@ func (l lens) stateOf(label *labellingv1.Label, filieres map[string]string) labe
 // given, in the position known only. Where no act, network or cycle came between, the
 // status of a label is another one only if a label of its holder, or one that goes on
 // from it, is another one: nothing else is reckoned again.
-func (l lens) snapshotBeside(other lens, labels []labelState) []labelState {
+func (l Lens) snapshotBeside(other Lens, labels []labelState) []labelState {
 	lo, hi := min(l.m.known, other.m.known), max(l.m.known, other.m.known)
 	if l.s != other.s || changedBetween(&l.s.Labelling.Acts, lo, hi) ||
 		changedBetween(&l.s.Labelling.Cycles, lo, hi) || changedBetween(&l.s.Topology.Networks, lo, hi) {

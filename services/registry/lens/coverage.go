@@ -1,66 +1,41 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
+	"time"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/registry"
 )
 
-// GetCoverage finds, of the holders who held a label before the day, those who hold
-// none for sure on it: their last label, its status and since when they go without. A
-// holder whose label goes on at another one is not without. It also finds the labels
-// that end within days, and the gaps that an extension signed late has bridged.
-func (q *Queries) GetCoverage(ctx context.Context, req *registryv1.GetCoverageRequest) (*registryv1.GetCoverageResponse, error) {
-	m, err := q.resolve(ctx, req.GetAsOf(), nil)
+// Coverage finds, of the holders who held a label before the day, those who hold none
+// for sure on it: their last label, its status and since when they go without. A holder
+// whose label goes on at another one is not without. It also finds the labels that end
+// within days, and the gaps that an extension may have bridged. Of one filière, where it
+// is named: FILIERE_UNKNOWN.
+func (l Lens) Coverage(filiere string, withinDays uint32) (*registryv1.GetCoverageResponse, []Bridge, error) {
+	filieres, err := filieresNamed(l, folder{}, filiere)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	resp := &registryv1.GetCoverageResponse{Resolved: q.resolved(m)}
-	var bridges []bridge
-	err = q.view(ctx, m, func(s *registry.State) error {
-		l := lens{s, m}
-		filieres, err := filieresNamed(l, folder{}, req.GetFiliere())
-		if err != nil {
-			return err
-		}
-		c := l.coverage(filieres)
-		resp.Covered = uint32(len(c.covered))
-		resp.Uncovered = c.uncovered()
-		resp.Ending = c.ending(req.GetWithinDays())
-		bridges = c.bridges()
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range bridges {
-		if entry := q.bridged(b); entry != nil {
-			resp.Bridged = append(resp.Bridged, entry)
-		}
-	}
-	for _, entries := range [][]*registryv1.CoverageEntry{resp.GetUncovered(), resp.GetEnding(), resp.GetBridged()} {
-		for _, e := range entries {
-			q.name(e.GetEntry())
-		}
-	}
-	return resp, nil
+	c := l.coverage(filieres)
+	return &registryv1.GetCoverageResponse{
+		Covered: uint32(len(c.covered)), Uncovered: c.uncovered(), Ending: c.ending(withinDays),
+	}, c.bridges(), nil
 }
 
 // covering is the labels of a moment by what they cover.
 type covering struct {
-	lens    lens
+	lens    Lens
 	labels  []labelState    // known, of the filières asked for
 	covered map[string]bool // holders with a label certainly in force
 }
 
-func (l lens) coverage(filieres idSet) *covering {
+func (l Lens) coverage(filieres idSet) *covering {
 	c := &covering{lens: l, covered: map[string]bool{}}
 	for _, one := range l.snapshot() {
 		if !filieres.holds(one.filiere) {
@@ -76,7 +51,7 @@ func (l lens) coverage(filieres idSet) *covering {
 
 // covers tells whether a label is certainly in force on the day, or at work where the
 // operational window is asked for.
-func (l lens) covers(one *labelState) bool {
+func (l Lens) covers(one *labelState) bool {
 	if l.m.operational() {
 		return one.operation == labellingv1.OperationState_OPERATION_STATE_OPEN ||
 			one.operation == labellingv1.OperationState_OPERATION_STATE_MAINTAINED
@@ -175,16 +150,16 @@ func (c *covering) ending(within uint32) []*registryv1.CoverageEntry {
 	return entries
 }
 
-// bridge is a label whose end was moved, and when that was signed; where no signature
-// is known the day of recording stands for it.
-type bridge struct {
-	entry    *registryv1.CoverageEntry
-	signed   string
-	recorded uint64
+// Bridge is a label whose end was moved.
+type Bridge struct {
+	Recorded uint64 // position
+
+	entry  *registryv1.CoverageEntry
+	signed string
 }
 
-func (c *covering) bridges() []bridge {
-	var all []bridge
+func (c *covering) bridges() []Bridge {
+	var all []Bridge
 	labels := &c.lens.s.Labelling.Labels
 	for i := range c.labels {
 		one := &c.labels[i]
@@ -196,7 +171,7 @@ func (c *covering) bridges() []bridge {
 			if v.Value.GetExtendedFrom() == "" {
 				continue
 			}
-			b := bridge{recorded: v.KnownFrom}
+			b := Bridge{Recorded: v.KnownFrom}
 			if basis := v.Value.GetBasis(); len(basis) > 0 {
 				act, _ := c.lens.s.Labelling.Acts.At(basis[len(basis)-1].GetActId(), c.lens.m.valid, c.lens.m.known)
 				b.signed = act.GetSignedDate()
@@ -206,16 +181,17 @@ func (c *covering) bridges() []bridge {
 			break
 		}
 	}
-	slices.SortFunc(all, func(a, b bridge) int { return compareEntries(a.entry, b.entry) })
+	slices.SortFunc(all, func(a, b Bridge) int { return compareEntries(a.entry, b.entry) })
 	return all
 }
 
-// bridged is the gap between the end and the signature that moved it; nil where the
-// signature did not certainly come after the end.
-func (q *Queries) bridged(b bridge) *registryv1.CoverageEntry {
+// Entry is the gap between the end and the signature that moved it, or the time of its
+// recording where no signature is known; nil where that did not certainly come after the
+// end.
+func (b Bridge) Entry(recorded time.Time) *registryv1.CoverageEntry {
 	until := b.signed
 	if until == "" {
-		until = bitemporal.Today(q.src.KnownTime(b.recorded)).String()
+		until = bitemporal.Today(recorded).String()
 	}
 	_, end, err1 := bitemporal.Span(b.entry.GetGap().GetStart())
 	signed, _, err2 := bitemporal.Span(until)
@@ -228,9 +204,7 @@ func (q *Queries) bridged(b bridge) *registryv1.CoverageEntry {
 }
 
 func (c *covering) entry(one *labelState, gap *eventv1.Period) *registryv1.CoverageEntry {
-	h := c.lens.holding(one.label)
-	h.status = one.status
-	return &registryv1.CoverageEntry{Entry: c.lens.entry(&h), Gap: gap, Days: daysOf(gap, c.lens.m.valid)}
+	return &registryv1.CoverageEntry{Entry: c.lens.entryOf(one.label, one.status), Gap: gap, Days: daysOf(gap, c.lens.m.valid)}
 }
 
 // daysOf is the length of a period, to the day given where its end is open; 0 where it

@@ -1,4 +1,4 @@
-package memory
+package lens
 
 import (
 	"cmp"
@@ -32,7 +32,7 @@ type labelFilter struct {
 // filterOf resolves the filters against what was known at the moment, so that an answer
 // stays the same for ever. A name that was not known then is a mistake only where it is
 // unknown at the head too.
-func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) {
+func (l Lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) {
 	f := &labelFilter{
 		roles:    req.GetRoles(),
 		statuses: req.GetStatuses(),
@@ -50,13 +50,13 @@ func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 	var err [6]error
 	f.filieres, err[0] = filieresNamed(l, f.folder, req.GetFiliere())
 	f.networks, err[1] = networksNamed(l, f.folder, req.GetNetwork())
-	f.cycles, err[2] = named(l, f.folder, cycles, "cycle", req.GetCycle(),
+	f.cycles, err[2] = named(l, f.folder, Cycles, "cycle", req.GetCycle(),
 		func(c *labellingv1.Cycle) []string { return append(slices.Clone(c.GetAliases()), c.GetCode()) }, nil)
 	hospital := req.GetEstablishment()
 	if finess, e := identifier.FINESS(hospital); e == nil {
 		hospital = finess
 	}
-	f.establishments, err[3] = named(l, f.folder, establishments, "establishment", hospital,
+	f.establishments, err[3] = named(l, f.folder, Establishments, "establishment", hospital,
 		func(e *topologyv1.Establishment) []string { return []string{e.GetName()} },
 		func(e *topologyv1.Establishment) string { return e.GetFiness() })
 	f.region, err[4] = regionNamed(f.folder, req.GetRegion())
@@ -64,19 +64,19 @@ func (l lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 	return f, cmp.Or(err[0], err[1], err[2], err[3], err[4], err[5])
 }
 
-func filieresNamed(l lens, f folder, filter string) (idSet, error) {
-	return named(l, f, filieres, "filière", filter, func(x *topologyv1.Filiere) []string { return []string{x.GetAcronym()} }, nil)
+func filieresNamed(l Lens, f folder, filter string) (idSet, error) {
+	return named(l, f, Filieres, "filière", filter, func(x *topologyv1.Filiere) []string { return []string{x.GetAcronym()} }, nil)
 }
 
-func networksNamed(l lens, f folder, filter string) (idSet, error) {
-	return named(l, f, networks, "network", filter,
+func networksNamed(l Lens, f folder, filter string) (idSet, error) {
+	return named(l, f, Networks, "network", filter,
 		func(n *topologyv1.Network) []string { return []string{n.GetAcronym(), n.GetTitle()} }, nil)
 }
 
 // named returns the ids of the entities of a kind that a filter names, by the names they
 // have on any day: by id or by one of their names. Those that have a code are also found
 // by it, and by words that their name contains.
-func named[V any](l lens, f folder, k kind[V], word, filter string, names func(V) []string, code func(V) string) (idSet, error) {
+func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V) []string, code func(V) string) (idSet, error) {
 	sought := identifier.Fold(filter)
 	if sought == "" {
 		return nil, nil

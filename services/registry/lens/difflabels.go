@@ -1,4 +1,4 @@
-package memory
+package lens
 
 import (
 	"cmp"
@@ -89,7 +89,7 @@ func (c comparison) labelChanges(a, b *labelState) (changes []*labellingv1.Chang
 }
 
 // labelName is what a label is called: its network and where it is, or its holder.
-func (l lens) labelName(label *labellingv1.Label) string {
+func (l Lens) labelName(label *labellingv1.Label) string {
 	var place string
 	if site := label.GetHolder().GetSite(); site != nil {
 		place = l.seat(site.GetCentreId())
@@ -106,7 +106,7 @@ func (l lens) labelName(label *labellingv1.Label) string {
 }
 
 // seat is the first hospital known of a centre, else its town.
-func (l lens) seat(centreID string) string {
+func (l Lens) seat(centreID string) string {
 	centre := near(&l.s.Topology.Centres, centreID, l.m)
 	for _, id := range centre.GetEstablishmentIds() {
 		if e := near(&l.s.Topology.Establishments, id, l.m); e != nil {
@@ -117,7 +117,7 @@ func (l lens) seat(centreID string) string {
 }
 
 // holderName is what a holder of labels or offices is called, its id where that is unknown.
-func (l lens) holderName(id string) string {
+func (l Lens) holderName(id string) string {
 	for label := range l.s.Labelling.LabelsOf(id, l.m.known) {
 		return l.labelName(label)
 	}

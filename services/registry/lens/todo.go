@@ -1,8 +1,7 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,35 +11,22 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/labelling"
-	"maillage/services/registry"
 )
 
-// ListTodo finds what waits for an officer on the day: identities that stayed
-// undetermined, posts vacant or held without approval, seats unlike their act, labels in
-// force on what is closed or in abeyance, and drafts waiting for another person.
-func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest) (*registryv1.ListTodoResponse, error) {
-	m, err := q.resolve(ctx, req.GetAsOf(), nil)
-	if err != nil {
-		return nil, err
-	}
-	t := &todo{}
-	var drafts map[string]uint64 // waiting, by the position of their preparation
-	err = q.view(ctx, m, func(s *registry.State) error {
-		t.lens = lens{s, m}
-		t.identities()
-		t.offices()
-		t.labels()
-		drafts = t.drafts()
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	for id, position := range drafts {
+// Todo finds what waits for an officer on the day: identities that stayed undetermined,
+// posts vacant or held without approval, seats unlike their act, labels in force on what
+// is closed or in abeyance, and drafts waiting for another person. Since when these wait
+// is left to be told, by the positions of their preparation.
+func (l Lens) Todo() (items []*registryv1.TodoItem, drafts map[string]uint64) {
+	t := &todo{lens: l}
+	t.identities()
+	t.offices()
+	t.labels()
+	drafts = t.drafts()
+	for id := range drafts {
 		t.add(&registryv1.TodoItem{
 			Kind: registryv1.TodoKind_TODO_KIND_DRAFT, EntityId: id, Name: id,
 			Message: "The draft waits for another person to approve or reject it.",
-			Since:   bitemporal.Today(q.src.KnownTime(position)).String(),
 		})
 	}
 	slices.SortFunc(t.items, func(a, b *registryv1.TodoItem) int {
@@ -49,11 +35,11 @@ func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest)
 			strings.Compare(a.GetEntityId(), b.GetEntityId()), strings.Compare(a.GetMessage(), b.GetMessage()),
 		)
 	})
-	return &registryv1.ListTodoResponse{Items: t.items, Resolved: q.resolved(m)}, nil
+	return t.items, drafts
 }
 
 type todo struct {
-	lens  lens
+	lens  Lens
 	items []*registryv1.TodoItem
 }
 
@@ -75,7 +61,7 @@ func (t *todo) identities() {
 }
 
 // entityName is what anything is called that an assertion can be about.
-func (l lens) entityName(id string) string {
+func (l Lens) entityName(id string) string {
 	if label, known := l.s.Labelling.Label(id, l.m.known); known {
 		return l.labelName(label)
 	}

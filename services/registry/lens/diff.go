@@ -1,8 +1,7 @@
-package memory
+package lens
 
 import (
 	"cmp"
-	"context"
 	"slices"
 	"strings"
 
@@ -13,60 +12,29 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/fault"
-	"maillage/services/registry"
 )
 
-// DiffRegister compares two moments (V1, K1) and (V2, K2) by way of (V1, K2): what
-// differs up to there we learned better, what differs from there on changed in the
-// world. Both lists empty, nothing differs. What entities rest on is not compared.
-func (q *Queries) DiffRegister(ctx context.Context, req *registryv1.DiffRegisterRequest) (*registryv1.DiffRegisterResponse, error) {
-	from, err := q.resolve(ctx, req.GetFrom(), nil)
-	if err != nil {
-		return nil, err
-	}
-	to, err := q.resolve(ctx, req.GetTo(), nil)
-	if err != nil {
-		return nil, err
-	}
-	if from.window != to.window {
-		return nil, fault.New(fault.Invalid, "WINDOW_DIFFERS", "to.window", "Both moments must look for labels in the same window.")
-	}
-	resp := &registryv1.DiffRegisterResponse{From: q.resolved(from), To: q.resolved(to)}
-	var inner error
-	err = q.src.View(ctx, max(from.known, to.known), func(s *registry.State, _ uint64) {
-		before, after := lens{s, from}, lens{s, to}
-		if from.replay != nil {
-			before.s = from.replay.state
-		}
-		if to.replay != nil {
-			after.s = to.replay.state
-		}
-		inner = diffBetween(before, after, req, resp)
-	})
-	if err := cmp.Or(err, inner); err != nil {
-		return nil, err
-	}
-	return resp, nil
-}
-
-func diffBetween(before, after lens, req *registryv1.DiffRegisterRequest, resp *registryv1.DiffRegisterResponse) error {
+// Diff compares two moments (V1, K1) and (V2, K2) by way of (V1, K2): what differs up to
+// there we learned better, what differs from there on changed in the world. Both lists
+// empty, nothing differs. What entities rest on is not compared. Only what belongs to a
+// filière and to a network is, where these are named: FILIERE_UNKNOWN, NETWORK_UNKNOWN.
+func Diff(before, after Lens, filiere, network string) (learned, world []*registryv1.Difference, err error) {
 	folds := folder{}
-	filieres, err1 := filieresNamed(after, folds, req.GetFiliere())
-	networks, err2 := networksNamed(after, folds, req.GetNetwork())
+	filieres, err1 := filieresNamed(after, folds, filiere)
+	networks, err2 := networksNamed(after, folds, network)
 	if err := cmp.Or(err1, err2); err != nil {
-		return err
+		return nil, nil, err
 	}
-	between := lens{after.s, after.m}
+	between := after
 	between.m.valid = before.m.valid
-	learned := before.s != after.s || before.m.known != after.m.known
-	world := before.m.valid != after.m.valid
+	isLearned := before.s != after.s || before.m.known != after.m.known
+	isWorld := before.m.valid != after.m.valid
 	middle := between.snapshot()
 	first, last := middle, middle
-	if learned {
+	if isLearned {
 		first = before.snapshotBeside(between, middle)
 	}
-	if world {
+	if isWorld {
 		last = after.snapshot()
 	}
 	var chosen idSet
@@ -76,17 +44,17 @@ func diffBetween(before, after lens, req *registryv1.DiffRegisterRequest, resp *
 		between.choose(middle, filieres, networks, chosen)
 		after.choose(last, filieres, networks, chosen)
 	}
-	if learned {
-		resp.Learned = comparison{x: before, y: between, chosen: chosen, learned: true}.differences(first, middle)
+	if isLearned {
+		learned = comparison{x: before, y: between, chosen: chosen, learned: true}.differences(first, middle)
 	}
-	if world {
-		resp.World = comparison{x: between, y: after, chosen: chosen}.differences(middle, last)
+	if isWorld {
+		world = comparison{x: between, y: after, chosen: chosen}.differences(middle, last)
 	}
-	return nil
+	return learned, world, nil
 }
 
 // choose adds what belongs to filières and networks.
-func (l lens) choose(labels []labelState, filieres, networks, chosen idSet) {
+func (l Lens) choose(labels []labelState, filieres, networks, chosen idSet) {
 	for _, one := range labels {
 		network := networkOf(one.label)
 		if !filieres.holds(one.filiere) || !networks.holds(network) {
@@ -111,7 +79,7 @@ func (l lens) choose(labels []labelState, filieres, networks, chosen idSet) {
 
 // comparison is of what was at x with what is at y.
 type comparison struct {
-	x, y    lens
+	x, y    Lens
 	chosen  idSet
 	learned bool // the day is one, what is known differs; else the other way round
 }
@@ -275,7 +243,7 @@ func sortedSet[E cmp.Ordered](all []E) []E {
 func (c comparison) offices() []*registryv1.Difference {
 	var all []*registryv1.Difference
 	tx, ty := &c.x.s.Labelling.Offices, &c.y.s.Labelling.Offices
-	held := func(l lens, t *bitemporal.Table[*labellingv1.Office], id string) (*labellingv1.Office, bool) {
+	held := func(l Lens, t *bitemporal.Table[*labellingv1.Office], id string) (*labellingv1.Office, bool) {
 		o, known := t.Last(id, l.m.known)
 		return o, known && heldOn(o.GetPeriod(), l.m.valid)
 	}
