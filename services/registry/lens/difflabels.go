@@ -159,7 +159,7 @@ func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (posi
 	// the label goes on, that is what made the difference.
 	if a.status != b.status && (leftOut(b.status) || c.learned && leftOut(a.status)) && own.label.GetLapsedFrom() == "" {
 		for _, l := range lists {
-			if l.mayLeaveOut(own.label.GetRole()) && c.flips(id, l.position) {
+			if c.flips(id, &l) {
 				positions, acts = append(positions, l.position), append(acts, l.act)
 			}
 		}
@@ -227,14 +227,15 @@ func (l *scoped) mayLeaveOut(role labellingv1.Role) bool {
 	})
 }
 
-// flips tells whether the record at a position changed the status of a label on the day
-// after.
-func (c comparison) flips(id string, position uint64) bool {
+// flips tells whether the record of a list changed the status of a label, as it was known
+// then, on the day after.
+func (c comparison) flips(id string, l *scoped) bool {
 	lab, topo := &c.y.s.Labelling, &c.y.s.Topology
-	before, known := lab.StatusAt(id, c.y.m.valid, position-1, topo)
-	if !known {
+	label, known := lab.Label(id, l.position-1)
+	if !known || !l.mayLeaveOut(label.GetRole()) {
 		return false
 	}
-	after, _ := lab.StatusAt(id, c.y.m.valid, position, topo)
+	before, _ := lab.StatusAt(id, c.y.m.valid, l.position-1, topo)
+	after, _ := lab.StatusAt(id, c.y.m.valid, l.position, topo)
 	return before != after
 }
