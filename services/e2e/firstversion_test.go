@@ -70,7 +70,7 @@ func parsed(t *testing.T, text string) (v any) {
 }
 
 // grown is the fields that answers have now and had not in the first version.
-var grown = map[string]bool{"operationState": true, "window": true}
+var grown = map[string]bool{"operationState": true, "window": true, "position": true}
 
 // holds reports whether a JSON value says what another one says, and nothing besides but
 // in fields that are new.

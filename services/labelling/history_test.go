@@ -105,6 +105,9 @@ func samples() []*labellingv1.Event {
 		{Meta: &eventv1.Meta{}, Fact: &labellingv1.Event_DraftApproved{DraftApproved: &labellingv1.DraftApproved{DraftId: "DRAFT00002", ActId: "ACT0000001"}}},
 	}
 	events = append(events, fateSamples(basis, head)...)
+	events = append(events, &labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{
+		EntityId: "LABE100002", Position: 8, Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: "LABE100001",
+	}}})
 	for i, e := range events {
 		e.Meta.Schema = 1
 		e.Meta.RecordTime = &timestamppb.Timestamp{Seconds: 1795000000 + int64(i)}
@@ -169,6 +172,9 @@ func TestEvolveRefuses(t *testing.T) {
 		"an assertion on nothing": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{}}
 		},
+		"a settlement of nothing": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "LABE100001", Position: 2}}
+		},
 		"an office that is not": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_OfficeLeft{OfficeLeft: &labellingv1.OfficeLeft{OfficeId: "X", End: "2020"}}
 		},
@@ -231,7 +237,14 @@ func step(rt *rapid.T, w *world) {
 	anyLabel := func() string { return rapid.SampledFrom(append([]string{"none"}, labels...)).Draw(rt, "label") }
 	var events []*labellingv1.Event
 	var err error
-	switch rapid.IntRange(0, 14).Draw(rt, "decision") {
+	switch rapid.IntRange(0, 15).Draw(rt, "decision") {
+	case 15:
+		events, err = SettleAssertion(w.s, &labellingv1.SettleAssertionRequest{
+			Basis: source, Position: rapid.Uint64Range(1, w.at).Draw(rt, "assertion"), Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: anyLabel(),
+		})
+		if err != nil {
+			events, err = RecordAssertion(w.s, w.topo, &labellingv1.RecordAssertionRequest{Basis: source, EntityId: net1, Field: UndeterminedLine, Value: "x"})
+		}
 	case 0:
 		events, err = w.registering(w.mint(), &labellingv1.RegisterCycleRequest{Basis: source, Code: rapid.StringMatching("[ab]{2}").Draw(rt, "code")})
 	case 1, 2:
@@ -310,6 +323,9 @@ func answers(w *world, known uint64) map[string]string {
 		for _, d := range sampledDays {
 			since, vacant := w.s.VacantSince(holder, coordinator, day(d), known)
 			out[holder+" "+d] = fmt.Sprint(since, vacant)
+		}
+		for _, a := range w.s.AssertionsAbout(holder, known) {
+			out[assertionKey(holder, a.GetPosition())] = a.GetSettledLabelId()
 		}
 		for o := range w.s.OfficesOf(holder, known) {
 			out[o.GetOfficeId()] = o.GetPeriod().String()

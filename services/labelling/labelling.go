@@ -55,7 +55,7 @@
 //
 // A keying fault is no fate. It is corrected, or the label voided where none should have
 // been recorded, by a fact without legal effect. What a source says against the record
-// is kept beside it, as an assertion. Nothing is ever overwritten: each fact opens a
+// is kept beside it, as an assertion, and settled later. Nothing is ever overwritten: each fact opens a
 // version known from its position in the log.
 //
 // All that is the legal window, which acts alone move. Beside it stands the operational
@@ -69,7 +69,8 @@
 // each command, reads a state and returns the facts to append. A new kind of fact is a
 // message in event.proto, a case in Evolve, the decision that returns it, and a row in
 // the tests. Acts are decided in act.go, fates in fate.go, offices in office.go, campaigns
-// in campaign.go, what two people sign off in draft.go; status is derived in status.go,
+// in campaign.go, what two people sign off in draft.go, what comes of an assertion in
+// settle.go; status is derived in status.go,
 // windows are reckoned in window.go, absences in list.go, and what comes due in clock.go.
 package labelling
 
@@ -198,6 +199,8 @@ func (s *State) evolve(at uint64, e *labellingv1.Event) error {
 		return s.draftClosed(at, f.DraftRejected.GetDraftId(), labellingv1.DraftState_DRAFT_STATE_REJECTED, f.DraftRejected.GetReason(), "")
 	case *labellingv1.Event_DraftApproved:
 		return s.draftClosed(at, f.DraftApproved.GetDraftId(), labellingv1.DraftState_DRAFT_STATE_APPROVED, "", f.DraftApproved.GetActId())
+	case *labellingv1.Event_AssertionSettled:
+		return s.assertionSettled(at, f.AssertionSettled, why)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -366,12 +369,13 @@ func (s *State) assertionRecorded(at uint64, f *labellingv1.AssertionRecorded, w
 	if f.GetEntityId() == "" {
 		return fmt.Errorf("%w: the assertion is about nothing", errUnfit)
 	}
-	key := fmt.Sprintf("%s.%d", f.GetEntityId(), at)
+	key := assertionKey(f.GetEntityId(), at)
 	s.Assertions.Assert(key, always, at, &labellingv1.Assertion{
 		EntityId: f.GetEntityId(),
 		Field:    f.GetField(),
 		Value:    f.GetValue(),
 		Basis:    why,
+		Position: at,
 	})
 	s.indexAssertion(f.GetEntityId(), key)
 	return nil
@@ -618,6 +622,8 @@ func subject(e *labellingv1.Event) (kind, id string) {
 		return "draft", f.DraftRejected.GetDraftId()
 	case *labellingv1.Event_DraftApproved:
 		return "draft", f.DraftApproved.GetDraftId()
+	case *labellingv1.Event_AssertionSettled:
+		return "assertion", f.AssertionSettled.GetEntityId()
 	}
 	return "", ""
 }

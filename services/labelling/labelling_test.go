@@ -3,6 +3,7 @@ package labelling
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -738,10 +739,63 @@ func TestRecordAssertion(t *testing.T) {
 	decided{when: asserting("X"), fault: "ENTITY_UNKNOWN entity_id"}.run(t)
 }
 
+func TestSettleAssertion(t *testing.T) {
+	const same, fresh, out = labellingv1.Settlement_SETTLEMENT_SAME_LABEL, labellingv1.Settlement_SETTLEMENT_NEW_LABEL, labellingv1.Settlement_SETTLEMENT_LEFT_OUT
+	var at uint64 // of the assertion
+	given := func(w *world) {
+		given2017(w)
+		w.append(RecordAssertion(w.s, w.topo, &labellingv1.RecordAssertionRequest{Basis: source, EntityId: net1, Field: UndeterminedLine, Value: "12 | CHU"}))
+		at = w.at
+	}
+	settling := func(outcome labellingv1.Settlement, label string) func(*world) ([]*labellingv1.Event, error) {
+		return func(w *world) ([]*labellingv1.Event, error) {
+			return SettleAssertion(w.s, &labellingv1.SettleAssertionRequest{Basis: source, Position: at, Outcome: outcome, LabelId: label})
+		}
+	}
+	after := func(when func(*world) ([]*labellingv1.Event, error)) func(*world) {
+		return func(w *world) { given(w); w.append(when(w)) }
+	}
+	settled := func(outcome labellingv1.Settlement, label string) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			now := w.s.AssertionsAbout(net1, w.at)
+			if len(now) != 1 || now[0].GetSettlement() != outcome || now[0].GetSettledLabelId() != label || now[0].GetSettledBasis().GetSource() == "" || now[0].GetPosition() != at {
+				t.Errorf("settled as %v", now)
+			}
+			if then := w.s.AssertionsAbout(net1, at); len(then) != 1 || then[0].GetSettlement() != 0 {
+				t.Errorf("known before as %v", then)
+			}
+			if got := w.s.SettledOf(label); label != "" && !slices.Equal(got, []uint64{w.at}) {
+				t.Errorf("label %s has settlements at %v, want %d", label, got, w.at)
+			}
+			if about := w.s.AssertionsAbout("A", w.at); about != nil {
+				t.Errorf("of the label it is said: %v", about)
+			}
+		}
+	}
+	for _, d := range []decided{
+		{name: "as a label held already", given: given, when: settling(same, "A"), then: settled(same, "A")},
+		{name: "as a label recorded since", given: given, when: settling(fresh, "A"), then: settled(fresh, "A")},
+		{name: "as left out", given: given, when: settling(out, ""), then: settled(out, "")},
+		{name: "as the error of the source", given: given, when: settling(labellingv1.Settlement_SETTLEMENT_SOURCE_REFUTED, ""), then: settled(labellingv1.Settlement_SETTLEMENT_SOURCE_REFUTED, "")},
+		{name: "again, otherwise", given: after(settling(out, "")), when: settling(same, "A"), then: settled(same, "A")},
+		{name: "again, the same", given: after(settling(out, "")), when: settling(out, ""), fault: "ALREADY_SETTLED outcome"},
+		{name: "as no label", given: given, when: settling(same, ""), fault: "LABEL_MISSING label_id"},
+		{name: "as a label that is none", given: given, when: settling(fresh, "X"), fault: "LABEL_UNKNOWN label_id"},
+		{name: "as left out, and a label", given: given, when: settling(out, "A"), fault: "LABEL_MISPLACED label_id"},
+		{name: "what is no assertion", given: func(w *world) { given2017(w); at = w.at }, when: settling(out, ""), fault: "ASSERTION_UNKNOWN position"},
+		{name: "on no ground", given: given, when: func(w *world) ([]*labellingv1.Event, error) {
+			return SettleAssertion(w.s, &labellingv1.SettleAssertionRequest{Position: at, Outcome: out})
+		}, fault: "BASIS_MISSING basis"},
+	} {
+		t.Run(d.name, d.run)
+	}
+}
+
 func TestSubject(t *testing.T) {
 	for want, e := range map[string]*labellingv1.Event{
 		"registry.labelling.label.A":     renew("A", &labellingv1.LabelGranted{LabelId: "B"}),
 		"registry.labelling.assertion.N": {Fact: &labellingv1.Event_AssertionRecorded{AssertionRecorded: &labellingv1.AssertionRecorded{EntityId: "N"}}},
+		"registry.labelling.assertion.M": {Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "M", Position: 4}}},
 		"registry.labelling.act.Z":       {Fact: &labellingv1.Event_ActRecorded{ActRecorded: &labellingv1.ActRecorded{ActId: "Z"}}},
 		"registry.labelling.cycle.C":     {Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{CycleId: "C"}}},
 		"":                               {},

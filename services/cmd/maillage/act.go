@@ -37,6 +37,7 @@ type ActCmd struct {
 	Effects  ActEffectsCmd  `cmd:"" help:"Ce qu'un acte a fait, ligne à ligne, et ce qu'il a laissé de côté."`
 	Annex    ActAnnexCmd    `cmd:"" help:"Écrire la liste d'un acte dans la forme de l'arrêté, et la note de ce qui change."`
 	Record   ActRecordCmd   `cmd:"" help:"Enregistrer un acte et ce que fait chacune de ses lignes, en entier ou pas du tout."`
+	Settle   ActSettleCmd   `cmd:"" help:"Régler une ligne restée indéterminée, ou tout autre dire d'une source : « todo » ne le rappelle plus."`
 	Template ActTemplateCmd `cmd:"" help:"Montrer un modèle de fichier pour « act record »."`
 	List     ActListCmd     `cmd:"" help:"Lister."`
 	Get      ActGetCmd      `cmd:"" help:"Montrer un acte et ses sources."`
@@ -147,6 +148,21 @@ func (c *ActRecordCmd) Run(a *app) error {
 		}
 		return a.recorded(r, fmt.Sprintf("Acte (%s)", lineCount(len(r.GetLabelIds()))), r.GetActId())
 	})
+}
+
+// ActSettleCmd settles what a source says beside the record.
+type ActSettleCmd struct {
+	Position uint64         `arg:"" placeholder:"POSITION" help:"Position de la ligne ou du dire : voir « todo », ou l'historique de l'acte."`
+	Outcome  settlementFlag `required:"" placeholder:"ISSUE" help:"même label, nouveau label, laissé de côté ou source réfutée."`
+	Label    id             `placeholder:"ID" help:"Label retenu, pour « même label » et « nouveau label »."`
+	Grounds
+}
+
+// Run settles it.
+func (c *ActSettleCmd) Run(a *app) error {
+	return command(a, labellingv1.NewLabellingServiceClient, labellingv1.LabellingServiceClient.SettleAssertion, &labellingv1.SettleAssertionRequest{
+		RequestId: a.request(c.RequestID), Basis: c.basis(), Position: c.Position, Outcome: labellingv1.Settlement(c.Outcome), LabelId: string(c.Label),
+	}, "Réglé", func(*labellingv1.SettleAssertionResponse) string { return fmt.Sprint(c.Position) })
 }
 
 func whyNotRead(err error) string {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/labelling"
 )
 
 // detail is one line of what is shown of an entity or fact.
@@ -47,7 +49,8 @@ var names = map[protoreflect.Name]string{
 	"rpps": "RPPS", "accepted_lapses": "--accept-lapses", "territory": "Territoire", "commune_code": "Commune", "latitude": "Latitude",
 	"longitude": "Longitude", "network": "Réseau", "filiere": "Filière", "cycle": "Cycle", "text": "--text", "corrects": "--corrects",
 	"known_position": "--known-at", "known_time": "--known-at", "valid_at": "--valid-at", "min_position": "--min-position", "region": "Région",
-	"department": "Département", "establishment": "Établissement",
+	"department": "Département", "establishment": "Établissement", "outcome": "Issue", "settlement": "Réglé",
+	"settled_label_id": "Label retenu", "settled_basis": "Réglé d'après",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A
@@ -137,6 +140,8 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(dispositionWords, labellingv1.Disposition(v))
 	case "DraftState":
 		return inFrench(draftWords, labellingv1.DraftState(v))
+	case "Settlement":
+		return inFrench(settlementWords, labellingv1.Settlement(v))
 	case "Assurance":
 		return inFrench(assuranceWords, eventv1.Assurance(v))
 	default:
@@ -182,7 +187,7 @@ func messageText(m protoreflect.Message) string {
 	case *registryv1.OfficeEntry:
 		return joined(", ", inFrench(officeWords, v.GetOffice().GetKind()), v.GetName(), frPeriod(v.GetOffice().GetPeriod()))
 	case *labellingv1.Assertion:
-		return fmt.Sprintf("%s = %s — %s", v.GetField(), v.GetValue(), basisText(v.GetBasis()))
+		return assertionText(v)
 	default:
 		var parts []string
 		for _, d := range details(m) {
@@ -190,6 +195,19 @@ func messageText(m protoreflect.Message) string {
 		}
 		return strings.Join(parts, ", ")
 	}
+}
+
+// assertionText is what a source says beside the record, and what came of it.
+func assertionText(v *labellingv1.Assertion) string {
+	field := v.GetField()
+	if field == labelling.UndeterminedLine {
+		field = "ligne non identifiée"
+	}
+	settled := ""
+	if v.GetSettlement() != labellingv1.Settlement_SETTLEMENT_UNSPECIFIED {
+		settled = " — réglé : " + joined(" ", inFrench(settlementWords, v.GetSettlement()), v.GetSettledLabelId())
+	}
+	return fmt.Sprintf("%s = %s — %s — position %d%s", cmp.Or(changeWords[field], field), v.GetValue(), basisText(v.GetBasis()), v.GetPosition(), settled)
 }
 
 func holderText(h *labellingv1.Holder) string {

@@ -148,6 +148,10 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"DRAFT_UNKNOWN":            "ce brouillon n'existe pas : voir « maillage act drafts »",
 	"DRAFT_CLOSED":             "ce brouillon est déjà approuvé ou rejeté",
 	"DRAFT_ERASED":             "le texte de ce brouillon n'est plus au coffre",
+	"ASSERTION_UNKNOWN":        "il n'y a à cette position ni ligne indéterminée ni autre dire d'une source : voir « maillage todo », ou l'historique de l'acte",
+	"ALREADY_SETTLED":          "cela est déjà réglé ainsi",
+	"LABEL_MISSING":            "dites de quel label il s'agit (--label)",
+	"LABEL_MISPLACED":          "cette issue ne va avec aucun label : ôtez --label, ou choisissez « même label » ou « nouveau label »",
 	"ACT_NOT_SIGNED":           "l'acte n'est pas signé : donnez --signed, puis préparez-le de nouveau",
 }
 

@@ -62,7 +62,7 @@ var windowWords = []word[registryv1.Window]{
 
 var officeWords = []word[labellingv1.OfficeKind]{
 	{labellingv1.OfficeKind_OFFICE_KIND_HEAD, "responsable", []string{"head", "responsable médical"}},
-	{labellingv1.OfficeKind_OFFICE_KIND_CO_HEAD, "coresponsable", []string{"co-head", "co_head"}},
+	{labellingv1.OfficeKind_OFFICE_KIND_CO_HEAD, "coresponsable", []string{"co-head", "co_head", "co head"}},
 	{labellingv1.OfficeKind_OFFICE_KIND_CHILD_REFERENT, "référent enfant", []string{"child referent"}},
 	{labellingv1.OfficeKind_OFFICE_KIND_ADULT_REFERENT, "référent adulte", []string{"adult referent"}},
 	{labellingv1.OfficeKind_OFFICE_KIND_COORDINATOR, "coordonnateur", []string{"coordinator", "coordonnatrice"}},
@@ -156,6 +156,13 @@ var todoWords = []word[registryv1.TodoKind]{
 	{registryv1.TodoKind_TODO_KIND_CLOSED, "label d'un centre ou réseau fermé", nil},
 	{registryv1.TodoKind_TODO_KIND_DRAFT, "acte préparé, à approuver", nil},
 	{registryv1.TodoKind_TODO_KIND_ABEYANCE, "terme atteint, rien de décidé", nil},
+}
+
+var settlementWords = []word[labellingv1.Settlement]{
+	{labellingv1.Settlement_SETTLEMENT_SAME_LABEL, "même label", []string{"same label", "même"}},
+	{labellingv1.Settlement_SETTLEMENT_NEW_LABEL, "nouveau label", []string{"new label", "nouveau"}},
+	{labellingv1.Settlement_SETTLEMENT_LEFT_OUT, "laissé de côté", []string{"left out", "écarté"}},
+	{labellingv1.Settlement_SETTLEMENT_SOURCE_REFUTED, "source réfutée", []string{"source refuted", "réfuté"}},
 }
 
 // entityWords and changeWords are the words of a diff.
@@ -277,6 +284,7 @@ type (
 	outcomeFlag    labellingv1.OutcomeKind
 	actKindFlag    labellingv1.ActKind
 	draftFlag      labellingv1.DraftState
+	settlementFlag labellingv1.Settlement
 	unitFlag       registryv1.CountUnit
 	byFlag         registryv1.CountBy
 )
@@ -302,6 +310,8 @@ func (f *outcomeFlag) UnmarshalText(b []byte) error { return parseInto(f, outcom
 func (f *actKindFlag) UnmarshalText(b []byte) error { return parseInto(f, actKindWords, b) }
 
 func (f *draftFlag) UnmarshalText(b []byte) error { return parseInto(f, draftWords, b) }
+
+func (f *settlementFlag) UnmarshalText(b []byte) error { return parseInto(f, settlementWords, b) }
 
 func (f *unitFlag) UnmarshalText(b []byte) error { return parseInto(f, countUnitWords, b) }
 

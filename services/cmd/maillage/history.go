@@ -35,7 +35,7 @@ var factNames = map[protoreflect.Name]string{
 	"office_refused": "Poste refusé", "campaign_opened": "Campagne ouverte", "outcome_recorded": "Issue d'une candidature",
 	"term_reached": "Terme atteint", "day_reached": "Jour venu", "draft_prepared": "Acte préparé", "draft_rejected": "Acte rejeté",
 	"draft_approved": "Acte approuvé", "centre_moved": "Centre déplacé", "centre_succeeded": "Succession de centres",
-	"network_succeeded": "Succession de réseaux",
+	"network_succeeded": "Succession de réseaux", "assertion_settled": "Autre dire réglé",
 }
 
 var historyColumns = []column[*registryv1.Fact]{

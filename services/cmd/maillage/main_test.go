@@ -288,6 +288,11 @@ func TestEveryValueHasAWord(t *testing.T) {
 			t.Errorf("no word for status %d", n)
 		}
 	}
+	for n := range labellingv1.Settlement_name {
+		if n != 0 && inFrench(settlementWords, labellingv1.Settlement(n)) == "" {
+			t.Errorf("no word for settlement %d", n)
+		}
+	}
 	for _, m := range []proto.Message{&topologyv1.Event{}, &labellingv1.Event{}} {
 		facts := m.ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
 		for i := range facts.Len() {
@@ -295,6 +300,27 @@ func TestEveryValueHasAWord(t *testing.T) {
 				t.Errorf("no word for the fact %s", name)
 			}
 		}
+	}
+}
+
+func TestTodoInFrench(t *testing.T) {
+	for given, want := range map[string]string{
+		"The line recorded at position 12 stayed undetermined: 3 | CHU [Nord]": "3 | CHU [Nord] — à régler : « act settle 12 »",
+		"The post of co head is vacant.":                                       "coresponsable",
+		"The coordinator is held without approval.":                            "coordonnateur",
+		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.":         "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
+		"The label is in force and its network is closed.":                     "le réseau est fermé",
+		"Anything else.": "",
+	} {
+		if got := todoText(given); got != want {
+			t.Errorf("%q is told as %q, want %q", given, got, want)
+		}
+	}
+	text := assertionText(&labellingv1.Assertion{
+		Field: "line", Value: "v", Position: 7, Settlement: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, SettledLabelId: "A000000001",
+	})
+	if !strings.HasPrefix(text, "ligne non identifiée = v") || !strings.HasSuffix(text, "position 7 — réglé : même label A000000001") {
+		t.Errorf("an assertion is told as %q", text)
 	}
 }
 

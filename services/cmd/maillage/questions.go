@@ -266,12 +266,43 @@ func (c *TodoCmd) Run(a *app) error {
 		{"À faire", texts, func(x *registryv1.TodoItem) string { return inFrench(todoWords, x.GetKind()) }},
 		{"Objet", whole, (*registryv1.TodoItem).GetEntityId},
 		{"Nom", texts, (*registryv1.TodoItem).GetName},
+		{"Détail", texts, func(x *registryv1.TodoItem) string { return todoText(x.GetMessage()) }},
 		{"Depuis", whole, func(x *registryv1.TodoItem) string { return frDate(x.GetSince()) }},
 		{"Acte", whole, (*registryv1.TodoItem).GetActId},
 	}}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.TodoItem], error) {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListTodo(ctx, &registryv1.ListTodoRequest{AsOf: c.asOf()})
 		return page[*registryv1.TodoItem]{items: r.GetItems(), resolved: r.GetResolved()}, err
 	})
+}
+
+// todoSays is what the register says of open work, in its words and in French, for the
+// kinds of work that do not tell all themselves.
+var todoSays = []struct {
+	said   *regexp.Regexp
+	french string
+}{
+	{regexp.MustCompile(`^The line recorded at position (\d+) stayed undetermined: (.*)$`), "$2 — à régler : « act settle $1 »"},
+	{regexp.MustCompile(`^Its act prints (.*), its centre is in (.*)\.$`), "l'acte imprime $1, le centre est à $2"},
+	{regexp.MustCompile(`^The label is in force and its centre is closed\.$`), "le centre est fermé"},
+	{regexp.MustCompile(`^The label is in force and its network is closed\.$`), "le réseau est fermé"},
+	{regexp.MustCompile(`^The post of (.*) is vacant\.$`), "$1"},
+	{regexp.MustCompile(`^The (.*) is held without approval\.$`), "$1"},
+}
+
+// todoText is what there is to know of open work, in French.
+func todoText(message string) string {
+	for _, s := range todoSays {
+		m := s.said.FindStringSubmatchIndex(message)
+		if m == nil {
+			continue
+		}
+		text := string(s.said.ExpandString(nil, s.french, message, m))
+		if kind, err := parseWord(officeWords, []byte(text)); err == nil {
+			return inFrench(officeWords, kind)
+		}
+		return text
+	}
+	return ""
 }
 
 // split cuts a text at its bars into n parts, those that are missing empty.

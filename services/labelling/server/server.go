@@ -325,3 +325,14 @@ func (s *Server) RecordAssertion(ctx context.Context, req *labellingv1.RecordAss
 	}
 	return &labellingv1.RecordAssertionResponse{Position: position}, nil
 }
+
+// SettleAssertion says what came of an assertion.
+func (s *Server) SettleAssertion(ctx context.Context, req *labellingv1.SettleAssertionRequest) (*labellingv1.SettleAssertionResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.SettleAssertion(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.SettleAssertionResponse{Position: position}, nil
+}

@@ -64,8 +64,8 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 
 // touching returns the known positions of the events that concern an entity,
 // ascending: those about it, about the labels and offices it held (a centre by its
-// sites), what sources said of any of them, the outcomes it had where it is a network,
-// and all that rests on it where it is an act.
+// sites), what sources said of any of them or was settled to be about them, the outcomes
+// it had where it is a network, and all that rests on it where it is an act.
 func (l Lens) touching(id string) []uint64 {
 	topo, lab := &l.s.Topology, &l.s.Labelling
 	found := slices.Concat(
@@ -90,6 +90,9 @@ func (l Lens) touching(id string) []uint64 {
 		if holder != id {
 			about = append(about, holder)
 		}
+	}
+	for _, one := range about {
+		found = append(found, lab.SettledOf(one)...)
 	}
 	found = slices.Concat(found, l.asserted(about), l.outcomes(id))
 	slices.Sort(found)

@@ -45,17 +45,18 @@ type todo struct {
 
 func (t *todo) add(item *registryv1.TodoItem) { t.items = append(t.items, item) }
 
-// identities is the assertions that a plan leaves of a line nobody could identify.
+// identities is the assertions that a plan leaves of a line nobody could identify, until
+// they are settled.
 func (t *todo) identities() {
 	l, all := t.lens, &t.lens.s.Labelling.Assertions
 	for key := range all.IDs() {
 		a, known := all.At(key, l.m.valid, l.m.known)
-		if !known || a.GetField() != labelling.UndeterminedLine {
+		if !known || a.GetField() != labelling.UndeterminedLine || a.GetSettlement() != labellingv1.Settlement_SETTLEMENT_UNSPECIFIED {
 			continue
 		}
 		t.add(&registryv1.TodoItem{
 			Kind: registryv1.TodoKind_TODO_KIND_IDENTITY, EntityId: a.GetEntityId(), Name: l.entityName(a.GetEntityId()),
-			Message: "A line stayed undetermined: " + a.GetValue(), Since: a.GetBasis().GetSeenDate(), ActId: a.GetBasis().GetActId(),
+			Message: fmt.Sprintf("The line recorded at position %d stayed undetermined: %s", a.GetPosition(), a.GetValue()), Since: a.GetBasis().GetSeenDate(), ActId: a.GetBasis().GetActId(),
 		})
 	}
 }

@@ -177,6 +177,53 @@ ABEYANCE LENDED0000 (MOC, Fort-de-France) 2025-01-01 `
 	}
 }
 
+// A line that nobody could identify waits until it is settled; as known before, it waits
+// still. The settlement is told of the line's entity, its act and the label, and is
+// counted nowhere.
+func TestSettledLineWaitsForNobody(t *testing.T) {
+	w := fixture(t)
+	line := w.head + 2
+	w.commit(publishedAct("ASEAT00000"), resting(assertion("NSLA000000", labelling.UndeterminedLine, "ligne 12"), "ASEAT00000", 12))
+	count := func() string {
+		got, err := w.queries().CountEntities(t.Context(), &registryv1.CountEntitiesRequest{Unit: registryv1.CountUnit_COUNT_UNIT_LABEL, WithCrc: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprint(got.GetTotal(), got.GetRows())
+	}
+	before := count()
+	w.commit(&labellingv1.Event{Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{
+		EntityId: "NSLA000000", Position: line, Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: "LCOMP00000",
+	}}})
+	if after := count(); after != before {
+		t.Errorf("counted %s, before the settlement %s", after, before)
+	}
+	for known, want := range map[uint64]string{line: fmt.Sprintf("The line recorded at position %d stayed undetermined: ligne 12", line), w.head: ""} {
+		got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at("", known)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		message := ""
+		for _, i := range got.GetItems() {
+			if i.GetKind() == registryv1.TodoKind_TODO_KIND_IDENTITY {
+				message += i.GetMessage()
+			}
+		}
+		if message != want {
+			t.Errorf("known at %d, %q waits, want %q", known, message, want)
+		}
+	}
+	for _, id := range []string{"NSLA000000", "ASEAT00000", "LCOMP00000"} {
+		got, err := w.queries().ListHistory(t.Context(), &registryv1.ListHistoryRequest{EntityId: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if facts := got.GetFacts(); len(facts) == 0 || facts[len(facts)-1].GetPosition() != w.head {
+			t.Errorf("of %s the last that is told is %v, want the settlement", id, facts[len(facts)-1])
+		}
+	}
+}
+
 // What is compared, counted and covered at a moment is so for ever, whatever is recorded
 // later; and two moments without a difference answer alike.
 func TestComparisonsNeverChange(t *testing.T) {

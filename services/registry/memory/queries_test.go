@@ -245,7 +245,7 @@ func TestLabelEntry(t *testing.T) {
 	w.personal["HEAD000001"] = "Pr Camille TÉMOIN"
 	e := granted("LHEADED000", site("SREUNIONOS", "CREUNION00", "NOS0000000"), competence, "YTHIRD0000", "2024-01-01", "2029-01-01")
 	e.GetLabelGranted().Head = &eventv1.PersonalValue{ValueId: "HEAD000001"}
-	w.commit(e, assertion("LHEADED000", "role", "constitutif"), assertion("SREUNIONOS", "city", "Le Tampon"))
+	said := w.commit(e, assertion("LHEADED000", "role", "constitutif"), assertion("SREUNIONOS", "city", "Le Tampon"))
 	q := w.queries()
 	tests := map[string]struct {
 		given string
@@ -259,8 +259,8 @@ func TestLabelEntry(t *testing.T) {
 			City:               "Saint-Denis", DepartmentCode: "974", RegionCode: "04",
 			HeadName: "Pr Camille TÉMOIN",
 			Assertions: []*labellingv1.Assertion{
-				{EntityId: "LHEADED000", Field: "role", Value: "constitutif"},
-				{EntityId: "SREUNIONOS", Field: "city", Value: "Le Tampon"},
+				{EntityId: "LHEADED000", Field: "role", Value: "constitutif", Position: said - 1},
+				{EntityId: "SREUNIONOS", Field: "city", Value: "Le Tampon", Position: said},
 			},
 		}},
 		"a town where no hospital is known": {"LTOWN00000", &registryv1.LabelEntry{

@@ -62,6 +62,7 @@ type Event struct {
 	//	*Event_DraftPrepared
 	//	*Event_DraftRejected
 	//	*Event_DraftApproved
+	//	*Event_AssertionSettled
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -390,6 +391,15 @@ func (x *Event) GetDraftApproved() *DraftApproved {
 	return nil
 }
 
+func (x *Event) GetAssertionSettled() *AssertionSettled {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_AssertionSettled); ok {
+			return x.AssertionSettled
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -549,6 +559,11 @@ type Event_DraftApproved struct {
 	DraftApproved *DraftApproved `protobuf:"bytes,40,opt,name=draft_approved,json=draftApproved,proto3,oneof"`
 }
 
+type Event_AssertionSettled struct {
+	// What a source said beside the record is settled.
+	AssertionSettled *AssertionSettled `protobuf:"bytes,41,opt,name=assertion_settled,json=assertionSettled,proto3,oneof"`
+}
+
 func (*Event_CycleRegistered) isEvent_Fact() {}
 
 func (*Event_ActRecorded) isEvent_Fact() {}
@@ -610,6 +625,8 @@ func (*Event_DraftPrepared) isEvent_Fact() {}
 func (*Event_DraftRejected) isEvent_Fact() {}
 
 func (*Event_DraftApproved) isEvent_Fact() {}
+
+func (*Event_AssertionSettled) isEvent_Fact() {}
 
 // CycleRegistered: a cycle is known.
 type CycleRegistered struct {
@@ -1347,6 +1364,82 @@ func (x *AssertionRecorded) GetValue() string {
 	return ""
 }
 
+// AssertionSettled: what a source said beside the record, such as a line of an act that
+// nobody could identify, is settled: nobody has to look at it again. It changes no label;
+// what the settlement finds is recorded by facts of its own. Of several settlements of an
+// assertion the last one stands.
+type AssertionSettled struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The entity the assertion is about.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// Position of the AssertionRecorded.
+	Position uint64 `protobuf:"varint,2,opt,name=position,proto3" json:"position,omitempty"`
+	// How it is settled.
+	Outcome Settlement `protobuf:"varint,3,opt,name=outcome,proto3,enum=maillage.labelling.v1.Settlement" json:"outcome,omitempty"`
+	// The label found, for the outcomes that name one.
+	LabelId       string `protobuf:"bytes,4,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AssertionSettled) Reset() {
+	*x = AssertionSettled{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AssertionSettled) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AssertionSettled) ProtoMessage() {}
+
+func (x *AssertionSettled) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AssertionSettled.ProtoReflect.Descriptor instead.
+func (*AssertionSettled) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *AssertionSettled) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *AssertionSettled) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *AssertionSettled) GetOutcome() Settlement {
+	if x != nil {
+		return x.Outcome
+	}
+	return Settlement_SETTLEMENT_UNSPECIFIED
+}
+
+func (x *AssertionSettled) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
 // LabelExtended: the end of a label moves later (prorogation). An extension that is
 // signed after the end bridges the gap from that end on, since it says so.
 type LabelExtended struct {
@@ -1361,7 +1454,7 @@ type LabelExtended struct {
 
 func (x *LabelExtended) Reset() {
 	*x = LabelExtended{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1373,7 +1466,7 @@ func (x *LabelExtended) String() string {
 func (*LabelExtended) ProtoMessage() {}
 
 func (x *LabelExtended) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[9]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1386,7 +1479,7 @@ func (x *LabelExtended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelExtended.ProtoReflect.Descriptor instead.
 func (*LabelExtended) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{9}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *LabelExtended) GetLabelId() string {
@@ -1418,7 +1511,7 @@ type LabelSuspended struct {
 
 func (x *LabelSuspended) Reset() {
 	*x = LabelSuspended{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1430,7 +1523,7 @@ func (x *LabelSuspended) String() string {
 func (*LabelSuspended) ProtoMessage() {}
 
 func (x *LabelSuspended) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[10]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1443,7 +1536,7 @@ func (x *LabelSuspended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelSuspended.ProtoReflect.Descriptor instead.
 func (*LabelSuspended) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{10}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *LabelSuspended) GetLabelId() string {
@@ -1480,7 +1573,7 @@ type LabelReinstated struct {
 
 func (x *LabelReinstated) Reset() {
 	*x = LabelReinstated{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1585,7 @@ func (x *LabelReinstated) String() string {
 func (*LabelReinstated) ProtoMessage() {}
 
 func (x *LabelReinstated) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[11]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1598,7 @@ func (x *LabelReinstated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelReinstated.ProtoReflect.Descriptor instead.
 func (*LabelReinstated) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{11}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *LabelReinstated) GetLabelId() string {
@@ -1533,7 +1626,7 @@ type LabelWithdrawn struct {
 
 func (x *LabelWithdrawn) Reset() {
 	*x = LabelWithdrawn{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1638,7 @@ func (x *LabelWithdrawn) String() string {
 func (*LabelWithdrawn) ProtoMessage() {}
 
 func (x *LabelWithdrawn) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[12]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1651,7 @@ func (x *LabelWithdrawn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelWithdrawn.ProtoReflect.Descriptor instead.
 func (*LabelWithdrawn) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{12}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *LabelWithdrawn) GetLabelId() string {
@@ -1581,7 +1674,7 @@ type LabelAnnulled struct {
 
 func (x *LabelAnnulled) Reset() {
 	*x = LabelAnnulled{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1593,7 +1686,7 @@ func (x *LabelAnnulled) String() string {
 func (*LabelAnnulled) ProtoMessage() {}
 
 func (x *LabelAnnulled) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[13]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1606,7 +1699,7 @@ func (x *LabelAnnulled) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelAnnulled.ProtoReflect.Descriptor instead.
 func (*LabelAnnulled) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{13}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *LabelAnnulled) GetLabelId() string {
@@ -1637,7 +1730,7 @@ type LabelLapsed struct {
 
 func (x *LabelLapsed) Reset() {
 	*x = LabelLapsed{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1649,7 +1742,7 @@ func (x *LabelLapsed) String() string {
 func (*LabelLapsed) ProtoMessage() {}
 
 func (x *LabelLapsed) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[14]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1662,7 +1755,7 @@ func (x *LabelLapsed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelLapsed.ProtoReflect.Descriptor instead.
 func (*LabelLapsed) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{14}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *LabelLapsed) GetLabelId() string {
@@ -1699,7 +1792,7 @@ type LabelAmended struct {
 
 func (x *LabelAmended) Reset() {
 	*x = LabelAmended{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1711,7 +1804,7 @@ func (x *LabelAmended) String() string {
 func (*LabelAmended) ProtoMessage() {}
 
 func (x *LabelAmended) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[15]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1724,7 +1817,7 @@ func (x *LabelAmended) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelAmended.ProtoReflect.Descriptor instead.
 func (*LabelAmended) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{15}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *LabelAmended) GetLabelId() string {
@@ -1774,7 +1867,7 @@ type LabelVoided struct {
 
 func (x *LabelVoided) Reset() {
 	*x = LabelVoided{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1786,7 +1879,7 @@ func (x *LabelVoided) String() string {
 func (*LabelVoided) ProtoMessage() {}
 
 func (x *LabelVoided) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[16]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1799,7 +1892,7 @@ func (x *LabelVoided) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelVoided.ProtoReflect.Descriptor instead.
 func (*LabelVoided) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{16}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *LabelVoided) GetLabelId() string {
@@ -1823,7 +1916,7 @@ type LabelOpened struct {
 
 func (x *LabelOpened) Reset() {
 	*x = LabelOpened{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1835,7 +1928,7 @@ func (x *LabelOpened) String() string {
 func (*LabelOpened) ProtoMessage() {}
 
 func (x *LabelOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[17]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1848,7 +1941,7 @@ func (x *LabelOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelOpened.ProtoReflect.Descriptor instead.
 func (*LabelOpened) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{17}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *LabelOpened) GetLabelId() string {
@@ -1878,7 +1971,7 @@ type LabelMaintained struct {
 
 func (x *LabelMaintained) Reset() {
 	*x = LabelMaintained{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1890,7 +1983,7 @@ func (x *LabelMaintained) String() string {
 func (*LabelMaintained) ProtoMessage() {}
 
 func (x *LabelMaintained) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[18]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1903,7 +1996,7 @@ func (x *LabelMaintained) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelMaintained.ProtoReflect.Descriptor instead.
 func (*LabelMaintained) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{18}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *LabelMaintained) GetLabelId() string {
@@ -1933,7 +2026,7 @@ type LabelClosed struct {
 
 func (x *LabelClosed) Reset() {
 	*x = LabelClosed{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1945,7 +2038,7 @@ func (x *LabelClosed) String() string {
 func (*LabelClosed) ProtoMessage() {}
 
 func (x *LabelClosed) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[19]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1958,7 +2051,7 @@ func (x *LabelClosed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use LabelClosed.ProtoReflect.Descriptor instead.
 func (*LabelClosed) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{19}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *LabelClosed) GetLabelId() string {
@@ -2002,7 +2095,7 @@ type OfficeTaken struct {
 
 func (x *OfficeTaken) Reset() {
 	*x = OfficeTaken{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2014,7 +2107,7 @@ func (x *OfficeTaken) String() string {
 func (*OfficeTaken) ProtoMessage() {}
 
 func (x *OfficeTaken) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[20]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2027,7 +2120,7 @@ func (x *OfficeTaken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeTaken.ProtoReflect.Descriptor instead.
 func (*OfficeTaken) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{20}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *OfficeTaken) GetOfficeId() string {
@@ -2100,7 +2193,7 @@ type OfficeLeft struct {
 
 func (x *OfficeLeft) Reset() {
 	*x = OfficeLeft{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2112,7 +2205,7 @@ func (x *OfficeLeft) String() string {
 func (*OfficeLeft) ProtoMessage() {}
 
 func (x *OfficeLeft) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[21]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2125,7 +2218,7 @@ func (x *OfficeLeft) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeLeft.ProtoReflect.Descriptor instead.
 func (*OfficeLeft) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{21}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *OfficeLeft) GetOfficeId() string {
@@ -2159,7 +2252,7 @@ type OfficeReviewed struct {
 
 func (x *OfficeReviewed) Reset() {
 	*x = OfficeReviewed{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2171,7 +2264,7 @@ func (x *OfficeReviewed) String() string {
 func (*OfficeReviewed) ProtoMessage() {}
 
 func (x *OfficeReviewed) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[22]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2184,7 +2277,7 @@ func (x *OfficeReviewed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeReviewed.ProtoReflect.Descriptor instead.
 func (*OfficeReviewed) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{22}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *OfficeReviewed) GetOfficeId() string {
@@ -2228,7 +2321,7 @@ type OfficeApproved struct {
 
 func (x *OfficeApproved) Reset() {
 	*x = OfficeApproved{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2333,7 @@ func (x *OfficeApproved) String() string {
 func (*OfficeApproved) ProtoMessage() {}
 
 func (x *OfficeApproved) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[23]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2346,7 @@ func (x *OfficeApproved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeApproved.ProtoReflect.Descriptor instead.
 func (*OfficeApproved) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{23}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *OfficeApproved) GetOfficeId() string {
@@ -2283,7 +2376,7 @@ type OfficeRefused struct {
 
 func (x *OfficeRefused) Reset() {
 	*x = OfficeRefused{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2295,7 +2388,7 @@ func (x *OfficeRefused) String() string {
 func (*OfficeRefused) ProtoMessage() {}
 
 func (x *OfficeRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[24]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2308,7 +2401,7 @@ func (x *OfficeRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OfficeRefused.ProtoReflect.Descriptor instead.
 func (*OfficeRefused) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{24}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *OfficeRefused) GetOfficeId() string {
@@ -2342,7 +2435,7 @@ type CampaignOpened struct {
 
 func (x *CampaignOpened) Reset() {
 	*x = CampaignOpened{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2354,7 +2447,7 @@ func (x *CampaignOpened) String() string {
 func (*CampaignOpened) ProtoMessage() {}
 
 func (x *CampaignOpened) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[25]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2367,7 +2460,7 @@ func (x *CampaignOpened) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CampaignOpened.ProtoReflect.Descriptor instead.
 func (*CampaignOpened) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{25}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CampaignOpened) GetCampaignId() string {
@@ -2419,7 +2512,7 @@ type OutcomeRecorded struct {
 
 func (x *OutcomeRecorded) Reset() {
 	*x = OutcomeRecorded{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2431,7 +2524,7 @@ func (x *OutcomeRecorded) String() string {
 func (*OutcomeRecorded) ProtoMessage() {}
 
 func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[26]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2444,7 +2537,7 @@ func (x *OutcomeRecorded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use OutcomeRecorded.ProtoReflect.Descriptor instead.
 func (*OutcomeRecorded) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{26}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *OutcomeRecorded) GetOutcomeId() string {
@@ -2503,7 +2596,7 @@ type TermReached struct {
 
 func (x *TermReached) Reset() {
 	*x = TermReached{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2515,7 +2608,7 @@ func (x *TermReached) String() string {
 func (*TermReached) ProtoMessage() {}
 
 func (x *TermReached) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[27]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2528,7 +2621,7 @@ func (x *TermReached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TermReached.ProtoReflect.Descriptor instead.
 func (*TermReached) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{27}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *TermReached) GetLabelId() string {
@@ -2561,7 +2654,7 @@ type DayReached struct {
 
 func (x *DayReached) Reset() {
 	*x = DayReached{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2573,7 +2666,7 @@ func (x *DayReached) String() string {
 func (*DayReached) ProtoMessage() {}
 
 func (x *DayReached) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[28]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2586,7 +2679,7 @@ func (x *DayReached) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DayReached.ProtoReflect.Descriptor instead.
 func (*DayReached) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{28}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *DayReached) GetEntityId() string {
@@ -2625,7 +2718,7 @@ type DraftPrepared struct {
 
 func (x *DraftPrepared) Reset() {
 	*x = DraftPrepared{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2637,7 +2730,7 @@ func (x *DraftPrepared) String() string {
 func (*DraftPrepared) ProtoMessage() {}
 
 func (x *DraftPrepared) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[29]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2650,7 +2743,7 @@ func (x *DraftPrepared) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DraftPrepared.ProtoReflect.Descriptor instead.
 func (*DraftPrepared) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{29}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *DraftPrepared) GetDraftId() string {
@@ -2687,7 +2780,7 @@ type DraftRejected struct {
 
 func (x *DraftRejected) Reset() {
 	*x = DraftRejected{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2699,7 +2792,7 @@ func (x *DraftRejected) String() string {
 func (*DraftRejected) ProtoMessage() {}
 
 func (x *DraftRejected) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[30]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2712,7 +2805,7 @@ func (x *DraftRejected) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DraftRejected.ProtoReflect.Descriptor instead.
 func (*DraftRejected) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{30}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *DraftRejected) GetDraftId() string {
@@ -2743,7 +2836,7 @@ type DraftApproved struct {
 
 func (x *DraftApproved) Reset() {
 	*x = DraftApproved{}
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2755,7 +2848,7 @@ func (x *DraftApproved) String() string {
 func (*DraftApproved) ProtoMessage() {}
 
 func (x *DraftApproved) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_labelling_v1_event_proto_msgTypes[31]
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2768,7 +2861,7 @@ func (x *DraftApproved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DraftApproved.ProtoReflect.Descriptor instead.
 func (*DraftApproved) Descriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{31}
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *DraftApproved) GetDraftId() string {
@@ -2789,7 +2882,7 @@ var File_maillage_labelling_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xc1\x13\n" +
+	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\x99\x14\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12S\n" +
 	"\x10cycle_registered\x18\n" +
@@ -2825,7 +2918,8 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"dayReached\x12M\n" +
 	"\x0edraft_prepared\x18& \x01(\v2$.maillage.labelling.v1.DraftPreparedH\x00R\rdraftPrepared\x12M\n" +
 	"\x0edraft_rejected\x18' \x01(\v2$.maillage.labelling.v1.DraftRejectedH\x00R\rdraftRejected\x12M\n" +
-	"\x0edraft_approved\x18( \x01(\v2$.maillage.labelling.v1.DraftApprovedH\x00R\rdraftApprovedB\x06\n" +
+	"\x0edraft_approved\x18( \x01(\v2$.maillage.labelling.v1.DraftApprovedH\x00R\rdraftApproved\x12V\n" +
+	"\x11assertion_settled\x18) \x01(\v2'.maillage.labelling.v1.AssertionSettledH\x00R\x10assertionSettledB\x06\n" +
 	"\x04fact\"\xcf\x01\n" +
 	"\x0fCycleRegistered\x12\x19\n" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12\x12\n" +
@@ -2891,7 +2985,12 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x11AssertionRecorded\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x14\n" +
-	"\x05value\x18\x03 \x01(\tR\x05value\"<\n" +
+	"\x05value\x18\x03 \x01(\tR\x05value\"\xa3\x01\n" +
+	"\x10AssertionSettled\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x1a\n" +
+	"\bposition\x18\x02 \x01(\x04R\bposition\x12;\n" +
+	"\aoutcome\x18\x03 \x01(\x0e2!.maillage.labelling.v1.SettlementR\aoutcome\x12\x19\n" +
+	"\blabel_id\x18\x04 \x01(\tR\alabelId\"<\n" +
 	"\rLabelExtended\x12\x19\n" +
 	"\blabel_id\x18\x01 \x01(\tR\alabelId\x12\x10\n" +
 	"\x03end\x18\x02 \x01(\tR\x03end\"{\n" +
@@ -3005,7 +3104,7 @@ func file_maillage_labelling_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_event_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
 var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*Event)(nil),             // 0: maillage.labelling.v1.Event
 	(*CycleRegistered)(nil),   // 1: maillage.labelling.v1.CycleRegistered
@@ -3016,45 +3115,47 @@ var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*LabelRepealed)(nil),     // 6: maillage.labelling.v1.LabelRepealed
 	(*LabelCorrected)(nil),    // 7: maillage.labelling.v1.LabelCorrected
 	(*AssertionRecorded)(nil), // 8: maillage.labelling.v1.AssertionRecorded
-	(*LabelExtended)(nil),     // 9: maillage.labelling.v1.LabelExtended
-	(*LabelSuspended)(nil),    // 10: maillage.labelling.v1.LabelSuspended
-	(*LabelReinstated)(nil),   // 11: maillage.labelling.v1.LabelReinstated
-	(*LabelWithdrawn)(nil),    // 12: maillage.labelling.v1.LabelWithdrawn
-	(*LabelAnnulled)(nil),     // 13: maillage.labelling.v1.LabelAnnulled
-	(*LabelLapsed)(nil),       // 14: maillage.labelling.v1.LabelLapsed
-	(*LabelAmended)(nil),      // 15: maillage.labelling.v1.LabelAmended
-	(*LabelVoided)(nil),       // 16: maillage.labelling.v1.LabelVoided
-	(*LabelOpened)(nil),       // 17: maillage.labelling.v1.LabelOpened
-	(*LabelMaintained)(nil),   // 18: maillage.labelling.v1.LabelMaintained
-	(*LabelClosed)(nil),       // 19: maillage.labelling.v1.LabelClosed
-	(*OfficeTaken)(nil),       // 20: maillage.labelling.v1.OfficeTaken
-	(*OfficeLeft)(nil),        // 21: maillage.labelling.v1.OfficeLeft
-	(*OfficeReviewed)(nil),    // 22: maillage.labelling.v1.OfficeReviewed
-	(*OfficeApproved)(nil),    // 23: maillage.labelling.v1.OfficeApproved
-	(*OfficeRefused)(nil),     // 24: maillage.labelling.v1.OfficeRefused
-	(*CampaignOpened)(nil),    // 25: maillage.labelling.v1.CampaignOpened
-	(*OutcomeRecorded)(nil),   // 26: maillage.labelling.v1.OutcomeRecorded
-	(*TermReached)(nil),       // 27: maillage.labelling.v1.TermReached
-	(*DayReached)(nil),        // 28: maillage.labelling.v1.DayReached
-	(*DraftPrepared)(nil),     // 29: maillage.labelling.v1.DraftPrepared
-	(*DraftRejected)(nil),     // 30: maillage.labelling.v1.DraftRejected
-	(*DraftApproved)(nil),     // 31: maillage.labelling.v1.DraftApproved
-	(*v1.Meta)(nil),           // 32: maillage.event.v1.Meta
-	(*v1.Period)(nil),         // 33: maillage.event.v1.Period
-	(*Threshold)(nil),         // 34: maillage.labelling.v1.Threshold
-	(ActKind)(0),              // 35: maillage.labelling.v1.ActKind
-	(*Publication)(nil),       // 36: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),         // 37: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),    // 38: maillage.labelling.v1.AnnouncedTotal
-	(*Holder)(nil),            // 39: maillage.labelling.v1.Holder
-	(Role)(0),                 // 40: maillage.labelling.v1.Role
-	(*v1.PersonalValue)(nil),  // 41: maillage.event.v1.PersonalValue
-	(OfficeKind)(0),           // 42: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),              // 43: maillage.labelling.v1.Call
-	(OutcomeKind)(0),          // 44: maillage.labelling.v1.OutcomeKind
+	(*AssertionSettled)(nil),  // 9: maillage.labelling.v1.AssertionSettled
+	(*LabelExtended)(nil),     // 10: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),    // 11: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),   // 12: maillage.labelling.v1.LabelReinstated
+	(*LabelWithdrawn)(nil),    // 13: maillage.labelling.v1.LabelWithdrawn
+	(*LabelAnnulled)(nil),     // 14: maillage.labelling.v1.LabelAnnulled
+	(*LabelLapsed)(nil),       // 15: maillage.labelling.v1.LabelLapsed
+	(*LabelAmended)(nil),      // 16: maillage.labelling.v1.LabelAmended
+	(*LabelVoided)(nil),       // 17: maillage.labelling.v1.LabelVoided
+	(*LabelOpened)(nil),       // 18: maillage.labelling.v1.LabelOpened
+	(*LabelMaintained)(nil),   // 19: maillage.labelling.v1.LabelMaintained
+	(*LabelClosed)(nil),       // 20: maillage.labelling.v1.LabelClosed
+	(*OfficeTaken)(nil),       // 21: maillage.labelling.v1.OfficeTaken
+	(*OfficeLeft)(nil),        // 22: maillage.labelling.v1.OfficeLeft
+	(*OfficeReviewed)(nil),    // 23: maillage.labelling.v1.OfficeReviewed
+	(*OfficeApproved)(nil),    // 24: maillage.labelling.v1.OfficeApproved
+	(*OfficeRefused)(nil),     // 25: maillage.labelling.v1.OfficeRefused
+	(*CampaignOpened)(nil),    // 26: maillage.labelling.v1.CampaignOpened
+	(*OutcomeRecorded)(nil),   // 27: maillage.labelling.v1.OutcomeRecorded
+	(*TermReached)(nil),       // 28: maillage.labelling.v1.TermReached
+	(*DayReached)(nil),        // 29: maillage.labelling.v1.DayReached
+	(*DraftPrepared)(nil),     // 30: maillage.labelling.v1.DraftPrepared
+	(*DraftRejected)(nil),     // 31: maillage.labelling.v1.DraftRejected
+	(*DraftApproved)(nil),     // 32: maillage.labelling.v1.DraftApproved
+	(*v1.Meta)(nil),           // 33: maillage.event.v1.Meta
+	(*v1.Period)(nil),         // 34: maillage.event.v1.Period
+	(*Threshold)(nil),         // 35: maillage.labelling.v1.Threshold
+	(ActKind)(0),              // 36: maillage.labelling.v1.ActKind
+	(*Publication)(nil),       // 37: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),         // 38: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),    // 39: maillage.labelling.v1.AnnouncedTotal
+	(*Holder)(nil),            // 40: maillage.labelling.v1.Holder
+	(Role)(0),                 // 41: maillage.labelling.v1.Role
+	(*v1.PersonalValue)(nil),  // 42: maillage.event.v1.PersonalValue
+	(Settlement)(0),           // 43: maillage.labelling.v1.Settlement
+	(OfficeKind)(0),           // 44: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),              // 45: maillage.labelling.v1.Call
+	(OutcomeKind)(0),          // 46: maillage.labelling.v1.OutcomeKind
 }
 var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
-	32, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	33, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.labelling.v1.Event.cycle_registered:type_name -> maillage.labelling.v1.CycleRegistered
 	2,  // 2: maillage.labelling.v1.Event.act_recorded:type_name -> maillage.labelling.v1.ActRecorded
 	3,  // 3: maillage.labelling.v1.Event.label_granted:type_name -> maillage.labelling.v1.LabelGranted
@@ -3063,59 +3164,61 @@ var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
 	6,  // 6: maillage.labelling.v1.Event.label_repealed:type_name -> maillage.labelling.v1.LabelRepealed
 	7,  // 7: maillage.labelling.v1.Event.label_corrected:type_name -> maillage.labelling.v1.LabelCorrected
 	8,  // 8: maillage.labelling.v1.Event.assertion_recorded:type_name -> maillage.labelling.v1.AssertionRecorded
-	9,  // 9: maillage.labelling.v1.Event.label_extended:type_name -> maillage.labelling.v1.LabelExtended
-	10, // 10: maillage.labelling.v1.Event.label_suspended:type_name -> maillage.labelling.v1.LabelSuspended
-	11, // 11: maillage.labelling.v1.Event.label_reinstated:type_name -> maillage.labelling.v1.LabelReinstated
-	12, // 12: maillage.labelling.v1.Event.label_withdrawn:type_name -> maillage.labelling.v1.LabelWithdrawn
-	13, // 13: maillage.labelling.v1.Event.label_annulled:type_name -> maillage.labelling.v1.LabelAnnulled
-	14, // 14: maillage.labelling.v1.Event.label_lapsed:type_name -> maillage.labelling.v1.LabelLapsed
-	15, // 15: maillage.labelling.v1.Event.label_amended:type_name -> maillage.labelling.v1.LabelAmended
-	16, // 16: maillage.labelling.v1.Event.label_voided:type_name -> maillage.labelling.v1.LabelVoided
-	17, // 17: maillage.labelling.v1.Event.label_opened:type_name -> maillage.labelling.v1.LabelOpened
-	18, // 18: maillage.labelling.v1.Event.label_maintained:type_name -> maillage.labelling.v1.LabelMaintained
-	19, // 19: maillage.labelling.v1.Event.label_closed:type_name -> maillage.labelling.v1.LabelClosed
-	20, // 20: maillage.labelling.v1.Event.office_taken:type_name -> maillage.labelling.v1.OfficeTaken
-	21, // 21: maillage.labelling.v1.Event.office_left:type_name -> maillage.labelling.v1.OfficeLeft
-	22, // 22: maillage.labelling.v1.Event.office_reviewed:type_name -> maillage.labelling.v1.OfficeReviewed
-	23, // 23: maillage.labelling.v1.Event.office_approved:type_name -> maillage.labelling.v1.OfficeApproved
-	24, // 24: maillage.labelling.v1.Event.office_refused:type_name -> maillage.labelling.v1.OfficeRefused
-	25, // 25: maillage.labelling.v1.Event.campaign_opened:type_name -> maillage.labelling.v1.CampaignOpened
-	26, // 26: maillage.labelling.v1.Event.outcome_recorded:type_name -> maillage.labelling.v1.OutcomeRecorded
-	27, // 27: maillage.labelling.v1.Event.term_reached:type_name -> maillage.labelling.v1.TermReached
-	28, // 28: maillage.labelling.v1.Event.day_reached:type_name -> maillage.labelling.v1.DayReached
-	29, // 29: maillage.labelling.v1.Event.draft_prepared:type_name -> maillage.labelling.v1.DraftPrepared
-	30, // 30: maillage.labelling.v1.Event.draft_rejected:type_name -> maillage.labelling.v1.DraftRejected
-	31, // 31: maillage.labelling.v1.Event.draft_approved:type_name -> maillage.labelling.v1.DraftApproved
-	33, // 32: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
-	34, // 33: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
-	35, // 34: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
-	36, // 35: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
-	37, // 36: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
-	38, // 37: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	39, // 38: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
-	40, // 39: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
-	33, // 40: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
-	41, // 41: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
-	39, // 42: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
-	40, // 43: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
-	33, // 44: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
-	41, // 45: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
-	40, // 46: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
-	33, // 47: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
-	41, // 48: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
-	40, // 49: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
-	33, // 50: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
-	41, // 51: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
-	42, // 52: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
-	41, // 53: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
-	43, // 54: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
-	44, // 55: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	41, // 56: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
-	57, // [57:57] is the sub-list for method output_type
-	57, // [57:57] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	10, // 9: maillage.labelling.v1.Event.label_extended:type_name -> maillage.labelling.v1.LabelExtended
+	11, // 10: maillage.labelling.v1.Event.label_suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	12, // 11: maillage.labelling.v1.Event.label_reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	13, // 12: maillage.labelling.v1.Event.label_withdrawn:type_name -> maillage.labelling.v1.LabelWithdrawn
+	14, // 13: maillage.labelling.v1.Event.label_annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	15, // 14: maillage.labelling.v1.Event.label_lapsed:type_name -> maillage.labelling.v1.LabelLapsed
+	16, // 15: maillage.labelling.v1.Event.label_amended:type_name -> maillage.labelling.v1.LabelAmended
+	17, // 16: maillage.labelling.v1.Event.label_voided:type_name -> maillage.labelling.v1.LabelVoided
+	18, // 17: maillage.labelling.v1.Event.label_opened:type_name -> maillage.labelling.v1.LabelOpened
+	19, // 18: maillage.labelling.v1.Event.label_maintained:type_name -> maillage.labelling.v1.LabelMaintained
+	20, // 19: maillage.labelling.v1.Event.label_closed:type_name -> maillage.labelling.v1.LabelClosed
+	21, // 20: maillage.labelling.v1.Event.office_taken:type_name -> maillage.labelling.v1.OfficeTaken
+	22, // 21: maillage.labelling.v1.Event.office_left:type_name -> maillage.labelling.v1.OfficeLeft
+	23, // 22: maillage.labelling.v1.Event.office_reviewed:type_name -> maillage.labelling.v1.OfficeReviewed
+	24, // 23: maillage.labelling.v1.Event.office_approved:type_name -> maillage.labelling.v1.OfficeApproved
+	25, // 24: maillage.labelling.v1.Event.office_refused:type_name -> maillage.labelling.v1.OfficeRefused
+	26, // 25: maillage.labelling.v1.Event.campaign_opened:type_name -> maillage.labelling.v1.CampaignOpened
+	27, // 26: maillage.labelling.v1.Event.outcome_recorded:type_name -> maillage.labelling.v1.OutcomeRecorded
+	28, // 27: maillage.labelling.v1.Event.term_reached:type_name -> maillage.labelling.v1.TermReached
+	29, // 28: maillage.labelling.v1.Event.day_reached:type_name -> maillage.labelling.v1.DayReached
+	30, // 29: maillage.labelling.v1.Event.draft_prepared:type_name -> maillage.labelling.v1.DraftPrepared
+	31, // 30: maillage.labelling.v1.Event.draft_rejected:type_name -> maillage.labelling.v1.DraftRejected
+	32, // 31: maillage.labelling.v1.Event.draft_approved:type_name -> maillage.labelling.v1.DraftApproved
+	9,  // 32: maillage.labelling.v1.Event.assertion_settled:type_name -> maillage.labelling.v1.AssertionSettled
+	34, // 33: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
+	35, // 34: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
+	36, // 35: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
+	37, // 36: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
+	38, // 37: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
+	39, // 38: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	40, // 39: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
+	41, // 40: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
+	34, // 41: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
+	42, // 42: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
+	40, // 43: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
+	41, // 44: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
+	34, // 45: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
+	42, // 46: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
+	41, // 47: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
+	34, // 48: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
+	42, // 49: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
+	43, // 50: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
+	41, // 51: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
+	34, // 52: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
+	42, // 53: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
+	44, // 54: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
+	42, // 55: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
+	45, // 56: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
+	46, // 57: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	42, // 58: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
+	59, // [59:59] is the sub-list for method output_type
+	59, // [59:59] is the sub-list for method input_type
+	59, // [59:59] is the sub-list for extension type_name
+	59, // [59:59] is the sub-list for extension extendee
+	0,  // [0:59] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_event_proto_init() }
@@ -3156,16 +3259,17 @@ func file_maillage_labelling_v1_event_proto_init() {
 		(*Event_DraftPrepared)(nil),
 		(*Event_DraftRejected)(nil),
 		(*Event_DraftApproved)(nil),
+		(*Event_AssertionSettled)(nil),
 	}
 	file_maillage_labelling_v1_event_proto_msgTypes[7].OneofWrappers = []any{}
-	file_maillage_labelling_v1_event_proto_msgTypes[15].OneofWrappers = []any{}
+	file_maillage_labelling_v1_event_proto_msgTypes[16].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_event_proto_rawDesc), len(file_maillage_labelling_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   33,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -594,6 +594,67 @@ func (Coverage) EnumDescriptor() ([]byte, []int) {
 	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{8}
 }
 
+// Settlement is how an assertion is settled.
+type Settlement int32
+
+const (
+	// Not settled.
+	Settlement_SETTLEMENT_UNSPECIFIED Settlement = 0
+	// It is about a label that was held already.
+	Settlement_SETTLEMENT_SAME_LABEL Settlement = 1
+	// It is about a label that was recorded since.
+	Settlement_SETTLEMENT_NEW_LABEL Settlement = 2
+	// It is kept as it stands, and is about no label.
+	Settlement_SETTLEMENT_LEFT_OUT Settlement = 3
+	// The source is wrong.
+	Settlement_SETTLEMENT_SOURCE_REFUTED Settlement = 4
+)
+
+// Enum value maps for Settlement.
+var (
+	Settlement_name = map[int32]string{
+		0: "SETTLEMENT_UNSPECIFIED",
+		1: "SETTLEMENT_SAME_LABEL",
+		2: "SETTLEMENT_NEW_LABEL",
+		3: "SETTLEMENT_LEFT_OUT",
+		4: "SETTLEMENT_SOURCE_REFUTED",
+	}
+	Settlement_value = map[string]int32{
+		"SETTLEMENT_UNSPECIFIED":    0,
+		"SETTLEMENT_SAME_LABEL":     1,
+		"SETTLEMENT_NEW_LABEL":      2,
+		"SETTLEMENT_LEFT_OUT":       3,
+		"SETTLEMENT_SOURCE_REFUTED": 4,
+	}
+)
+
+func (x Settlement) Enum() *Settlement {
+	p := new(Settlement)
+	*p = x
+	return p
+}
+
+func (x Settlement) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Settlement) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[9].Descriptor()
+}
+
+func (Settlement) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[9]
+}
+
+func (x Settlement) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Settlement.Descriptor instead.
+func (Settlement) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{9}
+}
+
 // Status is the state of a label on a day, as known at a position. It is
 // derived, never stored.
 type Status int32
@@ -676,11 +737,11 @@ func (x Status) String() string {
 }
 
 func (Status) Descriptor() protoreflect.EnumDescriptor {
-	return file_maillage_labelling_v1_resources_proto_enumTypes[9].Descriptor()
+	return file_maillage_labelling_v1_resources_proto_enumTypes[10].Descriptor()
 }
 
 func (Status) Type() protoreflect.EnumType {
-	return &file_maillage_labelling_v1_resources_proto_enumTypes[9]
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[10]
 }
 
 func (x Status) Number() protoreflect.EnumNumber {
@@ -689,7 +750,7 @@ func (x Status) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use Status.Descriptor instead.
 func (Status) EnumDescriptor() ([]byte, []int) {
-	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{9}
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
 // Cycle is one round of labelling. Its names are data: one cycle is called
@@ -2265,7 +2326,15 @@ type Assertion struct {
 	// What the source says.
 	Value string `protobuf:"bytes,3,opt,name=value,proto3" json:"value,omitempty"`
 	// The source.
-	Basis         *v1.Basis `protobuf:"bytes,4,opt,name=basis,proto3" json:"basis,omitempty"`
+	Basis *v1.Basis `protobuf:"bytes,4,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Position at which it was recorded.
+	Position uint64 `protobuf:"varint,5,opt,name=position,proto3" json:"position,omitempty"`
+	// How it is settled; not stated while it is not.
+	Settlement Settlement `protobuf:"varint,6,opt,name=settlement,proto3,enum=maillage.labelling.v1.Settlement" json:"settlement,omitempty"`
+	// The label it was settled to be about; empty for none.
+	SettledLabelId string `protobuf:"bytes,7,opt,name=settled_label_id,json=settledLabelId,proto3" json:"settled_label_id,omitempty"`
+	// What its settlement rests on.
+	SettledBasis  *v1.Basis `protobuf:"bytes,8,opt,name=settled_basis,json=settledBasis,proto3" json:"settled_basis,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2324,6 +2393,34 @@ func (x *Assertion) GetValue() string {
 func (x *Assertion) GetBasis() *v1.Basis {
 	if x != nil {
 		return x.Basis
+	}
+	return nil
+}
+
+func (x *Assertion) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *Assertion) GetSettlement() Settlement {
+	if x != nil {
+		return x.Settlement
+	}
+	return Settlement_SETTLEMENT_UNSPECIFIED
+}
+
+func (x *Assertion) GetSettledLabelId() string {
+	if x != nil {
+		return x.SettledLabelId
+	}
+	return ""
+}
+
+func (x *Assertion) GetSettledBasis() *v1.Basis {
+	if x != nil {
+		return x.SettledBasis
 	}
 	return nil
 }
@@ -2478,12 +2575,18 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x0eAnnouncedTotal\x12\x1e\n" +
 	"\x04unit\x18\x01 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xc8\x01R\x04unit\x12\x14\n" +
-	"\x05count\x18\x02 \x01(\rR\x05count\"\x84\x01\n" +
+	"\x05count\x18\x02 \x01(\rR\x05count\"\xcc\x02\n" +
 	"\tAssertion\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x14\n" +
 	"\x05field\x18\x02 \x01(\tR\x05field\x12\x14\n" +
 	"\x05value\x18\x03 \x01(\tR\x05value\x12.\n" +
-	"\x05basis\x18\x04 \x01(\v2\x18.maillage.event.v1.BasisR\x05basis*g\n" +
+	"\x05basis\x18\x04 \x01(\v2\x18.maillage.event.v1.BasisR\x05basis\x12\x1a\n" +
+	"\bposition\x18\x05 \x01(\x04R\bposition\x12A\n" +
+	"\n" +
+	"settlement\x18\x06 \x01(\x0e2!.maillage.labelling.v1.SettlementR\n" +
+	"settlement\x12(\n" +
+	"\x10settled_label_id\x18\a \x01(\tR\x0esettledLabelId\x12=\n" +
+	"\rsettled_basis\x18\b \x01(\v2\x18.maillage.event.v1.BasisR\fsettledBasis*g\n" +
 	"\rThresholdUnit\x12\x1e\n" +
 	"\x1aTHRESHOLD_UNIT_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17THRESHOLD_UNIT_PATIENTS\x10\x01\x12\x19\n" +
@@ -2544,7 +2647,14 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x14COVERAGE_UNSPECIFIED\x10\x00\x12\x15\n" +
 	"\x11COVERAGE_COMPLETE\x10\x01\x12\x14\n" +
 	"\x10COVERAGE_PARTIAL\x10\x02\x12\x15\n" +
-	"\x11COVERAGE_EXCLUDED\x10\x03*\xb6\x02\n" +
+	"\x11COVERAGE_EXCLUDED\x10\x03*\x95\x01\n" +
+	"\n" +
+	"Settlement\x12\x1a\n" +
+	"\x16SETTLEMENT_UNSPECIFIED\x10\x00\x12\x19\n" +
+	"\x15SETTLEMENT_SAME_LABEL\x10\x01\x12\x18\n" +
+	"\x14SETTLEMENT_NEW_LABEL\x10\x02\x12\x17\n" +
+	"\x13SETTLEMENT_LEFT_OUT\x10\x03\x12\x1d\n" +
+	"\x19SETTLEMENT_SOURCE_REFUTED\x10\x04*\xb6\x02\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\x12\n" +
 	"\x0eSTATUS_PLANNED\x10\x01\x12\x13\n" +
@@ -2574,7 +2684,7 @@ func file_maillage_labelling_v1_resources_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_resources_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 10)
+var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
 var file_maillage_labelling_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_maillage_labelling_v1_resources_proto_goTypes = []any{
 	(ThresholdUnit)(0),       // 0: maillage.labelling.v1.ThresholdUnit
@@ -2586,70 +2696,73 @@ var file_maillage_labelling_v1_resources_proto_goTypes = []any{
 	(DraftState)(0),          // 6: maillage.labelling.v1.DraftState
 	(ActKind)(0),             // 7: maillage.labelling.v1.ActKind
 	(Coverage)(0),            // 8: maillage.labelling.v1.Coverage
-	(Status)(0),              // 9: maillage.labelling.v1.Status
-	(*Cycle)(nil),            // 10: maillage.labelling.v1.Cycle
-	(*Threshold)(nil),        // 11: maillage.labelling.v1.Threshold
-	(*Holder)(nil),           // 12: maillage.labelling.v1.Holder
-	(*Site)(nil),             // 13: maillage.labelling.v1.Site
-	(*Label)(nil),            // 14: maillage.labelling.v1.Label
-	(*Operation)(nil),        // 15: maillage.labelling.v1.Operation
-	(*Office)(nil),           // 16: maillage.labelling.v1.Office
-	(*Opinion)(nil),          // 17: maillage.labelling.v1.Opinion
-	(*Campaign)(nil),         // 18: maillage.labelling.v1.Campaign
-	(*Call)(nil),             // 19: maillage.labelling.v1.Call
-	(*Outcome)(nil),          // 20: maillage.labelling.v1.Outcome
-	(*Draft)(nil),            // 21: maillage.labelling.v1.Draft
-	(*Act)(nil),              // 22: maillage.labelling.v1.Act
-	(*Publication)(nil),      // 23: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),        // 24: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),   // 25: maillage.labelling.v1.AnnouncedTotal
-	(*Assertion)(nil),        // 26: maillage.labelling.v1.Assertion
-	(*v1.Period)(nil),        // 27: maillage.event.v1.Period
-	(*v1.Basis)(nil),         // 28: maillage.event.v1.Basis
-	(*v1.PersonalValue)(nil), // 29: maillage.event.v1.PersonalValue
-	(*v1.Actor)(nil),         // 30: maillage.event.v1.Actor
+	(Settlement)(0),          // 9: maillage.labelling.v1.Settlement
+	(Status)(0),              // 10: maillage.labelling.v1.Status
+	(*Cycle)(nil),            // 11: maillage.labelling.v1.Cycle
+	(*Threshold)(nil),        // 12: maillage.labelling.v1.Threshold
+	(*Holder)(nil),           // 13: maillage.labelling.v1.Holder
+	(*Site)(nil),             // 14: maillage.labelling.v1.Site
+	(*Label)(nil),            // 15: maillage.labelling.v1.Label
+	(*Operation)(nil),        // 16: maillage.labelling.v1.Operation
+	(*Office)(nil),           // 17: maillage.labelling.v1.Office
+	(*Opinion)(nil),          // 18: maillage.labelling.v1.Opinion
+	(*Campaign)(nil),         // 19: maillage.labelling.v1.Campaign
+	(*Call)(nil),             // 20: maillage.labelling.v1.Call
+	(*Outcome)(nil),          // 21: maillage.labelling.v1.Outcome
+	(*Draft)(nil),            // 22: maillage.labelling.v1.Draft
+	(*Act)(nil),              // 23: maillage.labelling.v1.Act
+	(*Publication)(nil),      // 24: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),        // 25: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),   // 26: maillage.labelling.v1.AnnouncedTotal
+	(*Assertion)(nil),        // 27: maillage.labelling.v1.Assertion
+	(*v1.Period)(nil),        // 28: maillage.event.v1.Period
+	(*v1.Basis)(nil),         // 29: maillage.event.v1.Basis
+	(*v1.PersonalValue)(nil), // 30: maillage.event.v1.PersonalValue
+	(*v1.Actor)(nil),         // 31: maillage.event.v1.Actor
 }
 var file_maillage_labelling_v1_resources_proto_depIdxs = []int32{
-	27, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
-	11, // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
-	28, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
+	28, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
+	12, // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
+	29, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
 	1,  // 3: maillage.labelling.v1.Threshold.role:type_name -> maillage.labelling.v1.Role
 	0,  // 4: maillage.labelling.v1.Threshold.unit:type_name -> maillage.labelling.v1.ThresholdUnit
-	13, // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
-	12, // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
+	14, // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
+	13, // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
 	1,  // 7: maillage.labelling.v1.Label.role:type_name -> maillage.labelling.v1.Role
-	27, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
-	29, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
-	28, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
-	27, // 11: maillage.labelling.v1.Label.suspensions:type_name -> maillage.event.v1.Period
-	15, // 12: maillage.labelling.v1.Label.operation:type_name -> maillage.labelling.v1.Operation
+	28, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
+	30, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
+	29, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
+	28, // 11: maillage.labelling.v1.Label.suspensions:type_name -> maillage.event.v1.Period
+	16, // 12: maillage.labelling.v1.Label.operation:type_name -> maillage.labelling.v1.Operation
 	3,  // 13: maillage.labelling.v1.Office.kind:type_name -> maillage.labelling.v1.OfficeKind
-	29, // 14: maillage.labelling.v1.Office.name:type_name -> maillage.event.v1.PersonalValue
-	27, // 15: maillage.labelling.v1.Office.period:type_name -> maillage.event.v1.Period
-	17, // 16: maillage.labelling.v1.Office.opinions:type_name -> maillage.labelling.v1.Opinion
+	30, // 14: maillage.labelling.v1.Office.name:type_name -> maillage.event.v1.PersonalValue
+	28, // 15: maillage.labelling.v1.Office.period:type_name -> maillage.event.v1.Period
+	18, // 16: maillage.labelling.v1.Office.opinions:type_name -> maillage.labelling.v1.Opinion
 	4,  // 17: maillage.labelling.v1.Office.approval:type_name -> maillage.labelling.v1.Approval
-	28, // 18: maillage.labelling.v1.Office.basis:type_name -> maillage.event.v1.Basis
-	19, // 19: maillage.labelling.v1.Campaign.calls:type_name -> maillage.labelling.v1.Call
-	20, // 20: maillage.labelling.v1.Campaign.outcomes:type_name -> maillage.labelling.v1.Outcome
-	28, // 21: maillage.labelling.v1.Campaign.basis:type_name -> maillage.event.v1.Basis
+	29, // 18: maillage.labelling.v1.Office.basis:type_name -> maillage.event.v1.Basis
+	20, // 19: maillage.labelling.v1.Campaign.calls:type_name -> maillage.labelling.v1.Call
+	21, // 20: maillage.labelling.v1.Campaign.outcomes:type_name -> maillage.labelling.v1.Outcome
+	29, // 21: maillage.labelling.v1.Campaign.basis:type_name -> maillage.event.v1.Basis
 	5,  // 22: maillage.labelling.v1.Outcome.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	28, // 23: maillage.labelling.v1.Outcome.basis:type_name -> maillage.event.v1.Basis
-	29, // 24: maillage.labelling.v1.Draft.annex:type_name -> maillage.event.v1.PersonalValue
-	30, // 25: maillage.labelling.v1.Draft.preparer:type_name -> maillage.event.v1.Actor
+	29, // 23: maillage.labelling.v1.Outcome.basis:type_name -> maillage.event.v1.Basis
+	30, // 24: maillage.labelling.v1.Draft.annex:type_name -> maillage.event.v1.PersonalValue
+	31, // 25: maillage.labelling.v1.Draft.preparer:type_name -> maillage.event.v1.Actor
 	6,  // 26: maillage.labelling.v1.Draft.state:type_name -> maillage.labelling.v1.DraftState
 	7,  // 27: maillage.labelling.v1.Act.kind:type_name -> maillage.labelling.v1.ActKind
-	23, // 28: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
-	24, // 29: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
-	25, // 30: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	28, // 31: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
+	24, // 28: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
+	25, // 29: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
+	26, // 30: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	29, // 31: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
 	1,  // 32: maillage.labelling.v1.ScopeCell.role:type_name -> maillage.labelling.v1.Role
 	8,  // 33: maillage.labelling.v1.ScopeCell.coverage:type_name -> maillage.labelling.v1.Coverage
-	28, // 34: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	29, // 34: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
+	9,  // 35: maillage.labelling.v1.Assertion.settlement:type_name -> maillage.labelling.v1.Settlement
+	29, // 36: maillage.labelling.v1.Assertion.settled_basis:type_name -> maillage.event.v1.Basis
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_resources_proto_init() }
@@ -2668,7 +2781,7 @@ func file_maillage_labelling_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_resources_proto_rawDesc), len(file_maillage_labelling_v1_resources_proto_rawDesc)),
-			NumEnums:      10,
+			NumEnums:      11,
 			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,

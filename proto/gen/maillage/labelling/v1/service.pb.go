@@ -4522,6 +4522,134 @@ func (x *RecordAssertionResponse) GetPosition() uint64 {
 	return 0
 }
 
+// SettleAssertionRequest says what came of an assertion.
+type SettleAssertionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Position at which the assertion was recorded.
+	Position uint64 `protobuf:"varint,3,opt,name=position,proto3" json:"position,omitempty"`
+	// How it is settled.
+	Outcome Settlement `protobuf:"varint,4,opt,name=outcome,proto3,enum=maillage.labelling.v1.Settlement" json:"outcome,omitempty"`
+	// The label it is about, where it is about one.
+	LabelId       string `protobuf:"bytes,5,opt,name=label_id,json=labelId,proto3" json:"label_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleAssertionRequest) Reset() {
+	*x = SettleAssertionRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleAssertionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleAssertionRequest) ProtoMessage() {}
+
+func (x *SettleAssertionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleAssertionRequest.ProtoReflect.Descriptor instead.
+func (*SettleAssertionRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *SettleAssertionRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SettleAssertionRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SettleAssertionRequest) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *SettleAssertionRequest) GetOutcome() Settlement {
+	if x != nil {
+		return x.Outcome
+	}
+	return Settlement_SETTLEMENT_UNSPECIFIED
+}
+
+func (x *SettleAssertionRequest) GetLabelId() string {
+	if x != nil {
+		return x.LabelId
+	}
+	return ""
+}
+
+// SettleAssertionResponse is the answer of SettleAssertion.
+type SettleAssertionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SettleAssertionResponse) Reset() {
+	*x = SettleAssertionResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SettleAssertionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SettleAssertionResponse) ProtoMessage() {}
+
+func (x *SettleAssertionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SettleAssertionResponse.ProtoReflect.Descriptor instead.
+func (*SettleAssertionResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *SettleAssertionResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 var File_maillage_labelling_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_service_proto_rawDesc = "" +
@@ -4873,7 +5001,17 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\x05value\x18\x05 \x01(\tB\n" +
 	"\xbaH\ar\x05\x10\x01\x18\xd0\x0fR\x05value\"5\n" +
 	"\x17RecordAssertionResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition2\x86\x18\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xba\x02\n" +
+	"\x16SettleAssertionRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12#\n" +
+	"\bposition\x18\x03 \x01(\x04B\a\xbaH\x042\x02(\x01R\bposition\x12G\n" +
+	"\aoutcome\x18\x04 \x01(\x0e2!.maillage.labelling.v1.SettlementB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x12=\n" +
+	"\blabel_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\alabelId\"5\n" +
+	"\x17SettleAssertionResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition2\xf8\x18\n" +
 	"\x10LabellingService\x12j\n" +
 	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12^\n" +
 	"\tRecordAct\x12'.maillage.labelling.v1.RecordActRequest\x1a(.maillage.labelling.v1.RecordActResponse\x12a\n" +
@@ -4912,7 +5050,8 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\bGetDraft\x12&.maillage.labelling.v1.GetDraftRequest\x1a'.maillage.labelling.v1.GetDraftResponse\x12a\n" +
 	"\n" +
 	"ListDrafts\x12(.maillage.labelling.v1.ListDraftsRequest\x1a).maillage.labelling.v1.ListDraftsResponse\x12p\n" +
-	"\x0fRecordAssertion\x12-.maillage.labelling.v1.RecordAssertionRequest\x1a..maillage.labelling.v1.RecordAssertionResponseB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x0fRecordAssertion\x12-.maillage.labelling.v1.RecordAssertionRequest\x1a..maillage.labelling.v1.RecordAssertionResponse\x12p\n" +
+	"\x0fSettleAssertion\x12-.maillage.labelling.v1.SettleAssertionRequest\x1a..maillage.labelling.v1.SettleAssertionResponseB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_service_proto_rawDescOnce sync.Once
@@ -4926,7 +5065,7 @@ func file_maillage_labelling_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_service_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 65)
+var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
 var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*Grant)(nil),                   // 0: maillage.labelling.v1.Grant
 	(*SiteRef)(nil),                 // 1: maillage.labelling.v1.SiteRef
@@ -4993,160 +5132,167 @@ var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*DraftEntry)(nil),              // 62: maillage.labelling.v1.DraftEntry
 	(*RecordAssertionRequest)(nil),  // 63: maillage.labelling.v1.RecordAssertionRequest
 	(*RecordAssertionResponse)(nil), // 64: maillage.labelling.v1.RecordAssertionResponse
-	(Role)(0),                       // 65: maillage.labelling.v1.Role
-	(*v1.Period)(nil),               // 66: maillage.event.v1.Period
-	(*v1.Basis)(nil),                // 67: maillage.event.v1.Basis
-	(*Threshold)(nil),               // 68: maillage.labelling.v1.Threshold
-	(ActKind)(0),                    // 69: maillage.labelling.v1.ActKind
-	(*Publication)(nil),             // 70: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),               // 71: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),          // 72: maillage.labelling.v1.AnnouncedTotal
-	(*LabelExtended)(nil),           // 73: maillage.labelling.v1.LabelExtended
-	(*LabelSuspended)(nil),          // 74: maillage.labelling.v1.LabelSuspended
-	(*LabelReinstated)(nil),         // 75: maillage.labelling.v1.LabelReinstated
-	(*LabelAnnulled)(nil),           // 76: maillage.labelling.v1.LabelAnnulled
-	(*LabelAmended)(nil),            // 77: maillage.labelling.v1.LabelAmended
-	(*v1.Printed)(nil),              // 78: maillage.event.v1.Printed
-	(OfficeKind)(0),                 // 79: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),                    // 80: maillage.labelling.v1.Call
-	(OutcomeKind)(0),                // 81: maillage.labelling.v1.OutcomeKind
-	(*Annex)(nil),                   // 82: maillage.labelling.v1.Annex
-	(*Plan)(nil),                    // 83: maillage.labelling.v1.Plan
-	(*Draft)(nil),                   // 84: maillage.labelling.v1.Draft
-	(*Effect)(nil),                  // 85: maillage.labelling.v1.Effect
-	(*TopologyEffect)(nil),          // 86: maillage.labelling.v1.TopologyEffect
-	(DraftState)(0),                 // 87: maillage.labelling.v1.DraftState
+	(*SettleAssertionRequest)(nil),  // 65: maillage.labelling.v1.SettleAssertionRequest
+	(*SettleAssertionResponse)(nil), // 66: maillage.labelling.v1.SettleAssertionResponse
+	(Role)(0),                       // 67: maillage.labelling.v1.Role
+	(*v1.Period)(nil),               // 68: maillage.event.v1.Period
+	(*v1.Basis)(nil),                // 69: maillage.event.v1.Basis
+	(*Threshold)(nil),               // 70: maillage.labelling.v1.Threshold
+	(ActKind)(0),                    // 71: maillage.labelling.v1.ActKind
+	(*Publication)(nil),             // 72: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),               // 73: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),          // 74: maillage.labelling.v1.AnnouncedTotal
+	(*LabelExtended)(nil),           // 75: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),          // 76: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),         // 77: maillage.labelling.v1.LabelReinstated
+	(*LabelAnnulled)(nil),           // 78: maillage.labelling.v1.LabelAnnulled
+	(*LabelAmended)(nil),            // 79: maillage.labelling.v1.LabelAmended
+	(*v1.Printed)(nil),              // 80: maillage.event.v1.Printed
+	(OfficeKind)(0),                 // 81: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),                    // 82: maillage.labelling.v1.Call
+	(OutcomeKind)(0),                // 83: maillage.labelling.v1.OutcomeKind
+	(*Annex)(nil),                   // 84: maillage.labelling.v1.Annex
+	(*Plan)(nil),                    // 85: maillage.labelling.v1.Plan
+	(*Draft)(nil),                   // 86: maillage.labelling.v1.Draft
+	(*Effect)(nil),                  // 87: maillage.labelling.v1.Effect
+	(*TopologyEffect)(nil),          // 88: maillage.labelling.v1.TopologyEffect
+	(DraftState)(0),                 // 89: maillage.labelling.v1.DraftState
+	(Settlement)(0),                 // 90: maillage.labelling.v1.Settlement
 }
 var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
 	1,  // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
-	65, // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
-	66, // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
-	67, // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
-	66, // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
-	68, // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
-	67, // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
-	70, // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
-	71, // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
-	72, // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	67, // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
+	68, // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
+	69, // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
+	68, // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
+	70, // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	69, // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
+	71, // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
+	72, // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
+	73, // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
+	74, // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
 	5,  // 11: maillage.labelling.v1.RecordActRequest.lines:type_name -> maillage.labelling.v1.ActLine
 	0,  // 12: maillage.labelling.v1.ActLine.granted:type_name -> maillage.labelling.v1.Grant
 	6,  // 13: maillage.labelling.v1.ActLine.renewed:type_name -> maillage.labelling.v1.Renewal
-	73, // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
-	74, // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
-	75, // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
-	76, // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
-	77, // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
-	78, // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
+	75, // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
+	76, // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	77, // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	78, // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	79, // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
+	80, // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
 	0,  // 20: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
-	67, // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
 	0,  // 22: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
-	67, // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
 	6,  // 24: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
-	67, // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	65, // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
-	66, // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
-	67, // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	79, // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
-	67, // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
-	80, // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
-	67, // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
-	81, // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	82, // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	83, // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	82, // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	83, // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	84, // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
-	82, // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
-	83, // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
-	85, // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
-	85, // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
-	86, // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
-	86, // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
-	87, // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
+	69, // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	67, // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
+	68, // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
+	69, // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	81, // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
+	69, // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
+	82, // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
+	69, // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
+	83, // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	84, // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	85, // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	84, // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	85, // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	86, // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
+	84, // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
+	85, // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
+	87, // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
+	87, // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
+	88, // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
+	88, // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
+	89, // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
 	62, // 61: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
-	84, // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
-	67, // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	2,  // 64: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
-	4,  // 65: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
-	8,  // 66: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
-	10, // 67: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
-	12, // 68: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
-	14, // 69: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
-	16, // 70: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
-	18, // 71: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
-	20, // 72: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
-	22, // 73: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
-	24, // 74: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
-	26, // 75: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
-	28, // 76: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
-	30, // 77: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
-	32, // 78: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
-	34, // 79: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
-	36, // 80: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
-	38, // 81: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
-	40, // 82: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
-	42, // 83: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
-	44, // 84: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
-	46, // 85: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
-	48, // 86: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
-	50, // 87: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
-	52, // 88: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
-	54, // 89: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
-	56, // 90: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
-	58, // 91: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
-	60, // 92: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
-	63, // 93: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
-	3,  // 94: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
-	7,  // 95: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
-	9,  // 96: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
-	11, // 97: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
-	13, // 98: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
-	15, // 99: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
-	17, // 100: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
-	19, // 101: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
-	21, // 102: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
-	23, // 103: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
-	25, // 104: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
-	27, // 105: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
-	29, // 106: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
-	31, // 107: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
-	33, // 108: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
-	35, // 109: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
-	37, // 110: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
-	39, // 111: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
-	41, // 112: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
-	43, // 113: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
-	45, // 114: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
-	47, // 115: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
-	49, // 116: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
-	51, // 117: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
-	53, // 118: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
-	55, // 119: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
-	57, // 120: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
-	59, // 121: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
-	61, // 122: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
-	64, // 123: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
-	94, // [94:124] is the sub-list for method output_type
-	64, // [64:94] is the sub-list for method input_type
-	64, // [64:64] is the sub-list for extension type_name
-	64, // [64:64] is the sub-list for extension extendee
-	0,  // [0:64] is the sub-list for field type_name
+	86, // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
+	69, // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	69, // 64: maillage.labelling.v1.SettleAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	90, // 65: maillage.labelling.v1.SettleAssertionRequest.outcome:type_name -> maillage.labelling.v1.Settlement
+	2,  // 66: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
+	4,  // 67: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
+	8,  // 68: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
+	10, // 69: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
+	12, // 70: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
+	14, // 71: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
+	16, // 72: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
+	18, // 73: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
+	20, // 74: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
+	22, // 75: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
+	24, // 76: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
+	26, // 77: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
+	28, // 78: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
+	30, // 79: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
+	32, // 80: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
+	34, // 81: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
+	36, // 82: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
+	38, // 83: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
+	40, // 84: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
+	42, // 85: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
+	44, // 86: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
+	46, // 87: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
+	48, // 88: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
+	50, // 89: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
+	52, // 90: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
+	54, // 91: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
+	56, // 92: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
+	58, // 93: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
+	60, // 94: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
+	63, // 95: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
+	65, // 96: maillage.labelling.v1.LabellingService.SettleAssertion:input_type -> maillage.labelling.v1.SettleAssertionRequest
+	3,  // 97: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
+	7,  // 98: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
+	9,  // 99: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
+	11, // 100: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
+	13, // 101: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
+	15, // 102: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
+	17, // 103: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
+	19, // 104: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
+	21, // 105: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
+	23, // 106: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
+	25, // 107: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
+	27, // 108: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
+	29, // 109: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
+	31, // 110: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
+	33, // 111: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
+	35, // 112: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
+	37, // 113: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
+	39, // 114: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
+	41, // 115: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
+	43, // 116: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
+	45, // 117: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
+	47, // 118: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
+	49, // 119: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
+	51, // 120: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
+	53, // 121: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
+	55, // 122: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
+	57, // 123: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
+	59, // 124: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
+	61, // 125: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
+	64, // 126: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
+	66, // 127: maillage.labelling.v1.LabellingService.SettleAssertion:output_type -> maillage.labelling.v1.SettleAssertionResponse
+	97, // [97:128] is the sub-list for method output_type
+	66, // [66:97] is the sub-list for method input_type
+	66, // [66:66] is the sub-list for extension type_name
+	66, // [66:66] is the sub-list for extension extendee
+	0,  // [0:66] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_service_proto_init() }
@@ -5183,7 +5329,7 @@ func file_maillage_labelling_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_service_proto_rawDesc), len(file_maillage_labelling_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   65,
+			NumMessages:   67,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -49,6 +49,7 @@ const (
 	LabellingService_GetDraft_FullMethodName        = "/maillage.labelling.v1.LabellingService/GetDraft"
 	LabellingService_ListDrafts_FullMethodName      = "/maillage.labelling.v1.LabellingService/ListDrafts"
 	LabellingService_RecordAssertion_FullMethodName = "/maillage.labelling.v1.LabellingService/RecordAssertion"
+	LabellingService_SettleAssertion_FullMethodName = "/maillage.labelling.v1.LabellingService/SettleAssertion"
 )
 
 // LabellingServiceClient is the client API for LabellingService service.
@@ -128,6 +129,9 @@ type LabellingServiceClient interface {
 	ListDrafts(ctx context.Context, in *ListDraftsRequest, opts ...grpc.CallOption) (*ListDraftsResponse, error)
 	// RecordAssertion keeps what a source says beside the record.
 	RecordAssertion(ctx context.Context, in *RecordAssertionRequest, opts ...grpc.CallOption) (*RecordAssertionResponse, error)
+	// SettleAssertion says what came of an assertion, such as a line of an act that
+	// nobody could identify.
+	SettleAssertion(ctx context.Context, in *SettleAssertionRequest, opts ...grpc.CallOption) (*SettleAssertionResponse, error)
 }
 
 type labellingServiceClient struct {
@@ -438,6 +442,16 @@ func (c *labellingServiceClient) RecordAssertion(ctx context.Context, in *Record
 	return out, nil
 }
 
+func (c *labellingServiceClient) SettleAssertion(ctx context.Context, in *SettleAssertionRequest, opts ...grpc.CallOption) (*SettleAssertionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SettleAssertionResponse)
+	err := c.cc.Invoke(ctx, LabellingService_SettleAssertion_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LabellingServiceServer is the server API for LabellingService service.
 // All implementations must embed UnimplementedLabellingServiceServer
 // for forward compatibility.
@@ -515,6 +529,9 @@ type LabellingServiceServer interface {
 	ListDrafts(context.Context, *ListDraftsRequest) (*ListDraftsResponse, error)
 	// RecordAssertion keeps what a source says beside the record.
 	RecordAssertion(context.Context, *RecordAssertionRequest) (*RecordAssertionResponse, error)
+	// SettleAssertion says what came of an assertion, such as a line of an act that
+	// nobody could identify.
+	SettleAssertion(context.Context, *SettleAssertionRequest) (*SettleAssertionResponse, error)
 	mustEmbedUnimplementedLabellingServiceServer()
 }
 
@@ -614,6 +631,9 @@ func (UnimplementedLabellingServiceServer) ListDrafts(context.Context, *ListDraf
 }
 func (UnimplementedLabellingServiceServer) RecordAssertion(context.Context, *RecordAssertionRequest) (*RecordAssertionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordAssertion not implemented")
+}
+func (UnimplementedLabellingServiceServer) SettleAssertion(context.Context, *SettleAssertionRequest) (*SettleAssertionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SettleAssertion not implemented")
 }
 func (UnimplementedLabellingServiceServer) mustEmbedUnimplementedLabellingServiceServer() {}
 func (UnimplementedLabellingServiceServer) testEmbeddedByValue()                          {}
@@ -1176,6 +1196,24 @@ func _LabellingService_RecordAssertion_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LabellingService_SettleAssertion_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SettleAssertionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).SettleAssertion(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_SettleAssertion_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).SettleAssertion(ctx, req.(*SettleAssertionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LabellingService_ServiceDesc is the grpc.ServiceDesc for LabellingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1302,6 +1340,10 @@ var LabellingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RecordAssertion",
 			Handler:    _LabellingService_RecordAssertion_Handler,
+		},
+		{
+			MethodName: "SettleAssertion",
+			Handler:    _LabellingService_SettleAssertion_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
