@@ -27,6 +27,7 @@ import (
 // stand. Refused is what can only be a keying fault, such as two lines on one site or
 // one number (LINE_NUMBER_TWICE), or the act that is recorded already (ACT_KNOWN). An
 // error about a line names lines[i], also where what is wrong is said for the whole act.
+// The scope is recorded with the roles that it leaves out unsaid.
 func RecordAct(s *State, topo *topology.State, mint func() string, r *labellingv1.RecordActRequest, heads func(line int) *eventv1.PersonalValue) ([]*labellingv1.Event, error) {
 	act, err := s.readAct(topo, r)
 	if err != nil {
@@ -65,7 +66,40 @@ func RecordAct(s *State, topo *topology.State, mint func() string, r *labellingv
 		}}
 		events = append(events, e)
 	}
+	act.Scope = slices.Concat(act.GetScope(), s.leftOut(act.GetScope(), events))
 	return events, nil
+}
+
+// leftOut is what the cells of a scope for all roles leave out: labels of filières and
+// platforms come by acts of their own, so a list of centres is not about them unless a
+// cell names their role, or a line does or is about a label of it. A plan reads a scope so
+// too.
+func (s *State) leftOut(scope []*labellingv1.ScopeCell, lines []*labellingv1.Event) []*labellingv1.ScopeCell {
+	own := []labellingv1.Role{labellingv1.Role_ROLE_FSMR, labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM}
+	named := make(map[labellingv1.Role]bool)
+	var filieres []string // of the cells for all roles
+	for _, c := range scope {
+		named[c.GetRole()] = true
+		if c.GetRole() == labellingv1.Role_ROLE_UNSPECIFIED && !slices.Contains(filieres, c.GetFiliereId()) {
+			filieres = append(filieres, c.GetFiliereId())
+		}
+	}
+	for _, e := range lines {
+		_, id := DispositionOf(e)
+		label, _ := s.Label(id, bitemporal.Latest)
+		for _, role := range []labellingv1.Role{label.GetRole(), e.GetLabelGranted().GetRole(), e.GetLabelRenewed().GetRole(), e.GetLabelAmended().GetRole()} {
+			named[role] = true
+		}
+	}
+	var out []*labellingv1.ScopeCell
+	for _, filiere := range filieres {
+		for _, role := range own {
+			if !named[role] {
+				out = append(out, &labellingv1.ScopeCell{FiliereId: filiere, Role: role, Coverage: labellingv1.Coverage_COVERAGE_EXCLUDED})
+			}
+		}
+	}
+	return out
 }
 
 // once turns an id minted twice into no id, which is refused.

@@ -717,6 +717,40 @@ func TestStatusByTheScopeOfAList(t *testing.T) {
 	}
 }
 
+// Labels of filières and platforms come by acts of their own: what a list says of all
+// roles is not about them, unless a cell or a line of it names theirs.
+func TestStatusBesideAListOfCentres(t *testing.T) {
+	everyone := &labellingv1.ScopeCell{Coverage: complete}
+	ofFiliere := &labellingv1.ScopeCell{FiliereId: fil1, Coverage: complete}
+	ofCycle := &labellingv1.ScopeCell{CycleId: "C", Coverage: complete}
+	const fsmr, pemrRole = labellingv1.Role_ROLE_FSMR, labellingv1.Role_ROLE_PEMR
+	list := func(cells []*labellingv1.ScopeCell, lines ...*labellingv1.ActLine) func(*world) {
+		return func(w *world) {
+			w.cycle("C", "2017-2022", "2017", "2022")
+			w.grant("A", in(during(filiere(fil1), "2017", "2022"), "C"))
+			r := act(lines...)
+			r.EffectiveDate, r.Scope = "2023-12-26", cells
+			w.append(w.recording(r))
+		}
+	}
+	line := granted(during(site(centre1, net1), "2023-12-26", "2028-12-26"))
+	for _, c := range []status{
+		{name: "of centres", given: list([]*labellingv1.ScopeCell{everyone}, line), want: want{"2024-06-01": abeyance}},
+		{name: "of centres, by filière", given: list([]*labellingv1.ScopeCell{ofFiliere}, line), want: want{"2024-06-01": abeyance}},
+		{name: "of centres, by cycle", given: list([]*labellingv1.ScopeCell{everyone, ofCycle}), want: want{"2024-06-01": abeyance}},
+		{name: "of centres, held in part", given: list([]*labellingv1.ScopeCell{{Coverage: partial}}), want: want{"2024-06-01": abeyance}},
+		{name: "of platforms too", given: list([]*labellingv1.ScopeCell{everyone, {Role: pemrRole, Coverage: partial}}), want: want{"2024-06-01": abeyance}},
+		{name: "a cell names the role", given: list([]*labellingv1.ScopeCell{everyone, {Role: fsmr, FiliereId: fil2, Coverage: complete}}), want: want{"2024-06-01": expired}},
+		{name: "a line names the role", given: list([]*labellingv1.ScopeCell{everyone}, granted(during(filiere(fil2), "2023-12-26", "2028-12-26"))), want: want{"2024-06-01": expired}},
+		{name: "a line is about a label of the role", given: func(w *world) {
+			w.grant("B", during(filiere(fil2), "2022-01-01", "2027-01-01"))
+			list([]*labellingv1.ScopeCell{ofFiliere}, confirmed("B"))(w)
+		}, want: want{"2024-06-01": expired}},
+	} {
+		t.Run(c.name, c.run)
+	}
+}
+
 func mints(ids ...string) func() string {
 	return func() string {
 		id := ids[0]

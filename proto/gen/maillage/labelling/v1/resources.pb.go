@@ -2192,7 +2192,8 @@ type ScopeCell struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The filière; empty for all.
 	FiliereId string `protobuf:"bytes,1,opt,name=filiere_id,json=filiereId,proto3" json:"filiere_id,omitempty"`
-	// The role; unspecified for all.
+	// The role; unspecified for all, but those of filières and platforms, which come by
+	// acts of their own: they are meant where a cell or a line names the role.
 	Role Role `protobuf:"varint,2,opt,name=role,proto3,enum=maillage.labelling.v1.Role" json:"role,omitempty"`
 	// Whether the list held here is whole.
 	Coverage Coverage `protobuf:"varint,3,opt,name=coverage,proto3,enum=maillage.labelling.v1.Coverage" json:"coverage,omitempty"`
