@@ -3,6 +3,7 @@ package main
 import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
 )
 
 // CentreCmd is the verbs about teams.
@@ -57,6 +58,9 @@ type CentreRegisterCmd struct {
 
 // Run registers it.
 func (c *CentreRegisterCmd) Run(a *app) error {
+	if c.Name == "" && len(c.Establishment) == 0 && c.place() == nil {
+		return fault.New(fault.Refused, "CENTRE_UNNAMED", "", "")
+	}
 	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.RegisterCentre,
 		&topologyv1.RegisterCentreRequest{
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, Name: c.Name,

@@ -101,6 +101,9 @@ func text(fd protoreflect.FieldDescriptor, v protoreflect.Value) string {
 	case protoreflect.BytesKind:
 		return fmt.Sprintf("%x", v.Bytes())
 	case protoreflect.StringKind:
+		if fd.FullName() == "maillage.labelling.v1.AssertionRecorded.field" {
+			return attributeText(v.String())
+		}
 		if n := fd.Name(); strings.HasSuffix(string(n), "_date") || strings.HasSuffix(string(n), "_from") || n == "date" || n == "start" || n == "end" || n == "suspended_until" {
 			return frDate(v.String())
 		}
@@ -197,17 +200,21 @@ func messageText(m protoreflect.Message) string {
 	}
 }
 
+// attributeText is what a source speaks of.
+func attributeText(field string) string {
+	if field == labelling.UndeterminedLine {
+		return "ligne non identifiée"
+	}
+	return cmp.Or(changeWords[field], field)
+}
+
 // assertionText is what a source says beside the record, and what came of it.
 func assertionText(v *labellingv1.Assertion) string {
-	field := v.GetField()
-	if field == labelling.UndeterminedLine {
-		field = "ligne non identifiée"
-	}
 	settled := ""
 	if v.GetSettlement() != labellingv1.Settlement_SETTLEMENT_UNSPECIFIED {
 		settled = " — réglé : " + joined(" ", inFrench(settlementWords, v.GetSettlement()), v.GetSettledLabelId())
 	}
-	return fmt.Sprintf("%s = %s — %s — position %d%s", cmp.Or(changeWords[field], field), v.GetValue(), basisText(v.GetBasis()), v.GetPosition(), settled)
+	return fmt.Sprintf("%s = %s — %s — position %d%s", attributeText(v.GetField()), v.GetValue(), basisText(v.GetBasis()), v.GetPosition(), settled)
 }
 
 func holderText(h *labellingv1.Holder) string {

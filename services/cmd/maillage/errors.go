@@ -148,6 +148,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"DRAFT_UNKNOWN":            "ce brouillon n'existe pas : voir « maillage act drafts »",
 	"DRAFT_CLOSED":             "ce brouillon est déjà approuvé ou rejeté",
 	"DRAFT_ERASED":             "le texte de ce brouillon n'est plus au coffre",
+	"CENTRE_UNNAMED":           "rien ne dit quel est ce centre : donnez son nom (--name), un établissement (--establishment) ou un lieu (--city, --department, --territory)",
+	"NAME_MISSING":             "dites qui prend le poste (--name, ou --rpps) ; un poste qui devient vacant s'enregistre par « office leave »",
 	"ASSERTION_UNKNOWN":        "il n'y a à cette position ni ligne indéterminée ni autre dire d'une source : voir « maillage todo », ou l'historique de l'acte",
 	"ALREADY_SETTLED":          "cela est déjà réglé ainsi",
 	"LABEL_MISSING":            "dites de quel label il s'agit (--label)",

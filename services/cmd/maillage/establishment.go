@@ -3,6 +3,7 @@ package main
 import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
 )
 
 // EstablishmentCmd is the verbs about hospitals.
@@ -45,6 +46,15 @@ func (c *EstablishmentGetCmd) Run(a *app) error {
 // Since is the flag of facts that hold from a day on.
 type Since struct {
 	ValidFrom string `name:"valid-from" placeholder:"DATE" help:"À compter de : AAAA-MM-JJ, AAAA-MM ou AAAA ; vide si inconnu."`
+}
+
+// asOf is the day from which a fact holds, to read what stands then; today where it is
+// not known to the day.
+func (s Since) asOf() *registryv1.AsOf {
+	if _, err := bitemporal.ParseDate(s.ValidFrom); err != nil {
+		return nil
+	}
+	return &registryv1.AsOf{ValidAt: s.ValidFrom}
 }
 
 // Where is the flags of a place.

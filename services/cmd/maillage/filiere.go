@@ -1,6 +1,10 @@
 package main
 
 import (
+	"context"
+
+	"google.golang.org/grpc"
+
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 )
@@ -64,20 +68,34 @@ func (c *FiliereRegisterCmd) Run(a *app) error {
 
 // FiliereRenameCmd renames one.
 type FiliereRenameCmd struct {
-	ID      id     `arg:"" help:"Filière."`
-	Acronym string `arg:"" help:"Nouveau sigle."`
-	Name    string `help:"Nom ; vide s'il est inconnu."`
+	ID      id      `arg:"" help:"Filière."`
+	Acronym string  `arg:"" help:"Nouveau sigle."`
+	Name    *string `help:"Nom ; sans mention il reste, vide il est inconnu."`
 	Since
 	Grounds
 }
 
 // Run renames it.
 func (c *FiliereRenameCmd) Run(a *app) error {
-	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.RenameFiliere,
-		&topologyv1.RenameFiliereRequest{
-			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
-			FiliereId: string(c.ID), Acronym: c.Acronym, Name: c.Name,
-		}, "Nouveau sigle de la filière", (*topologyv1.RenameFiliereResponse).GetFiliereId)
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		request := &topologyv1.RenameFiliereRequest{
+			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, FiliereId: string(c.ID), Acronym: c.Acronym,
+		}
+		if c.Name != nil {
+			request.Name = *c.Name
+		} else {
+			now, err := registryv1.NewRegistryServiceClient(conn).GetFiliere(ctx, &registryv1.GetFiliereRequest{FiliereId: string(c.ID), AsOf: c.asOf()})
+			if err != nil {
+				return err
+			}
+			request.Name = now.GetFiliere().GetName()
+		}
+		r, err := topologyv1.NewTopologyServiceClient(conn).RenameFiliere(ctx, request)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, "Nouveau sigle de la filière", r.GetFiliereId())
+	})
 }
 
 // FiliereAttachCmd moves the coordination of one.

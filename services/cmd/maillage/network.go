@@ -2,6 +2,9 @@ package main
 
 import (
 	"cmp"
+	"context"
+
+	"google.golang.org/grpc"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -65,20 +68,34 @@ func (c *NetworkRegisterCmd) Run(a *app) error {
 
 // NetworkRenameCmd renames one.
 type NetworkRenameCmd struct {
-	ID      id     `arg:"" help:"Réseau."`
-	Title   string `arg:"" help:"Nouvel intitulé."`
-	Acronym string `help:"Sigle ; vide s'il n'y en a plus."`
+	ID      id      `arg:"" help:"Réseau."`
+	Title   string  `arg:"" help:"Nouvel intitulé."`
+	Acronym *string `help:"Sigle ; sans mention il reste, vide il n'y en a plus."`
 	Since
 	Grounds
 }
 
 // Run renames it.
 func (c *NetworkRenameCmd) Run(a *app) error {
-	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.RenameNetwork,
-		&topologyv1.RenameNetworkRequest{
-			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
-			NetworkId: string(c.ID), Title: c.Title, Acronym: c.Acronym,
-		}, "Nouvel intitulé du réseau", (*topologyv1.RenameNetworkResponse).GetNetworkId)
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		request := &topologyv1.RenameNetworkRequest{
+			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, NetworkId: string(c.ID), Title: c.Title,
+		}
+		if c.Acronym != nil {
+			request.Acronym = *c.Acronym
+		} else {
+			now, err := registryv1.NewRegistryServiceClient(conn).GetNetwork(ctx, &registryv1.GetNetworkRequest{NetworkId: string(c.ID), AsOf: c.asOf()})
+			if err != nil {
+				return err
+			}
+			request.Acronym = now.GetNetwork().GetAcronym()
+		}
+		r, err := topologyv1.NewTopologyServiceClient(conn).RenameNetwork(ctx, request)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, "Nouvel intitulé du réseau", r.GetNetworkId())
+	})
 }
 
 // NetworkAttachCmd attaches one to a filière.

@@ -7,6 +7,9 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/fault"
+	"maillage/services/identifier"
 )
 
 // OfficeCmd is the verbs about posts: who heads a site, who coordinates.
@@ -78,10 +81,48 @@ func (c *OfficeTakeCmd) Run(a *app) error {
 	if err := c.unnamed(c.Name); err != nil {
 		return err
 	}
-	return command(a, labellingv1.NewLabellingServiceClient, labellingv1.LabellingServiceClient.TakeOffice, &labellingv1.TakeOfficeRequest{
-		RequestId: a.request(c.RequestID), Basis: c.basis(), HolderId: string(c.Holder), Kind: labellingv1.OfficeKind(c.Kind), Interim: c.Interim,
-		Name: c.Name, Rpps: c.RPPS, Start: c.Start, PredecessorId: string(c.Predecessor),
-	}, "Poste", (*labellingv1.TakeOfficeResponse).GetOfficeId)
+	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+		if c.Name != "" && c.RPPS == "" && c.RequestID == "" { // else it may be the same request again
+			r, err := registryv1.NewRegistryServiceClient(conn).ListOffices(ctx, &registryv1.ListOfficesRequest{HolderId: string(c.Holder)})
+			if err != nil {
+				return err
+			}
+			if o := c.held(r.GetOffices()); o != nil {
+				return fault.New(fault.Refused, "OFFICE_TWICE", "name", "« %s », %s", o.GetOfficeId(), frPeriod(o.GetPeriod()))
+			}
+		}
+		r, err := labellingv1.NewLabellingServiceClient(conn).TakeOffice(ctx, &labellingv1.TakeOfficeRequest{
+			RequestId: a.request(c.RequestID), Basis: c.basis(), HolderId: string(c.Holder), Kind: labellingv1.OfficeKind(c.Kind), Interim: c.Interim,
+			Name: c.Name, Rpps: c.RPPS, Start: c.Start, PredecessorId: string(c.Predecessor),
+		})
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, "Poste", r.GetOfficeId())
+	})
+}
+
+// held is the office of the same name in the same post on the first day, nil for none. A
+// name makes no known person, so the register lets it pass; whoever types one name twice
+// for one post and time has keyed it twice, or gives the RPPS number that tells two apart.
+func (c *OfficeTakeCmd) held(offices []*registryv1.OfficeEntry) *labellingv1.Office {
+	from, by, err := bitemporal.Span(c.Start)
+	if err != nil {
+		return nil // refused by the register
+	}
+	for _, e := range offices {
+		o := e.GetOffice()
+		if o.GetKind() != labellingv1.OfficeKind(c.Kind) || o.GetOfficeId() == string(c.Predecessor) || identifier.Fold(e.GetName()) != identifier.Fold(c.Name) {
+			continue
+		}
+		_, begun, err := bitemporal.Span(o.GetPeriod().GetStart())
+		ends, _, err2 := bitemporal.Span(o.GetPeriod().GetEnd())
+		open := o.GetPeriod().GetEnd() == "" || err2 == nil && by < ends
+		if err == nil && open && (begun <= from || o.GetPeriod().GetStart() == c.Start) {
+			return o
+		}
+	}
+	return nil
 }
 
 // OfficeLeaveCmd records that a person leaves an office.
