@@ -114,7 +114,9 @@ func TestAnUndeterminedLineIsSettled(t *testing.T) {
 	if position == "" {
 		t.Fatal("the line waits for nobody")
 	}
-	settle := func(args ...string) []string { return append([]string{"act", "settle", position, "--source", "s"}, args...) }
+	settle := func(args ...string) []string {
+		return append([]string{"act", "settle", position, "--source", "s"}, args...)
+	}
 	d.officer(2, "--outcome", settle()...)
 	d.turnedAway("officer", "LABEL_MISSING", settle("--outcome", "même label")...)
 	d.turnedAway("officer", "LABEL_MISPLACED", settle("--outcome", "laissé de côté", "--label", label)...)

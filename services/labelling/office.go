@@ -150,7 +150,6 @@ func (s *State) VacantSince(holder string, kind labellingv1.OfficeKind, day bite
 // leave gaps and interims; but not the same person twice (OFFICE_TWICE). person is the
 // opaque id of who it is, empty where no number tells; a number that is no RPPS number
 // at all is refused (RPPS_INVALID), one whose key is wrong is not: it tells nobody.
-// Somebody takes it, by a name or such an id (NAME_MISSING).
 //
 // Where it follows an office, that one must not have ended (OFFICE_ENDED) and is of the
 // same post (OFFICE_OTHER_POST); it ends on the first day of the new one, which must be
@@ -158,9 +157,6 @@ func (s *State) VacantSince(holder string, kind labellingv1.OfficeKind, day bite
 func TakeOffice(s *State, topo *topology.State, id string, r *labellingv1.TakeOfficeRequest, person string, name *eventv1.PersonalValue) ([]*labellingv1.Event, error) {
 	err := cmp.Or(s.checkBasis(r.GetBasis()), s.checkFree(topo, id), fact.CheckDate(r.GetStart(), "start"),
 		s.checkPost(topo, r.GetHolderId(), r.GetKind()), checkRPPS(r.GetRpps()))
-	if err == nil && r.GetName() == "" && person == "" {
-		err = fault.New(fault.Invalid, "NAME_MISSING", "name", "Say who takes the office; that a post is vacant is said by leaving one.")
-	}
 	if err != nil {
 		return nil, err
 	}

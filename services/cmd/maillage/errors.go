@@ -150,6 +150,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"DRAFT_ERASED":             "le texte de ce brouillon n'est plus au coffre",
 	"CENTRE_UNNAMED":           "rien ne dit quel est ce centre : donnez son nom (--name), un établissement (--establishment) ou un lieu (--city, --department, --territory)",
 	"NAME_MISSING":             "dites qui prend le poste (--name, ou --rpps) ; un poste qui devient vacant s'enregistre par « office leave »",
+	"REPLAYING":                "le registre relit son historique : réessayez dans un instant",
 	"ASSERTION_UNKNOWN":        "il n'y a à cette position ni ligne indéterminée ni autre dire d'une source : voir « maillage todo », ou l'historique de l'acte",
 	"ALREADY_SETTLED":          "cela est déjà réglé ainsi",
 	"LABEL_MISSING":            "dites de quel label il s'agit (--label)",
@@ -207,6 +208,16 @@ var suffixes = map[string]string{
 	"_NO_LONGER": "cela n'existe plus à cette date : choisissez --valid-at plus tôt",
 }
 
+// kinds is what an officer is told of a reason that only a newer register gives.
+var kinds = map[fault.Kind]string{
+	fault.Invalid:     "la demande n'a pas la forme attendue",
+	fault.NotFound:    "cela n'est pas au registre",
+	fault.Refused:     "une règle du registre refuse la demande",
+	fault.Conflict:    "d'autres écrivent en même temps : recommencez",
+	fault.Unavailable: "le registre n'est pas prêt : réessayez dans un instant",
+	fault.Damaged:     "l'historique est endommagé : prévenez l'exploitant",
+}
+
 // explain says in French what went wrong, and with which exit code the program ends.
 func (a *app) explain(err error) (text string, code int) {
 	if ps, is := errors.AsType[seed.Problems](err); is {
@@ -231,7 +242,8 @@ func (a *app) explain(err error) (text string, code int) {
 		return prefix + text, code
 	}
 	code = exitOf(codes.Code(own.Kind), true)
-	return prefix + a.sentence(own), code
+	_, local := errors.AsType[*fault.Error](err)
+	return prefix + a.sentence(own, a.detail(own, local)), code
 }
 
 // unjoined is the error of a call, out of those that wrap it.
@@ -248,12 +260,31 @@ func unjoined(err error) error {
 	return err
 }
 
-// sentence is a reason in French, with what is at fault and the server's own words.
-func (a *app) sentence(e *fault.Error) string {
-	text, said := reasons[e.Reason], e.Message
+// detail is what an error says besides its reason, in French: of the register's own
+// English sentence the values, and all of it for a program (--json) or for whoever runs
+// the process itself, of which the error is then.
+func (a *app) detail(e *fault.Error, local bool) string {
+	said := strings.TrimSuffix(e.Message, ".")
+	switch {
+	case said == "":
+		return ""
+	case a.json || local && a.client.Server == "":
+		return " [" + said + "]"
+	case local: // of a verb, in French
+		return " — " + said
+	}
+	return prefixed(" — ", toldInFrench(said))
+}
+
+// sentence is a reason in French, with a detail and what is at fault.
+func (a *app) sentence(e *fault.Error, detail string) string {
+	text := reasons[e.Reason]
 	if e.Reason == "REQUEST_INVALID" {
 		if rule := broken(e); rule != "" {
-			text, said = rule, ""
+			text = rule
+			if !a.json {
+				detail = ""
+			}
 		}
 	}
 	for suffix, s := range suffixes {
@@ -261,11 +292,7 @@ func (a *app) sentence(e *fault.Error) string {
 			text = s
 		}
 	}
-	if text == "" {
-		text = e.Message
-	} else if said != "" {
-		text += " [" + strings.TrimSuffix(said, ".") + "]"
-	}
+	text = cmp.Or(text, kinds[e.Kind], "le registre a répondu par une erreur") + detail
 	if e.Field != "" {
 		name := fieldText(e.Field)
 		if a.fieldsAsJSON {
@@ -342,14 +369,26 @@ func (a *app) explainStatus(err error) (string, int) {
 	case codes.DeadlineExceeded:
 		return a.late(), code
 	case codes.ResourceExhausted:
-		return "la demande est trop grande : " + st.Message() + " ; partagez-la en plusieurs", code
+		return "la demande est trop grande : partagez-la en plusieurs" + a.english(st), code
 	case codes.Unimplemented:
-		return "le serveur à " + a.client.Server + " n'offre pas ce service : " + st.Message(), code
+		return "le serveur à " + a.client.Server + " n'offre pas ce service : il est d'une autre version, ou n'en tient qu'une partie" + a.english(st), code
 	case codes.Canceled:
 		return "interrompu" + a.repeat(), code
+	case codes.InvalidArgument:
+		return kinds[fault.Invalid] + a.english(st), code
+	case codes.Aborted:
+		return kinds[fault.Conflict] + a.english(st), code
 	default:
-		return st.Message(), code
+		return fmt.Sprintf("le registre a répondu par une erreur (%s) : recommencez, puis prévenez l'exploitant%s", st.Code(), a.english(st)), code
 	}
+}
+
+// english is the words of a status, for a program.
+func (a *app) english(st *status.Status) string {
+	if !a.json {
+		return ""
+	}
+	return " [" + st.Message() + "]"
 }
 
 func (a *app) late() string {

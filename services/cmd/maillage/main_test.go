@@ -145,7 +145,7 @@ func TestErrorsInFrench(t *testing.T) {
 		{overWire(fault.New(fault.NotFound, "ESTABLISHMENT_UNKNOWN", "place.establishment_ids[1]", "m")), exitNotFound, "— champ « Établissements » (n° 2) (ESTABLISHMENT_UNKNOWN)"},
 		{overWire(fault.New(fault.Invalid, "SOMETHING_NEW", "a.b_c[0]", "m")), exitRefused, "— champ a.b_c[0] (SOMETHING_NEW)"},
 		{overWire(fault.New(fault.Invalid, "FINESS_INVALID", "finess", "check digit")), exitRefused, "FINESS"},
-		{overWire(fault.New(fault.Refused, "SOMETHING_NEW", "", "the server says so")), exitRefused, "the server says so"},
+		{overWire(fault.New(fault.Refused, "SOMETHING_NEW", "", "the server says so")), exitRefused, "une règle du registre refuse la demande (SOMETHING_NEW)"},
 		{overWire(fault.New(fault.Conflict, "LOG_MOVED", "", "moved")), exitRefused, "recommencez"},
 		{overWire(fault.New(fault.NotFound, "NETWORK_NOT_YET", "", "from 2020")), exitNotFound, "pas encore"},
 		{overWire(&fault.Error{Kind: fault.Damaged, Reason: "LOG_DAMAGED", Position: 7, Message: "m"}), exitDamage, "position 7"},
@@ -153,8 +153,9 @@ func TestErrorsInFrench(t *testing.T) {
 		{errors.Join(overWire(fault.New(fault.Refused, "LABEL_ENDED", "", "m")), nil), exitRefused, "LABEL_ENDED"},
 		{status.Error(codes.ResourceExhausted, "too large"), exitFailed, "trop grande"},
 		{status.Error(codes.DeadlineExceeded, "x"), exitFailed, "--timeout"},
-		{status.Error(codes.InvalidArgument, "bad"), exitRefused, "bad"},
-		{status.Error(codes.Aborted, "again"), exitFailed, "again"},
+		{status.Error(codes.InvalidArgument, "bad"), exitRefused, "la demande n'a pas la forme attendue"},
+		{status.Error(codes.Aborted, "again"), exitFailed, "recommencez"},
+		{status.Error(codes.Internal, "broken"), exitFailed, "prévenez l'exploitant"},
 		{context.Canceled, exitFailed, "interrompu"},
 	} {
 		text, code := a.explain(tc.given)
@@ -206,7 +207,7 @@ func TestBrokenRulesInFrench(t *testing.T) {
 		}
 		v := bad.Violations[0].Proto
 		a := &app{fieldsAsJSON: true}
-		got := a.sentence(fault.New(fault.Invalid, "REQUEST_INVALID", protovalidate.FieldPathString(v.GetField()), "%s", v.GetMessage()))
+		got := a.sentence(fault.New(fault.Invalid, "REQUEST_INVALID", protovalidate.FieldPathString(v.GetField()), "%s", v.GetMessage()), "")
 		if !strings.Contains(got, tc.say) || !strings.Contains(got, "champ "+tc.field) || strings.Contains(got, v.GetMessage()) {
 			t.Errorf("%q at %s is told as %q, want %q", v.GetMessage(), tc.field, got, tc.say)
 		}

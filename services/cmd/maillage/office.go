@@ -81,6 +81,9 @@ func (c *OfficeTakeCmd) Run(a *app) error {
 	if err := c.unnamed(c.Name); err != nil {
 		return err
 	}
+	if c.Name == "" && c.RPPS == "" { // a source may leave the name out; an officer knows who it is
+		return fault.New(fault.Refused, "NAME_MISSING", "name", "")
+	}
 	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
 		if c.Name != "" && c.RPPS == "" && c.RequestID == "" { // else it may be the same request again
 			r, err := registryv1.NewRegistryServiceClient(conn).ListOffices(ctx, &registryv1.ListOfficesRequest{HolderId: string(c.Holder)})

@@ -1,16 +1,94 @@
 package main
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
 	"testing"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/fault"
 	"maillage/services/labelling"
 	"maillage/services/labelling/plan"
 	"maillage/services/topology"
 )
+
+// TestEveryReasonIsInFrench looks in the code for the reasons of refusals and, of a plan,
+// for what makes a candidate one.
+func TestEveryReasonIsInFrench(t *testing.T) {
+	given := regexp.MustCompile(`fault\.New\([^"]*"([A-Z][A-Z_]+)"|\.(?:warn|refuse)\([^"]*"([A-Z][A-Z_]+)"|Reason: +"([A-Z][A-Z_]+)"`)
+	because := regexp.MustCompile(`(?m)^\tby[A-Z]\w* += "([^"]+)"`)
+	found, candidates := 0, 0
+	err := filepath.WalkDir("../..", func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+			return err
+		}
+		code, err := os.ReadFile(name)
+		if err != nil {
+			return err
+		}
+		for _, m := range given.FindAllStringSubmatch(string(code), -1) {
+			reason := m[1] + m[2] + m[3]
+			if reasons[reason] == "" && annexReasons[reason] == "" && !strings.HasPrefix(reason, "_") {
+				t.Errorf("%s gives the reason %s, which has no French", name, reason)
+			}
+			found++
+		}
+		if filepath.Base(filepath.Dir(name)) == "plan" {
+			for _, m := range because.FindAllStringSubmatch(string(code), -1) {
+				if candidateWords[m[1]] == "" && changeWords[m[1]] == "" {
+					t.Errorf("%s gives %q for a candidate, which has no French", name, m[1])
+				}
+				candidates++
+			}
+		}
+		return nil
+	})
+	if err != nil || found < 100 || candidates < 10 {
+		t.Errorf("found %d reasons and %d of candidates, %v", found, candidates, err)
+	}
+}
+
+// An officer reads French alone; a program all that the register says.
+func TestDetailsAreInFrench(t *testing.T) {
+	for given, want := range map[string]string{
+		`No label is recorded under "0000000000".`:                               "« 0000000000 »",
+		"lines[3] has the number 7 already.":                                     "ligne n° 4",
+		"3 labels are lost by absence from the act; 2 were accepted.":            "perdus : 3, acceptés : 2",
+		`no network is known as "MDS"; near it: MDSR, MD`:                        "« MDS » ; noms voisins : MDSR, MD",
+		`no network is known as "MDS"`:                                           "« MDS »",
+		"2030-01-01 is not a day within the term of label A, 2017-08-08 to 2022": "le label va du 08/08/2017 au 2022",
+		"Label 01YHKRYSPF goes on in label QRHN0PR668.":                          "il se poursuit dans le label QRHN0PR668",
+		"Its holder holds label 01YHKRYSPF for the same days: renew it.":         "01YHKRYSPF",
+		"No holder of this kind can have the role ROLE_PEMR.":                    "PEMR",
+		"It is attached there from that day on already.":                         "",
+		"centre 0000000000 is known from 2020-01-01 on, not on 2019-01-01":       "à compter du 01/01/2020",
+	} {
+		if got := toldInFrench(strings.TrimSuffix(given, ".")); got != want {
+			t.Errorf("%q is told as %q, want %q", given, got, want)
+		}
+	}
+	wire := fault.New(fault.NotFound, "LABEL_UNKNOWN", "label_id", "No label is recorded under %q.", "0000000000").GRPCStatus().Err()
+	officer := &app{client: Client{Server: "x"}}
+	if text, _ := officer.explain(wire); text != "ce label n'est pas au registre — « 0000000000 » — champ « Label » (LABEL_UNKNOWN)" {
+		t.Errorf("an officer is told %s", text)
+	}
+	program := &app{client: Client{Server: "x"}, json: true}
+	if text, _ := program.explain(wire); !strings.Contains(text, `[No label is recorded under "0000000000"]`) {
+		t.Errorf("a program is told %s", text)
+	}
+	if text, _ := officer.explain(fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "--accept-lapses 3")); !strings.Contains(text, " — --accept-lapses 3") {
+		t.Errorf("of a verb's own an officer is told %s", text)
+	}
+	if text, _ := (&app{}).explain(fault.New(fault.Damaged, "LEDGER_MISSING", "", "no ledger in data")); !strings.Contains(text, "[no ledger in data]") {
+		t.Errorf("who runs the process is told %s", text)
+	}
+}
 
 // TestRemarksAreInFrench plans acts that are odd in every way a list can be that does not
 // take a whole register, and asks for the French of all that is remarked of them.

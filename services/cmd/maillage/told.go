@@ -1,0 +1,86 @@
+package main
+
+import (
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tellings are the sentences of the register whose values alone would not be understood,
+// in its words and in French.
+var tellings = []struct {
+	said   *regexp.Regexp
+	french string
+}{
+	{regexp.MustCompile(`^(\d+) labels are lost by absence from the act; (\d+) were accepted`), "perdus : $1, acceptés : $2"},
+	{regexp.MustCompile(`^(\d+) questions are not answered and (\d+) faults not mended`), "identités à trancher : $1, refus : $2"},
+	{regexp.MustCompile(`^(\d+) identities must be answered before`), "identités à trancher : $1"},
+	{regexp.MustCompile(`^no \S+ is known as "([^"]*)"(?:; near it: (.*))?$`), "« $1 » ; noms voisins : $2"},
+	{regexp.MustCompile(` is known from (\S+) on, not on `), "à compter du $1"},
+	{regexp.MustCompile(` is known until (\S+), not on `), "jusqu'au $1"},
+	{regexp.MustCompile(`^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
+	{regexp.MustCompile(`^Label (\S+) goes on in label (\S+)`), "il se poursuit dans le label $2"},
+	{regexp.MustCompile(`^Label \S+ is repealed from (\S+)`), "il est abrogé à compter du $1"},
+	{regexp.MustCompile(`^Label \S+ is annulled from (\S+)`), "il est annulé à compter du $1"},
+	{regexp.MustCompile(`^Label \S+ was lost from (\S+) on`), "il est perdu depuis le $1"},
+	{regexp.MustCompile(`^Label \S+ should never have been recorded`), "il est enregistré à tort"},
+	{regexp.MustCompile(`term of label \S+, (\S*) to (\S*)$`), "le label va du $1 au $2"},
+	{regexp.MustCompile(`^Label \S+ is held from (\S+) to (\S+?)[,:]`), "le label est tenu du $1 au $2"},
+	{regexp.MustCompile(`^Label \S+ is suspended from (\S+) to (\S*) already`), "il l'est du $1 au $2"},
+	{regexp.MustCompile(`^Label \S+ begins on (\S+), not before the list of (\S+)`), "le label commence le $1, la liste a effet le $2"},
+	{regexp.MustCompile(`^The end (\S+) is not after the start (\S*)$`), "du $2 au $1"},
+	{regexp.MustCompile(`^Office (\S+) ended on (\S+)`), "le poste $1 a pris fin le $2"},
+	{regexp.MustCompile(`control character (\S+), (\d+) bytes from its start`), "$1, après $2 octets"},
+	{regexp.MustCompile(`^(\d+) events in one command; at most (\d+) are taken`), "$1 faits, au plus $2"},
+	{regexp.MustCompile(`^The event at position (\d+) is not one of this label`), "position $1"},
+	{regexp.MustCompile(`^The event at position (\d+) records no assertion`), "position $1"},
+	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
+}
+
+var (
+	// valueSaid is what a sentence of the register names: a text in quotes, an id, a
+	// place in the lines of an act, a word of the contract, or a day.
+	valueSaid = regexp.MustCompile(`"[^"]+"|\b[0-9A-HJKMNP-TV-Z]{10}\b|\blines\[\d+\]|\b[A-Z]+(?:_[A-Z]+)+\b|\b\d{4}-\d{2}-\d{2}\b`)
+	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
+	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
+	// unsaid is what a telling says of a value that is not there.
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", "-infinity", "?", "infinity", "?", "|", "")
+)
+
+// toldInFrench is what a sentence of the register says besides its reason: its values,
+// in French where words go with them. Empty for none.
+func toldInFrench(said string) string {
+	for _, t := range tellings {
+		if m := t.said.FindStringSubmatchIndex(said); m != nil {
+			text := string(t.said.ExpandString(nil, t.french, said, m))
+			return valueInFrench(unsaid.Replace(text + "|"))
+		}
+	}
+	var values []string
+	for _, v := range valueSaid.FindAllString(said, -1) {
+		if quoted := strings.Trim(v, `"`); quoted != v {
+			v = "« " + quoted + " »"
+		} else {
+			v = valueInFrench(v)
+		}
+		if !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	return strings.Join(values, ", ")
+}
+
+// valueInFrench writes days, lines of an act and words of the contract as an officer
+// reads them.
+func valueInFrench(text string) string {
+	text = daySaid.ReplaceAllStringFunc(text, frDate)
+	text = lineSaid.ReplaceAllStringFunc(text, func(s string) string {
+		n, err := strconv.Atoi(lineSaid.FindStringSubmatch(s)[1])
+		if err != nil {
+			return s
+		}
+		return "ligne n° " + strconv.Itoa(n+1)
+	})
+	return contractText(text)
+}
