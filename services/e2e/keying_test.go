@@ -103,7 +103,7 @@ func TestAnUndeterminedLineIsSettled(t *testing.T) {
 	before := d.count("2024-06-01", registryv1.CountUnit_COUNT_UNIT_LABEL, true)
 
 	waiting := func() (position string) {
-		for _, line := range strings.Split(d.officer(0, "", "todo"), "\n") {
+		for line := range strings.SplitSeq(d.officer(0, "", "todo"), "\n") {
 			if _, after, found := strings.Cut(line, "act settle "); found {
 				position, _, _ = strings.Cut(after, " ")
 			}

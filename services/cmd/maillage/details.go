@@ -50,7 +50,19 @@ var names = map[protoreflect.Name]string{
 	"longitude": "Longitude", "network": "Réseau", "filiere": "Filière", "cycle": "Cycle", "text": "--text", "corrects": "--corrects",
 	"known_position": "--known-at", "known_time": "--known-at", "valid_at": "--valid-at", "min_position": "--min-position", "region": "Région",
 	"department": "Département", "establishment": "Établissement", "outcome": "Issue", "settlement": "Réglé",
-	"settled_label_id": "Label retenu", "settled_basis": "Réglé d'après",
+	"settled_label_id": "Label retenu", "settled_basis": "Réglé d'après", "request_id": "--request-id", "source": "--source",
+	"act_line": "--act-line", "evidence": "--evidence", "seen_date": "--seen", "note": "--note", "as_printed": "Tel qu'imprimé", "unit": "Unité",
+	"minimum": "Minimum", "count": "Nombre", "bulletin": "Bulletin", "number": "Numéro", "pages": "Pages", "coverage": "Liste", "lines": "Ligne",
+	"line": "Ligne", "granted": "Accordé", "renewed": "Renouvelé", "extended": "Prorogé", "suspended": "Suspendu", "reinstated": "Rétabli",
+	"amended": "Rectifié", "confirmed_label_id": "Label confirmé", "repealed_label_id": "Label abrogé", "withdrawn_label_id": "Label retiré",
+	"lapsed_label_id": "Label non repris", "disposition": "Effet", "site": "Site", "site_id": "Site", "grant": "Label accordé",
+	"renewal": "Renouvellement", "reference": "Référence", "label_period": "Période des labels", "scope_decision": "--extend-until ou --repeal-from",
+	"scope_date": "--extend-until ou --repeal-from", "sheet": "Feuille", "row": "Rangée", "heads": "Responsables", "successions": "Succession",
+	"outgoing": "Responsable sortant", "incoming": "Responsable entrant", "opinion_body": "Instance", "opinion_favourable": "Avis",
+	"resolutions": "Réponse", "subject": "Sujet", "identity": "Décision", "states": "--state", "point_source": "--point-source", "as_of": "Moment",
+	"published_by": "--published-by", "window": "--window", "page_size": "Taille de la page", "page_token": "Suite de la liste", "roles": "--role",
+	"statuses": "--status", "from": "--from", "to": "--to", "by": "--by", "with_crc": "--with-crc", "within_days": "--within",
+	"value_id": "Valeur au coffre", "commitment": "Engagement",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A

@@ -314,18 +314,21 @@ func (a *app) sentence(e *fault.Error, detail string) string {
 // name where it has no other.
 func fieldText(path string) string {
 	name, index, repeated := strings.Cut(path[strings.LastIndexByte(path, '.')+1:], "[")
+	if moment, _, of := strings.Cut(path, "."); of && (moment == "from" || moment == "to") {
+		name = moment // one of the two moments of a diff, named as its flag
+	}
 	french, known := names[protoreflect.Name(name)]
 	if !known {
 		return path
 	}
 	text := "« " + french + " »"
-	if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); repeated && err == nil && i > 0 {
+	if i, err := strconv.Atoi(strings.TrimSuffix(index, "]")); repeated && err == nil && i > 0 && name != "lines" {
 		text += fmt.Sprintf(" (n° %d)", i+1)
 	}
 	return text
 }
 
-var lineField = regexp.MustCompile(`^lines\[(\d+)\]`)
+var lineField = regexp.MustCompile(`^(?:annex\.)?lines\[(\d+)\]`)
 
 // lineOf says which line of an act a field is of.
 func lineOf(field string) string {

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
@@ -141,6 +142,10 @@ func TestErrorsInFrench(t *testing.T) {
 		say   string
 	}{
 		{overWire(fault.New(fault.NotFound, "CENTRE_UNKNOWN", "lines[3].granted.site.centre_id", "no centre")), exitNotFound, "ligne n° 4 de l'acte"},
+		{overWire(fault.New(fault.Refused, "PLAN_OPEN", "annex.lines[1]", "2 identities must be answered before, the first on this line")), exitRefused, "identités à trancher : 2 — champ « Ligne », ligne n° 2 de l'acte (PLAN_OPEN)"},
+		{overWire(fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "to.known_position", "m")), exitFailed, "champ « --to » (POSITION_NOT_REACHED)"},
+		{overWire(fault.New(fault.NotFound, "SITE_UNKNOWN", "grant.site.site_id", "m")), exitNotFound, "champ « Site »"},
+		{overWire(fault.New(fault.Invalid, "DATE_INVALID", "basis.seen_date", "m")), exitRefused, "champ « --seen »"},
 		{overWire(fault.New(fault.Refused, "SUSPENSION_OUTSIDE_TERM", "suspended_from", "m")), exitRefused, "— champ « Suspendu à compter du » (SUSPENSION_OUTSIDE_TERM)"},
 		{overWire(fault.New(fault.NotFound, "ESTABLISHMENT_UNKNOWN", "place.establishment_ids[1]", "m")), exitNotFound, "— champ « Établissements » (n° 2) (ESTABLISHMENT_UNKNOWN)"},
 		{overWire(fault.New(fault.Invalid, "SOMETHING_NEW", "a.b_c[0]", "m")), exitRefused, "— champ a.b_c[0] (SOMETHING_NEW)"},
@@ -299,6 +304,38 @@ func TestEveryValueHasAWord(t *testing.T) {
 		for i := range facts.Len() {
 			if name := facts.Get(i).Name(); factNames[name] == "" {
 				t.Errorf("no word for the fact %s", name)
+			}
+		}
+	}
+}
+
+// Every field of a request that can be at fault has a name: an officer never reads that of
+// the contract.
+func TestEveryFieldHasAName(t *testing.T) {
+	seen := map[protoreflect.FullName]bool{}
+	var walk func(m protoreflect.MessageDescriptor)
+	walk = func(m protoreflect.MessageDescriptor) {
+		if seen[m.FullName()] || m.ParentFile().Package() == "google.protobuf" {
+			return
+		}
+		seen[m.FullName()] = true
+		for i := range m.Fields().Len() {
+			f := m.Fields().Get(i)
+			if names[f.Name()] == "" {
+				t.Errorf("no name for %s", f.FullName())
+			}
+			if f.Message() != nil {
+				walk(f.Message())
+			}
+		}
+	}
+	for _, file := range []protoreflect.FileDescriptor{
+		labellingv1.File_maillage_labelling_v1_service_proto, topologyv1.File_maillage_topology_v1_service_proto, registryv1.File_maillage_registry_v1_service_proto,
+	} {
+		for i := range file.Services().Len() {
+			methods := file.Services().Get(i).Methods()
+			for j := range methods.Len() {
+				walk(methods.Get(j).Input())
 			}
 		}
 	}

@@ -86,11 +86,9 @@ func (c *OfficeTakeCmd) Run(a *app) error {
 	}
 	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
 		if c.Name != "" && c.RPPS == "" && c.RequestID == "" { // else it may be the same request again
+			// An unknown holder is refused below.
 			r, err := registryv1.NewRegistryServiceClient(conn).ListOffices(ctx, &registryv1.ListOfficesRequest{HolderId: string(c.Holder)})
-			if err != nil {
-				return err
-			}
-			if o := c.held(r.GetOffices()); o != nil {
+			if o := c.held(r.GetOffices()); err == nil && o != nil {
 				return fault.New(fault.Refused, "OFFICE_TWICE", "name", "« %s », %s", o.GetOfficeId(), frPeriod(o.GetPeriod()))
 			}
 		}

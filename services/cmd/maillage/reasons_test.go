@@ -57,17 +57,19 @@ func TestEveryReasonIsInFrench(t *testing.T) {
 // An officer reads French alone; a program all that the register says.
 func TestDetailsAreInFrench(t *testing.T) {
 	for given, want := range map[string]string{
-		`No label is recorded under "0000000000".`:                               "« 0000000000 »",
-		"lines[3] has the number 7 already.":                                     "ligne n° 4",
-		"3 labels are lost by absence from the act; 2 were accepted.":            "perdus : 3, acceptés : 2",
-		`no network is known as "MDS"; near it: MDSR, MD`:                        "« MDS » ; noms voisins : MDSR, MD",
-		`no network is known as "MDS"`:                                           "« MDS »",
-		"2030-01-01 is not a day within the term of label A, 2017-08-08 to 2022": "le label va du 08/08/2017 au 2022",
-		"Label 01YHKRYSPF goes on in label QRHN0PR668.":                          "il se poursuit dans le label QRHN0PR668",
-		"Its holder holds label 01YHKRYSPF for the same days: renew it.":         "01YHKRYSPF",
-		"No holder of this kind can have the role ROLE_PEMR.":                    "PEMR",
-		"It is attached there from that day on already.":                         "",
-		"centre 0000000000 is known from 2020-01-01 on, not on 2019-01-01":       "à compter du 01/01/2020",
+		`No label is recorded under "0000000000".`:                                                                 "« 0000000000 »",
+		"lines[3] has the number 7 already.":                                                                       "ligne n° 4",
+		"3 labels are lost by absence from the act; 2 were accepted.":                                              "perdus : 3, acceptés : 2",
+		`no network is known as "MDS"; near it: MDSR, MD`:                                                          "« MDS » ; noms voisins : MDSR, MD",
+		`no network is known as "MDS"`:                                                                             "« MDS »",
+		"2030-01-01 is not a day within the term of label A, 2017-08-08 to 2022":                                   "le label va du 08/08/2017 au 2022",
+		"Label 01YHKRYSPF goes on in label QRHN0PR668.":                                                            "il se poursuit dans le label QRHN0PR668",
+		"Its holder holds label 01YHKRYSPF for the same days: renew it.":                                           "01YHKRYSPF",
+		"No holder of this kind can have the role ROLE_PEMR.":                                                      "PEMR",
+		`Opened from "2019-07-01", maintained from "", closed from "1990-01-01": these do not follow one another.`: "ouvert : 01/07/2019, maintenu : ?, fermé : 01/01/1990",
+		`The name "" is no name, "x" is.`:                                                                          "« x »",
+		"It is attached there from that day on already.":                                                           "",
+		"centre 0000000000 is known from 2020-01-01 on, not on 2019-01-01":                                         "à compter du 01/01/2020",
 	} {
 		if got := toldInFrench(strings.TrimSuffix(given, ".")); got != want {
 			t.Errorf("%q is told as %q, want %q", given, got, want)

@@ -30,6 +30,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^Label \S+ is suspended from (\S+) to (\S*) already`), "il l'est du $1 au $2"},
 	{regexp.MustCompile(`^Label \S+ begins on (\S+), not before the list of (\S+)`), "le label commence le $1, la liste a effet le $2"},
 	{regexp.MustCompile(`^The end (\S+) is not after the start (\S*)$`), "du $2 au $1"},
+	{regexp.MustCompile(`^The label that ends would end before it begins`), "le label qui finit finirait avant d'avoir commencé"},
+	{regexp.MustCompile(`^Opened from "([^"]*)", maintained from "([^"]*)", closed from "([^"]*)"`), "ouvert : $1, maintenu : $2, fermé : $3"},
 	{regexp.MustCompile(`^Office (\S+) ended on (\S+)`), "le poste $1 a pris fin le $2"},
 	{regexp.MustCompile(`control character (\S+), (\d+) bytes from its start`), "$1, après $2 octets"},
 	{regexp.MustCompile(`^(\d+) events in one command; at most (\d+) are taken`), "$1 faits, au plus $2"},
@@ -41,11 +43,11 @@ var tellings = []struct {
 var (
 	// valueSaid is what a sentence of the register names: a text in quotes, an id, a
 	// place in the lines of an act, a word of the contract, or a day.
-	valueSaid = regexp.MustCompile(`"[^"]+"|\b[0-9A-HJKMNP-TV-Z]{10}\b|\blines\[\d+\]|\b[A-Z]+(?:_[A-Z]+)+\b|\b\d{4}-\d{2}-\d{2}\b`)
+	valueSaid = regexp.MustCompile(`"[^"]*"|\b[0-9A-HJKMNP-TV-Z]{10}\b|\blines\[\d+\]|\b[A-Z]+(?:_[A-Z]+)+\b|\b\d{4}-\d{2}-\d{2}\b`)
 	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
 	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
 	// unsaid is what a telling says of a value that is not there.
-	unsaid = strings.NewReplacer(" ; noms voisins : |", "", "-infinity", "?", "infinity", "?", "|", "")
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
 )
 
 // toldInFrench is what a sentence of the register says besides its reason: its values,
@@ -59,7 +61,9 @@ func toldInFrench(said string) string {
 	}
 	var values []string
 	for _, v := range valueSaid.FindAllString(said, -1) {
-		if quoted := strings.Trim(v, `"`); quoted != v {
+		if quoted := strings.Trim(v, `"`); quoted == "" {
+			continue
+		} else if quoted != v {
 			v = "« " + quoted + " »"
 		} else {
 			v = valueInFrench(v)

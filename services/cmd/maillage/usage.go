@@ -74,7 +74,7 @@ func frenchHelp(options kong.HelpOptions, ctx *kong.Context) error {
 // argumentWords are the names of the arguments in French.
 var argumentWords = map[string]string{
 	"id": "ID", "name": "NOM", "candidate": "CANDIDAT", "code": "CODE", "acronym": "SIGLE", "title": "INTITULÉ", "holder": "TITULAIRE",
-	"establishment": "ÉTABLISSEMENT", "legal-entity": "ENTITÉ", "filiere": "FILIÈRE", "file": "FICHIER", "dir": "RÉPERTOIRE", "parts": "SERVICE",
+	"establishment": "ÉTABLISSEMENT", "legal-entity": "ENTITÉ", "filiere": "FILIÈRE", "file": "FICHIER", "dir": "RÉPERTOIRE", "parts": "SERVICE", "position": "POSITION",
 }
 
 // nameValues names in French the arguments, and the value of each flag that does not
