@@ -34,7 +34,16 @@ type Client struct {
 }
 
 // AfterApply hands the flags on to the verb.
-func (c Client) AfterApply(a *app) error { a.client = c; return nil }
+func (c Client) AfterApply(a *app) error {
+	if c.Timeout <= 0 {
+		return usage("--timeout : un délai est plus long que zéro, par exemple 30s, 2m ou 1h")
+	}
+	if strings.ContainsFunc(c.As, func(r rune) bool { return r < ' ' || r > '~' }) {
+		return usage("--as « " + c.As + " » : un compte s'écrit sans accent, en lettres, chiffres et signes simples")
+	}
+	a.client = c
+	return nil
+}
 
 // dial returns a connection to the server, made when it is first used.
 func (a *app) dial() (*grpc.ClientConn, error) {

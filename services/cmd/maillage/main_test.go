@@ -79,6 +79,14 @@ func TestExitCodes(t *testing.T) {
 		{"a number that is none", []string{"act", "approve", "0000000000", "--accept-lapses", "x"}, exitUsage, "--accept-lapses : « x » n'est pas un nombre entier\n"},
 		{"a delay that is none", []string{"label", "list", "--timeout", "x"}, exitUsage, "--timeout : « x » : une durée"},
 		{"a value to a flag that has none", []string{"--json=peut-être", "label", "list"}, exitUsage, "--json : « peut-être »"},
+		{"no number of degrees", []string{"centre", "register", "--latitude", "abc"}, exitUsage, "--latitude : « abc » n'est pas un nombre\n"},
+		{"a number below zero", []string{"coverage", "--within", "-3"}, exitUsage, "--within : « -3 » n'est pas une valeur possible\n"},
+		{"two ways to restore", []string{"restore", "--ledger", "--stream"}, exitUsage, "--stream et --ledger s'excluent\n"},
+		{"seeds that are not there", []string{"up", "--seed", "/nonexistent"}, exitUsage, "--seed : /nonexistent n'existe pas\n"},
+		{"an id of a draft that is none", []string{"act", "drafts", "zzz"}, exitUsage, ": <ID> : « zzz »"},
+		{"no delay at all", []string{"label", "list", "--timeout", "0s"}, exitUsage, "--timeout"},
+		{"a delay below zero", []string{"label", "list", "--timeout=-1s"}, exitUsage, "--timeout"},
+		{"an account with accents", []string{"label", "list", "--as", "Élise", "--server", nobody}, exitUsage, "--as « Élise »"},
 		{"no verb", nil, exitUsage, "commande incorrecte"},
 		{"an unknown verb", []string{"lable"}, exitUsage, "commande incorrecte"},
 		{"an unknown flag", []string{"label", "list", "--colour", "red"}, exitUsage, "--colour"},
@@ -251,6 +259,7 @@ func TestStartFaultsInFrench(t *testing.T) {
 		say   string
 	}{
 		{fmt.Errorf("vault: %w", &fs.PathError{Op: "mkdir", Path: "/srv/data/vault", Err: syscall.EACCES}), "/srv/data/vault : accès refusé"},
+		{&fs.PathError{Op: "mkdir", Path: "/proc/x", Err: syscall.ENOENT}, "/proc/x n'existe pas"},
 		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà le grand livre"},
 		{&fs.PathError{Op: "write", Path: "/srv/data/vault", Err: syscall.ENOSPC}, "plein"},
 		{errors.New("anything else"), "anything else"},

@@ -35,6 +35,8 @@ func startFault(err error) string {
 		return path.Path + " : accès refusé ; donnez à ce compte le droit d'y lire et d'y écrire, ou choisissez un autre répertoire avec --data"
 	case isPath && errors.Is(err, syscall.ENOTDIR), isPath && errors.Is(err, fs.ErrExist):
 		return path.Path + " n'est pas un répertoire : choisissez-en un autre avec --data"
+	case isPath && errors.Is(err, fs.ErrNotExist):
+		return path.Path + " n'existe pas et ne peut être créé : choisissez un autre répertoire avec --data"
 	case isPath && errors.Is(err, syscall.EROFS):
 		return path.Path + " : ce disque est en lecture seule ; choisissez un autre répertoire avec --data"
 	case errors.Is(err, syscall.ENOSPC):
