@@ -21,7 +21,7 @@ type detail struct{ name, value string }
 
 // names is what an officer reads for the fields of entities and facts. A field
 // that is not here is shown under its own name.
-var names = map[protoreflect.Name]string{
+var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_token for a credential
 	"account": "Compte", "act_id": "Acte", "acronym": "Sigle", "aliases": "Autres noms", "announced_date": "Annoncé le",
 	"announced_totals": "Totaux annoncés", "assertions": "Dit aussi", "authority": "Autorité", "basis": "Fondement",
 	"centre_id": "Centre", "city": "Ville", "code": "Code", "cycle_code": "Cycle", "cycle_id": "Cycle (id)",
