@@ -150,7 +150,8 @@ func (a *applied) networks() {
 	}
 }
 
-// teams registers teams; then networks and teams take the place of others.
+// teams registers teams, and attaches those that had no hospital; then networks and teams
+// take the place of others.
 func (a *applied) teams() {
 	for _, l := range a.r.lines {
 		t := l.team
@@ -171,6 +172,15 @@ func (a *applied) teams() {
 			f.Place = placeOf(l.in.GetCity(), l.in.GetDepartmentCode())
 		}
 		a.topology(l, &topologyv1.Event{Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: f}})
+	}
+	for _, l := range a.r.learnt {
+		hospital := l.spot.hospital
+		if l.spot.fresh != nil {
+			hospital = l.spot.fresh.id
+		}
+		a.topology(l, &topologyv1.Event{Fact: &topologyv1.Event_CentreAttached{CentreAttached: &topologyv1.CentreAttached{
+			CentreId: l.team.id, ValidFrom: a.firstDay(l), EstablishmentId: hospital,
+		}}})
 	}
 	a.succeed()
 }

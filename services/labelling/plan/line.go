@@ -426,18 +426,15 @@ func (r *Reckoning) siteChanges(l *line, add func(field, before, after string)) 
 		return
 	}
 	w := r.reg.whereaboutsOf(l.team.id)
-	sure, _ := w.at(l.spot)
-	elsewhere := !sure && !l.spot.nowhere()
-	learnt := !elsewhere && l.in.GetEstablishment() != "" && len(w.hospitals) == 0
-	if elsewhere || learnt {
+	learns := w.learns(l)
+	elsewhere := false
+	if sure, _ := w.at(l.spot); !learns && !sure && !l.spot.nowhere() {
+		elsewhere = true
+		r.warn(l, "PLACE_OTHER", "The centre is registered elsewhere: where it moved is recorded apart.")
+	}
+	if elsewhere || learns {
 		establishment, city := r.reg.placeName(l.team.id)
 		add("place", joined(", ", establishment, city), joined(", ", l.in.GetEstablishment(), l.in.GetCity()))
-	}
-	switch {
-	case learnt:
-		r.warn(l, "HOSPITAL_LEARNT", "The centre is registered without a hospital: that of the line is recorded apart.")
-	case elsewhere:
-		r.warn(l, "PLACE_OTHER", "The centre is registered elsewhere: where it moved is recorded apart.")
 	}
 	if p := l.in.GetPopulation(); p != topologyv1.Population_POPULATION_UNSPECIFIED && w.population != topologyv1.Population_POPULATION_UNSPECIFIED {
 		add("population", w.population.String(), p.String())
@@ -498,6 +495,14 @@ func (r *Reckoning) topologyEffects() {
 		if t := l.team; t != nil && t.id == "" && t.name != "" {
 			add(labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_CREATED, "centre", t.name, joined(", ", l.in.GetEstablishment(), l.in.GetCity()), nil, l)
 		}
+	}
+	for _, l := range r.learnt {
+		name := l.in.GetEstablishment()
+		if l.spot.hospital != "" {
+			e, _ := r.reg.topo.Establishments.Last(l.spot.hospital, r.reg.known)
+			name = e.GetName()
+		}
+		add(labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED, "centre", l.team.id, name, nil, l)
 	}
 	for _, h := range r.heirs {
 		add(labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_SUCCEEDED, "centre", h.after.name, "", h.before, h.after.line)

@@ -295,6 +295,47 @@ func (w *whereabouts) at(s *spot) (sure, perhaps bool) {
 	return sameTown, false
 }
 
+// learns reports whether a line prints the hospital of a team of which at most the town
+// is known, and that one.
+func (w *whereabouts) learns(l *line) bool {
+	if len(w.hospitals) > 0 || l.spot.hospital == "" && l.in.GetEstablishment() == "" {
+		return false
+	}
+	sure, _ := w.at(l.spot)
+	return sure || len(w.towns) == 0
+}
+
+// learnHospitals attaches teams without a hospital to the one that the lines print which
+// go on with them. Where they print several, or nobody knows which one, it is warned of.
+func (r *Reckoning) learnHospitals() {
+	of := make(map[string][]*line)
+	for _, l := range r.lines {
+		if t := l.team; t != nil && t.id != "" && t.name != "" && r.reg.whereaboutsOf(t.id).learns(l) {
+			of[t.id] = append(of[t.id], l)
+		}
+	}
+	for _, l := range r.lines {
+		if l.team == nil || len(of[l.team.id]) == 0 {
+			continue
+		}
+		first := of[l.team.id][0]
+		one := first.spot.hospital != "" || first.spot.fresh != nil
+		for _, other := range of[l.team.id] {
+			one = one && other.spot.hospital == first.spot.hospital && other.spot.fresh == first.spot.fresh
+		}
+		switch {
+		case !slices.Contains(of[l.team.id], l):
+		case !one:
+			r.warn(l, "HOSPITAL_LEARNT", "The centre is registered without a hospital: that of the line is not certain, and is recorded apart.")
+		case l == first:
+			r.learnt = append(r.learnt, l)
+			if h := l.spot.fresh; h != nil && h.name == "" {
+				h.name = r.freshName("establishment")
+			}
+		}
+	}
+}
+
 // placeName is where a team is, for reading.
 func (g *register) placeName(centre string) (establishment, city string) {
 	c, _ := g.topo.Centres.Last(centre, g.known)

@@ -48,6 +48,7 @@ type Reckoning struct {
 	hosts    map[string]*hospital // the hospitals that would be registered, by core name and town
 	fresh    map[string]int       // how many entities of a kind would be registered
 	heirs    []succession         // teams that take the place of others
+	learnt   []*line              // that print the hospital of a team which had none
 	kept     map[string]bool      // labels that are no loss: restated, or perhaps so
 	passed   []*passing           // successions of heads
 }
@@ -112,6 +113,7 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 		for _, l := range r.lines {
 			r.dispose(l)
 		}
+		r.learnHospitals()
 		r.checkSites()
 		r.checkEnds()
 		r.checkClosings()

@@ -116,7 +116,8 @@ func TestTeamsAreIdentified(t *testing.T) {
 			when: act(nil, row("MDS", coordinator, "CHU de Dijon", "DIJON")),
 			then: `
 				1 renewed A000000000 coordinator CD00000000 in NET0000000 place
-				1 warns HOSPITAL_LEARNT`,
+				created new-establishment-1 as CHU de Dijon
+				attached CD00000000 as CHU de Dijon`,
 		},
 		{
 			name: "the team of another network in the same hospital is another team",
