@@ -230,7 +230,7 @@ func (r *Reckoning) checkSites() {
 		}
 		for _, key := range keys {
 			if first, taken := concerned[key]; taken && first != l {
-				r.refuse(l, "LINES_SAME_SITE", "Line %d of the list is about the same site: an act has one line for it.", first.at)
+				r.refuse(l, "LINES_SAME_SITE", "Lines %d and %d of the list are about one site, or go on from one label: an act has one line for it.", first.at, l.at)
 				break
 			}
 			concerned[key] = l

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"testing"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
@@ -184,5 +185,27 @@ func TestAMovedTeamHasAnotherSite(t *testing.T) {
 	}
 	if c, _ := w.topo.Centres.Last(id("CD"), bitemporal.Latest); c.GetPopulation() != topologyv1.Population_POPULATION_UNSPECIFIED || len(c.GetSuccessorIds()) > 0 {
 		t.Errorf("the team is %v", c)
+	}
+}
+
+// TestTwoLinesForOneMovedLabel: two lines of one act are never one centre, whatever was
+// answered, and the refusal names both.
+func TestTwoLinesForOneMovedLabel(t *testing.T) {
+	for name, second := range map[string]*labellingv1.AnnexLine{
+		"of one network": row("Maladies du cou", competence, "CHU de Dijon", "Dijon", "Pr MARTIN Anne"),
+		"of another one": row("Maladies du nez", coordinator, "CHU de Dijon", "Dijon", "Pr MARTIN Anne"),
+	} {
+		w := newWorld(t)
+		besideNeck(w)
+		annex := answered(edited(moves(), func(a *labellingv1.Annex) { a.Lines = append(a.Lines, second) }),
+			answer(1, aboutCentre, isSame, "CD"), answer(4, aboutCentre, isSame, "CD"), answer(4, aboutNetwork, isNew, ""))
+		if name != "of another one" {
+			annex.Resolutions = annex.Resolutions[:2]
+		}
+		p := w.reckon(annex).Plan
+		refused := p.GetRefusals()
+		if len(refused) != 1 || refused[0].GetReason() != "LINES_SAME_SITE" || !strings.Contains(refused[0].GetMessage(), "Lines 1 and 4 ") {
+			t.Errorf("%s: refused is %v; the plan is\n%s", name, refused, said(p))
+		}
 	}
 }
