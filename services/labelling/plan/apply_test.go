@@ -232,10 +232,8 @@ func TestDigestIsOfWhatIsDone(t *testing.T) {
 	moved.Position = 12
 	w.vault = map[string]string{} // whoever it was is erased
 	erased := w.reckon(annex).Plan
-	for name, p := range map[string]*labellingv1.Plan{"moved": moved, "erased": erased} {
-		if !bytes.Equal(Digest(plan), Digest(p)) {
-			t.Errorf("%s: the digest is another", name)
-		}
+	if !bytes.Equal(Digest(plan), Digest(moved)) {
+		t.Error("moved: the digest is another")
 	}
 	if len(plan.GetEffects()[0].GetChanges()) == 0 || len(erased.GetEffects()[0].GetChanges()) != 0 {
 		t.Error("the head is no change, or still one where nobody knows who it was")
@@ -247,6 +245,7 @@ func TestDigestIsOfWhatIsDone(t *testing.T) {
 		"role":     func(p *labellingv1.Plan) { p.Effects[0].Role = competence },
 		"period":   func(p *labellingv1.Plan) { p.Effects[0].Period = nil },
 		"order":    func(p *labellingv1.Plan) { slices.Reverse(p.Effects) },
+		"head":     func(p *labellingv1.Plan) { p.Effects[0].Changes = nil },
 		"change":   func(p *labellingv1.Plan) { p.Effects[0].Changes = []*labellingv1.Change{{Field: "role"}} },
 		"topology": func(p *labellingv1.Plan) { p.Topology = nil },
 		"fewer":    func(p *labellingv1.Plan) { p.Effects = p.Effects[:1] },
@@ -266,7 +265,7 @@ func TestDigestIsOfWhatIsDone(t *testing.T) {
 	if e := removed.GetEffects(); len(e) != 1 || e[0].GetRole() != coordinator || len(removed.GetTopology()) != len(plan.GetTopology()) {
 		t.Errorf("removed %v", removed)
 	}
-	if added, removed := Difference(plan, erased); len(added.GetEffects())+len(removed.GetEffects())+len(added.GetTopology())+len(removed.GetTopology()) != 0 {
+	if added, removed := Difference(plan, moved); len(added.GetEffects())+len(removed.GetEffects())+len(added.GetTopology())+len(removed.GetTopology()) != 0 {
 		t.Errorf("added %v, removed %v", added, removed)
 	}
 }

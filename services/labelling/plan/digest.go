@@ -10,8 +10,10 @@ import (
 
 // Digest is the SHA-256 of what a plan does: its effects and those on topology, in
 // order. It depends on nothing else: not on the position, since what did not change is
-// what was approved, and not on names of persons, which can be erased meanwhile. The
-// encoding is this function's own, since an approval outlives versions of libraries.
+// what was approved, and not on names of persons. That a line changes the head is an
+// effect, and whoever becomes another head or is erased meanwhile can make it none: that is
+// to be looked at again. The encoding is this function's own, since an approval outlives
+// versions of libraries.
 func Digest(p *labellingv1.Plan) []byte {
 	var b []byte
 	for _, e := range p.GetEffects() {
@@ -67,9 +69,7 @@ func appendEffect(b []byte, e *labellingv1.Effect) []byte {
 	b = appendText(b, number(e.GetLine()), number(uint32(e.GetDisposition())), e.GetLabelId(), e.GetSiteId(), e.GetNetwork(), e.GetCentre(),
 		number(uint32(e.GetNetworkIdentity())), number(uint32(e.GetCentreIdentity())), number(uint32(e.GetRole())), e.GetPeriod().GetStart(), e.GetPeriod().GetEnd())
 	for _, c := range e.GetChanges() {
-		if c.GetField() != "head" {
-			b = appendText(b, c.GetField(), c.GetBefore(), c.GetAfter())
-		}
+		b = appendText(b, c.GetField(), c.GetBefore(), c.GetAfter())
 	}
 	return appendText(b, "end")
 }

@@ -1,8 +1,10 @@
 package plan
 
 import (
+	"bytes"
 	"testing"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
@@ -127,5 +129,32 @@ func TestALearntHospitalIsOfTheCommit(t *testing.T) {
 		if got := said(w.reckon(annex).Plan); got != "1 confirmed M000000003 coordinator CD00000000 in NET0000000\n" && name == "registered" {
 			t.Errorf("%s: planned again it is\n%s", name, got)
 		}
+	}
+}
+
+// TestAnotherHeadIsAnotherPlan: where the head known before changes meanwhile, so that the
+// line changes it no more, the approver is shown so.
+func TestAnotherHeadIsAnotherPlan(t *testing.T) {
+	w := newWorld(t)
+	dijon(w)
+	annex := act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon", "Dr Luc Blanc"))
+	before := w.reckon(annex).Plan
+	meanwhile := &labellingv1.Annex{Basis: source, Successions: []*labellingv1.Succession{{
+		Network: "MDS", Establishment: "CHU de Dijon", Incoming: "Dr Luc Blanc", Date: "2022",
+	}}}
+	events, err := w.reckon(meanwhile).Apply(w.mint, func(int) *eventv1.PersonalValue { return w.head("BLANC Luc (Dr)") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range events {
+		w.fold(e)
+	}
+	after := w.reckon(annex).Plan
+	if bytes.Equal(before.GetEffectsSha256(), after.GetEffectsSha256()) {
+		t.Error("the digest is the same")
+	}
+	added, removed := Difference(before, after)
+	if len(added.GetEffects()) != 1 || len(removed.GetEffects()) != 1 {
+		t.Errorf("the difference is +%v -%v", added, removed)
 	}
 }
