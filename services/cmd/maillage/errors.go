@@ -110,7 +110,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"FILIERE_UNKNOWN_PRINTED":  "la filière imprimée n'est pas au registre",
 	"FINESS_PRINTED_WRONG":     "le numéro FINESS imprimé est faux : il est gardé tel quel",
 	"FINESS_PRINTED_TWICE":     "ce numéro FINESS est imprimé pour un autre établissement nouveau, qui le garde : celui-ci est enregistré sans numéro",
-	"HEADS_SEVERAL":            "plusieurs responsables dans la cellule",
+	"HEADS_SEVERAL":            "plusieurs responsables dans la cellule, gardés ensemble comme responsable du label",
 	"OUTGOING_OTHER":           "le responsable connu n'est pas celui qui est dit partir",
 	"ROLE_NOT_PRINTED":         "le rôle n'est pas imprimé, ou pas en entier",
 	"END_NOT_STATED":           "les labels accordés n'ont pas de fin : ils seront indéterminés dès le lendemain de leur début ; donnez --end si l'acte la dit",

@@ -529,7 +529,7 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 		"1 (rangée 4) à trancher non précisé", "absent perdu par absence non précisé", "à trancher non précisé 1 lignes de l'acte",
 		"acte DATE_INVALID cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA : « 2023-13-01 » — champ « Signé le »",
 		"1 (rangée 4) Wilson XXF0DBB435 CHU de Lille, compétence, 2017",
-		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule",
+		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule, gardés ensemble comme responsable du label",
 	} {
 		if !slices.Contains(cells, want) {
 			t.Errorf("no row %q in:\n%s", want, out.String())

@@ -452,7 +452,7 @@ func (a *applied) successions() {
 
 // leaving is what stands for who leaves: the head of the label, where it is that one.
 func (a *applied) leaving(p *passing) *eventv1.PersonalValue {
-	if p.label == nil || a.r.reg.person(p.in.GetOutgoing()) != a.r.headOf(p.label) {
+	if p.label == nil || !slices.Equal(a.r.reg.people(p.in.GetOutgoing()), a.r.headsOf(p.label)) {
 		return nil
 	}
 	return p.label.GetHead()

@@ -143,7 +143,7 @@ func (r *Reckoning) checkLine(l *line) {
 		}
 	}
 	if len(l.in.GetHeads()) > 1 {
-		r.warn(l, "HEADS_SEVERAL", "%d heads are printed: the first one is that of the label.", len(l.in.GetHeads()))
+		r.warn(l, "HEADS_SEVERAL", "%d heads are printed: they are kept together, as the head of the label.", len(l.in.GetHeads()))
 	}
 	switch l.role {
 	case labellingv1.Role_ROLE_UNSPECIFIED:

@@ -176,3 +176,34 @@ func TestDaysOutsideTheTerm(t *testing.T) {
 		})
 	}
 }
+
+// TestSeveralHeads: those of one cell are kept together, as one head of the label, and
+// none of them is another head when the next act prints them again.
+func TestSeveralHeads(t *testing.T) {
+	printed := []string{"Pr Anne Martin", "Dr Luc Blanc"}
+	w := newWorld(t)
+	w.network("NET", "Maladies du sein", "MDS", "FIL1")
+	w.hospital("HD", "CHU de Dijon", "Dijon")
+	w.team("CD", "HD", "")
+	w.label("N", "CD", "NET", coordinator, strings.Join(printed, "; "))
+	for name, c := range map[string]struct {
+		heads   []string
+		changes int
+	}{
+		"again":                   {printed, 0},
+		"in another order":        {[]string{"BLANC Luc (Dr)", "MARTIN Anne (Pr)"}, 0},
+		"none":                    {nil, 0},
+		"one of them":             {printed[1:], 1},
+		"one more":                {append([]string{"Dr Ida Vert"}, printed...), 1},
+		"another in one's place":  {[]string{"Pr Anne Martin", "Dr Ida Vert"}, 1},
+		"another in their places": {[]string{"Dr Ida Vert"}, 1},
+	} {
+		if got := w.reckon(act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon", c.heads...))).Plan.GetEffects()[0].GetChanges(); len(got) != c.changes {
+			t.Errorf("%s: the changes are %v", name, got)
+		}
+	}
+	p := w.reckon(act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon", printed...))).Plan
+	if m := p.GetWarnings(); len(m) == 0 || m[0].GetReason() != "HEADS_SEVERAL" || !strings.Contains(m[0].GetMessage(), "together") {
+		t.Errorf("the warnings are %v", m)
+	}
+}

@@ -397,10 +397,9 @@ func (r *Reckoning) changes(l *line) []*labellingv1.Change {
 	if p := l.in.GetPeriod(); l.does == amended && p != nil && (p.GetStart() != "" || p.GetEnd() != "") {
 		add("period", h.GetPeriod().GetStart()+"/"+h.GetPeriod().GetEnd(), p.GetStart()+"/"+p.GetEnd())
 	}
-	if before := r.headOf(h); before != "" && len(l.in.GetHeads()) > 0 {
-		if after := r.reg.person(l.in.GetHeads()[0]); after != "" && after != before {
-			all = append(all, &labellingv1.Change{Field: "head"})
-		}
+	before, after := r.headsOf(h), r.reg.people(l.in.GetHeads()...)
+	if len(before) > 0 && len(after) > 0 && !slices.Equal(before, after) {
+		all = append(all, &labellingv1.Change{Field: "head"})
 	}
 	if h.site != nil && l.team != nil && l.network != nil {
 		r.siteChanges(l, add)

@@ -50,22 +50,28 @@ func (r *Reckoning) goneByHead() map[string][]*candidate {
 			restated[a.GetEntityId()] = true
 		}
 	}
-	gone := make(map[string][]*candidate)
+	gone, teams := make(map[string][]*candidate), make(map[siteKey]*candidate)
 	for _, h := range r.reg.held {
 		if h.site == nil || restated[h.GetLabelId()] || r.kept[h.GetLabelId()] || !h.open() {
 			continue
 		}
-		head := r.headOf(h)
-		if head == "" {
+		heads := r.headsOf(h)
+		if len(heads) == 0 {
 			continue
 		}
 		for _, centre := range heirs(h.site.key.centre, r.reg.centreSuccessors) {
-			i := slices.IndexFunc(gone[head], func(c *candidate) bool { return c.centre == centre && c.elsewhere == h.site.key.network })
-			if i < 0 {
-				i = len(gone[head])
-				gone[head] = append(gone[head], &candidate{centre: centre, elsewhere: h.site.key.network})
+			key := siteKey{centre, h.site.key.network}
+			c := teams[key]
+			if c == nil {
+				c = &candidate{centre: centre, elsewhere: key.network}
+				teams[key] = c
 			}
-			gone[head][i].labels = append(gone[head][i].labels, h)
+			c.labels = append(c.labels, h)
+			for _, head := range heads {
+				if !slices.Contains(gone[head], c) {
+					gone[head] = append(gone[head], c)
+				}
+			}
 		}
 	}
 	return gone
@@ -76,8 +82,8 @@ func (r *Reckoning) goneByHead() map[string][]*candidate {
 // already is not among them.
 func (r *Reckoning) movedTo(l *line, gone map[string][]*candidate) []*edge {
 	var edges []*edge
-	for _, printed := range l.in.GetHeads() {
-		for _, c := range gone[r.reg.person(printed)] {
+	for _, head := range r.reg.people(l.in.GetHeads()...) {
+		for _, c := range gone[head] {
 			there := slices.ContainsFunc(l.network.lines, func(o *line) bool { return o != l && o.team != nil && o.team.id == c.centre })
 			known := slices.ContainsFunc(edges, func(e *edge) bool { return e.c == c })
 			if there || known || slices.Contains(l.network.lineage, c.elsewhere) {

@@ -85,8 +85,8 @@ func (r *Reckoning) checkOutgoing(l *line, in *labellingv1.Succession) {
 	if l.label == nil {
 		return
 	}
-	known, leaves := r.headOf(l.label), r.reg.person(in.GetOutgoing())
-	if known != "" && leaves != "" && known != leaves {
+	known, leaves := r.headsOf(l.label), r.reg.people(in.GetOutgoing())
+	if len(known) > 0 && len(leaves) > 0 && !share(known, leaves) {
 		r.warn(l, "OUTGOING_OTHER", "The head recorded with label %s is not the one who is said to leave.", l.label.GetLabelId())
 	}
 }

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -318,27 +319,43 @@ func (r *Reckoning) candidate(l *line, e *edge) *labellingv1.Candidate {
 // sameHead reports whether a head printed on a line bears the name of one that a label
 // of the team had.
 func (r *Reckoning) sameHead(l *line, c *candidate) bool {
-	for _, printed := range l.in.GetHeads() {
-		name := r.reg.person(printed)
-		if name != "" && slices.ContainsFunc(c.labels, func(h *held) bool { return r.headOf(h) == name }) {
-			return true
-		}
-	}
-	return false
+	printed := r.reg.people(l.in.GetHeads()...)
+	return slices.ContainsFunc(c.labels, func(h *held) bool { return share(printed, r.headsOf(h)) })
 }
 
-// headOf is the head of a label's site: who holds that office now or, where nobody is
-// known to, whom the label names; empty where that is unknown.
-func (r *Reckoning) headOf(h *held) string {
+func share(some, others []string) bool {
+	return slices.ContainsFunc(some, func(name string) bool { return slices.Contains(others, name) })
+}
+
+// headsOf are the heads of a label's site: who holds that office now or, where nobody is
+// known to, whom the label names; none where that is unknown.
+func (r *Reckoning) headsOf(h *held) []string {
 	name := h.GetHead()
 	if o := r.headOffice(h.GetHolder().GetSite().GetSiteId()); o.GetName() != nil {
 		name = o.GetName()
 	}
 	if name.GetValueId() == "" {
-		return ""
+		return nil
 	}
-	return r.reg.person(r.name(name.GetValueId()))
+	return r.reg.people(r.name(name.GetValueId()))
 }
+
+// people are the names of heads in the form in which they are compared, in order: an
+// office, or a label, may name several.
+func (g *register) people(names ...string) []string {
+	var all []string
+	for _, printed := range names {
+		for _, name := range apart.Split(printed, -1) {
+			if p := g.person(name); p != "" && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+var apart = regexp.MustCompile(`[;/&\n]|\set\s`)
 
 var titles = []string{"pr", "dr", "prof", "professeur", "professeure", "docteur", "docteure", "mme", "madame", "monsieur", "mr", "m"}
 
