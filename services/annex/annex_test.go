@@ -252,6 +252,40 @@ func TestCSV(t *testing.T) {
 	}
 }
 
+func TestTotalsAsPrinted(t *testing.T) {
+	const lines = "Filière de santé RespiFIL;;\nA;CCMR;Lyon\nA;CCMR;Lille\n"
+	for printed, want := range map[string]string{
+		"Total : 29 sites, dont 5 constitutifs":                    "Total sites = 29, dont constitutifs = 5",
+		"29 sites, dont 5 constitutifs":                            "sites = 29, dont constitutifs = 5",
+		"Total sites : 29":                                         "Total sites = 29",
+		"Total général 122 réseaux":                                "Total général réseaux = 122",
+		"TOTAL GÉNÉRAL : 1 773 CCMR":                               "TOTAL GÉNÉRAL CCMR = 1773",
+		"Total CRMR : 387 (109 coordonnateurs, 278 constitutifs)":  "Total CRMR = 387, coordonnateurs = 109, constitutifs = 278",
+		"Soit 3 centres de ressources et de compétences et 2 CCMR": "Soit centres de ressources et de compétences = 3, CCMR = 2",
+		"Au total, 12 réseaux":                                     "Au total, réseaux = 12",
+		"Total;;29 sites, dont 5 constitutifs":                     "Total: sites = 29, Total: dont constitutifs = 5",
+		"Total réseaux 2023 : 122":                                 "? TOTAL_UNREADABLE",
+		"Total : 29 sites dont 5":                                  "? TOTAL_UNREADABLE",
+		"Total":                                                    "? TOTAL_UNREADABLE",
+		"22q11 (délétion)":                                         "? HEADING_UNPLACED",
+		"3 sites\nFilière de santé BRAIN-TEAM\nB;CCMR;Lyon":        "sites (RespiFIL) = 3",
+		"Total : 3 sites\nB;CCMR;Lyon":                             "? TOTAL_UNREADABLE",
+		"Total RespiFIL : 3 sites\nB;CCMR;Lyon":                    "Total RespiFIL sites = 3",
+	} {
+		a := read(t, []byte("Réseau;Label;Ville\n"+lines+printed+"\n"))
+		var got []string
+		for _, total := range a.Totals {
+			got = append(got, fmt.Sprintf("%s = %d", total.GetUnit(), total.GetCount()))
+		}
+		for _, e := range a.Ignored {
+			got = append(got, "? "+e.Reason)
+		}
+		if g := strings.Join(got, ", "); g != want || len(a.Lines) != 2+strings.Count(printed, "B;") {
+			t.Errorf("%q gives %d lines and %q, want %q", printed, len(a.Lines), g, want)
+		}
+	}
+}
+
 func TestRepositorySeedsAreAnAnnex(t *testing.T) {
 	f, err := os.Open("../../seeds/centres.csv")
 	if err != nil {
@@ -293,6 +327,7 @@ func TestCellsOfALine(t *testing.T) {
 		{"A", "ACR", 10007987, "Bourg", 1, "ARA", "Enfants", 45286, "25/12/2028", "renouvelé", "Pr X. Y", "Pr X. Y part"},
 		{"B\nb", "Dr Z. T", 750712184, "Paris", "Paris (75)", "IdF", "A/E", "2023", "décembre 2028", "", "", ""},
 		{"C", "", "750712185", "Ajaccio", "2a", "", "vieux", "bientôt", "1er janvier 2024", "", "", ""},
+		{"E", "", "", "", "", "", "", "1er janvier 2024", "31/12/9999", "", "", ""},
 		{"#N/A", "D", "75 07", "Nulle part", "Atlantide", "", "-", "2023-12-26T00:00:00", "-", "", "", ""},
 	}}))
 	show := func(l Line) string {
@@ -317,6 +352,8 @@ func TestCellsOfALine(t *testing.T) {
 	  Réseau="B\nb"  FINESS="750712184"  Ville="Paris"  Département="Paris (75)"  Région="IdF"  Enfants/Adultes="A/E"  Début="2023"  Fin="décembre 2028"
 	C|750712185|2A|UNSPECIFIED||2024-01-02||[]|
 	  Réseau="C"  FINESS="750712185"  Ville="Ajaccio"  Département="2a"  Enfants/Adultes="vieux"  Début="bientôt"  Fin="1er janvier 2024"
+	E|||UNSPECIFIED|2024-01-01|9999-12-31||[]|
+	  Réseau="E"  Début="1er janvier 2024"  Fin="31/12/9999"
 	|||UNSPECIFIED|2023-12-26|||[]|
 	  Acronyme="D"  FINESS="75 07"  Ville="Nulle part"  Département="Atlantide"  Enfants/Adultes="-"  Début="2023-12-26T00:00:00"  Fin="-"
 	C2 FINESS_ZERO_LOST
@@ -324,9 +361,9 @@ func TestCellsOfALine(t *testing.T) {
 	C4 FINESS_BAD_CHECK
 	G4 POPULATION_UNKNOWN
 	H4 DATE_UNREADABLE
-	C5 FINESS_UNREADABLE
-	E5 DEPARTMENT_UNKNOWN
-	A5 CELL_ERROR
+	C6 FINESS_UNREADABLE
+	E6 DEPARTMENT_UNKNOWN
+	A6 CELL_ERROR
 	`)
 }
 

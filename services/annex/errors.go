@@ -133,6 +133,6 @@ var sentences = map[string]string{
 	titleRow:          "The row stands above the table.",
 	headerRepeated:    "The row repeats the headers.",
 	footnote:          "The row is a note.",
-	totalUnreadable:   "The row announces a total without a number.",
+	totalUnreadable:   "The row announces a total that cannot be read with certainty: it is not counted.",
 	headingUnplaced:   "The row is a heading without lines, or a line with one cell.",
 }

@@ -48,11 +48,8 @@ var (
 	filiereHeading = regexp.MustCompile(`^(?i:fili[eè]re|fsmr)\b(?i:\s+(?:nationale\s+)?de\s+sant[eé](?:\s+maladies\s+rares)?)?(?:\s+\(?(?i:fsmr)\)?)?\s*[:\x{2013}\x{2014}-]?\s*`)
 	networkHeading = regexp.MustCompile(`^(?i:r[eé]seau(?:\s+crmr)?|crmr|centre\s+de\s+r[eé]f[eé]rence|intitul[eé](?:\s+du\s+r[eé]seau)?)\s*:\s*`)
 	acronymLast    = regexp.MustCompile(`^(.*\S)\s*\(([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)\)$`)
-	totalHeading   = regexp.MustCompile(`^(?:sou total|total|nombre (?:de|total)|number of|subtotal|grand total)(?: |$)`)
-	partTotal      = regexp.MustCompile(`^(?:sou total|subtotal|total (?:de la )?(?:filiere|fsmr))`)
 	footnoteStart  = regexp.MustCompile(`^(?:[*†‡¹²³⁴]|\(?\d{1,2}\)\s|(?i:nb|n\.b\.|notes?|sources?|l[eé]gende|remarques?)\s*[:.])`)
 	plainSheet     = regexp.MustCompile(`^(?:(?:feuil|feuille|sheet|tableau|table|tab|page|annexe?|liste|list|donnee|data|export|arrete|bo|crmr|centre|labellisation)(?: .*|\d*)|[\d ]*|.*\d{4}.*)$`)
-	totalCell      = regexp.MustCompile(`^(\d+(?: \d{3})*)(?: (\pL[\pL ]*))?$`)
 	numeric        = regexp.MustCompile(`^\d+(?:[ \x{00a0}\x{202f}]\d{3})*$`)
 )
 
@@ -138,49 +135,6 @@ func (s *sheetReader) endRole() {
 
 func (s *sheetReader) ignore(row int, reason string) {
 	s.Ignored = append(s.Ignored, s.fault(row, -1, reason))
-}
-
-// total reads a row that announces totals: a text that begins as one and numbers.
-func (s *sheetReader) total(row int) bool {
-	_, first := s.own(row)
-	text := tidy(s.at(row, first).text)
-	if !strings.ContainsRune("TtSsNnGg", []rune(text)[0]) || !totalHeading.MatchString(key(text)) {
-		return false
-	}
-	unit := text
-	if partTotal.MatchString(key(text)) && s.filiere != "" && !strings.Contains(text, s.filiere) {
-		unit += " (" + s.filiere + ")"
-	}
-	var totals []*labellingv1.AnnouncedTotal
-	add := func(unit, digits string) {
-		digits = strings.Join(strings.FieldsFunc(digits, func(r rune) bool { return r < '0' || r > '9' }), "")
-		if n, err := strconv.ParseUint(digits, 10, 32); err == nil {
-			totals = append(totals, &labellingv1.AnnouncedTotal{Unit: cut(unit, 200), Count: uint32(n)})
-		}
-	}
-	for i, c := range s.rows[row] {
-		if i <= first || c.filled || dash(tidy(c.text)) {
-			continue
-		}
-		m := totalCell.FindStringSubmatch(tidy(c.text))
-		if m == nil {
-			return false // a line whose network is called so
-		}
-		what := m[2]
-		if what == "" && i < len(s.columns) {
-			what = s.columns[i].header
-		}
-		add(strings.TrimSuffix(unit+": "+what, ": "), m[1])
-	}
-	if n := counted.FindStringIndex(text); len(totals) == 0 && n != nil {
-		rest := tidy(strings.TrimRight(tidy(text[:n[0]]), ":= ") + " " + text[n[1]:])
-		add(strings.Replace(unit, text, rest, 1), text[n[0]:n[1]])
-	}
-	if len(totals) == 0 {
-		s.ignore(row, totalUnreadable)
-	}
-	s.Totals = append(s.Totals, totals...)
-	return true
 }
 
 // heading takes a row of one cell for the heading of a filière or of a role, or for a

@@ -259,10 +259,11 @@ func dateOf(year, month, day string) string {
 }
 
 // dayAfter is the first day after a last one. What ends on some day of a month or a year
-// is over by the end of it: that month or year stands for the day after too.
+// is over by the end of it: that month or year stands for the day after too. The last day
+// that can be written, which a spreadsheet prints for no end, stays as it is.
 func dayAfter(iso string) string {
 	day, err := bitemporal.ParseDate(iso)
-	if err != nil {
+	if err != nil || iso == "9999-12-31" {
 		return iso
 	}
 	return (day + 1).String()
@@ -288,7 +289,6 @@ func reversed(p *eventv1.Period) bool {
 
 var (
 	between = regexp.MustCompile(`[;\n\r/|&+]|(?:^|\s)(?:et|and)\s|,\s*(?i:(?:pr|prof|professeure?|dre?|docteure?|mme|m)\.?\s)`)
-	counted = regexp.MustCompile(`\d+(?:[ \x{00a0}\x{202f}]\d{3})*`)
 )
 
 // readHeads splits the names in a cell: one a line, or with a slash, a semicolon or "et"

@@ -91,6 +91,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"SCOPE_DATE_MISSING":       "dites le jour (AAAA-MM-JJ) jusqu'auquel l'acte proroge, ou à compter duquel il abroge",
 	"SCOPE_DATE_OUTSIDE_TERM":  "ces labels de la portée restent comme ils sont : le jour donné n'est pas après leur début, pour une abrogation, ou après leur fin, pour une prorogation",
 	"SCOPE_EMPTY":              "à ce jour, l'acte ne change aucun label de sa portée : vérifiez la portée (--scope) et la date",
+	"DATE_FAR":                 "aucun label ne finit à cette date : elle est gardée telle qu'imprimée, et la fin est inconnue",
+	"TOTAL_NOT_UNDERSTOOD":     "ce que ce total annoncé compte n'est pas certain : il n'est pas comparé",
 	"DAY_OUTSIDE_TERM":         "ces jours sont hors de la période du label : la ligne est suivie telle qu'imprimée, à vérifier avec « maillage label get »",
 	"SCOPE_DECISION_AND_LINES": "un acte qui proroge ou abroge toute sa portée n'a pas de liste",
 	"SUCCESSIONS_AND_LINES":    "un lot de successions n'a pas de liste de labels",
@@ -198,7 +200,7 @@ var annexReasons = map[string]string{
 	"TITLE_ROW":           "rangée au-dessus du tableau",
 	"HEADER_REPEATED":     "en-têtes répétés",
 	"FOOTNOTE":            "note",
-	"TOTAL_UNREADABLE":    "total annoncé sans nombre",
+	"TOTAL_UNREADABLE":    "total annoncé qui ne se lit pas avec certitude, et n'est pas compté",
 	"HEADING_UNPLACED":    "titre sans lignes, ou ligne d'une seule cellule",
 }
 

@@ -57,8 +57,11 @@ func (r *Reckoning) checkAct() {
 			r.warn(nil, "PUBLISHED_BEFORE_SIGNED", "It was published on %s, before it was signed on %s.", p.GetDate(), a.GetSignedDate())
 		}
 	}
-	if a.GetLabelPeriod() != nil && r.checkPeriod(nil, a.GetLabelPeriod()) {
-		r.checkWindow(nil, a.GetLabelPeriod())
+	if end := a.GetLabelPeriod().GetEnd(); far(end) {
+		r.warn(nil, "DATE_FAR", "No label ends on %q: the end is not known.", end)
+	}
+	if r.window != nil && r.checkPeriod(nil, r.window) {
+		r.checkWindow(nil, r.window)
 	}
 	if id := a.GetCycleId(); id != "" && !knows(&s.Cycles, id, r.reg.known) {
 		r.refuse(nil, "CYCLE_UNKNOWN", "No cycle is registered under %q.", id)
@@ -334,6 +337,8 @@ func (r *Reckoning) checkTotals() {
 		if unit, ok := r.reg.readUnit(t.GetUnit()); ok {
 			n := uint32(r.counted(unit))
 			check.Counted = &n
+		} else {
+			r.warn(nil, "TOTAL_NOT_UNDERSTOOD", "What %q counts is not certain.", t.GetUnit())
 		}
 		r.Plan.Totals = append(r.Plan.Totals, check)
 	}
@@ -341,19 +346,21 @@ func (r *Reckoning) checkTotals() {
 
 // unit is what a total counts.
 type unit struct {
-	networks, filieres bool
-	roles              []labellingv1.Role
-	filiere            string // empty for all
+	networks, filieres, lines bool
+	roles                     []labellingv1.Role
+	filiere                   string // empty for all
 }
 
 // filler are words of a unit that say nothing of what is counted.
 var filler = []string{
 	"centre", "centres", "de", "des", "du", "la", "le", "les", "d", "l", "et", "pour", "dont", "site", "sites", "maladies", "rares", "labellises",
 	"labellise", "labels", "label", "en", "dans", "filiere", "sante", "total", "nombre", "crmr", "reference", "competence", "competences", "ressources", "ressource",
+	"general", "sous", "au", "tout", "soit", "ligne", "lignes",
 }
 
-// readUnit reads the words of a unit; not ok where one of them is not understood, or
-// they do not tell what is counted: CRMR alone has three meanings.
+// readUnit reads the words of a unit: sites or lines alone are all of them. Not ok where a
+// word is not understood, or they do not tell what is counted: CRMR alone has three
+// meanings.
 func (g *register) readUnit(printed string) (u unit, ok bool) {
 	text := strings.Join(strings.Fields(punctuation.Replace(g.fold(printed))), " ")
 	if _, id := g.filiereIn(text); id != "" {
@@ -388,15 +395,20 @@ func (g *register) readUnit(printed string) (u unit, ok bool) {
 		kinds++
 		u.roles = append(u.roles, labellingv1.Role_ROLE_COMPETENCE)
 	}
-	if u.networks = has("reseau", "reseaux"); u.networks {
+	if u.networks = has("reseaux"); u.networks {
 		kinds++
 	}
 	if u.filieres = has("filieres", "fsmr"); u.filieres {
 		kinds++
 	}
+	if all := has("site", "sites", "ligne", "lignes", "label", "labels"); all && kinds == 0 && !has("crmr", "centre", "centres") {
+		kinds, u.lines = 1, true
+	} else if all && (u.networks || u.filieres) {
+		kinds++ // of both, or of those of one
+	}
 	understood := []string{
 		"coordonnateur", "coordonnateurs", "coordinateur", "coordinateurs", "constitutif", "constitutifs", "crc", "crcm", "ccmr",
-		"reseau", "reseaux", "filieres", "fsmr",
+		"reseaux", "filieres", "fsmr",
 	}
 	for _, w := range words {
 		if !slices.Contains(filler, w) && !slices.Contains(understood, w) {
@@ -436,7 +448,7 @@ func (r *Reckoning) counted(u unit) int {
 				}
 				seen[id] = true
 			}
-		case slices.Contains(u.roles, l.role):
+		case u.lines && l.site(), slices.Contains(u.roles, l.role):
 			seen[strconv.Itoa(int(l.at))] = true
 		}
 	}

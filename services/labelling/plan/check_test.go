@@ -93,7 +93,20 @@ func TestTotals(t *testing.T) {
 		"réseaux":                              2,
 		"filières de santé":                    2,
 		"centres de référence de la filière FIL2": 1,
-		"réseaux FIL1":                      1,
+		"réseaux FIL1":                     1,
+		"Total sites":                      5,
+		"sites labellisés (FIL1)":          2,
+		"lignes":                           5,
+		"Total général réseaux":            2,
+		"TOTAL GÉNÉRAL: Nombre de réseaux": 2,
+		"dont constitutifs":                1,
+		"Au total, réseaux":                2,
+		"Soit centres de ressources et de compétences": 1,
+		"sites CRMR":                        -1,
+		"centres":                           -1,
+		"Total":                             -1,
+		"Total du réseau sites":             -1,
+		"sites et réseaux":                  -1,
 		"CRMR":                              -1, // has three meanings
 		"centres de référence et CRC":       -1,
 		"lits":                              -1,
@@ -102,7 +115,16 @@ func TestTotals(t *testing.T) {
 	for u := range want {
 		annex.AnnouncedTotals = append(annex.AnnouncedTotals, &labellingv1.AnnouncedTotal{Unit: u, Count: 7})
 	}
-	for _, c := range w.reckon(annex).Plan.GetTotals() {
+	p, warned := w.reckon(annex).Plan, make(map[string]bool)
+	for _, m := range p.GetWarnings() {
+		if m.GetReason() == "TOTAL_NOT_UNDERSTOOD" {
+			warned[m.GetMessage()] = true
+		}
+	}
+	for _, c := range p.GetTotals() {
+		if sentence := fmt.Sprintf("What %q counts is not certain.", c.GetUnit()); warned[sentence] != (want[c.GetUnit()] < 0) {
+			t.Errorf("%q: warned %t", c.GetUnit(), warned[sentence])
+		}
 		got := -1
 		if c.Counted != nil {
 			got = int(c.GetCounted())
@@ -205,5 +227,54 @@ func TestSeveralHeads(t *testing.T) {
 	p := w.reckon(act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon", printed...))).Plan
 	if m := p.GetWarnings(); len(m) == 0 || m[0].GetReason() != "HEADS_SEVERAL" || !strings.Contains(m[0].GetMessage(), "together") {
 		t.Errorf("the warnings are %v", m)
+	}
+}
+
+// TestAnEndThatCannotBe: what a spreadsheet writes for no end is kept as printed, warned
+// of and unknown, not a day of another age.
+func TestAnEndThatCannotBe(t *testing.T) {
+	const far, near = "9999-12-31", "2098-12-31"
+	line := func(end string, does labellingv1.Disposition) *labellingv1.AnnexLine {
+		return lineWith(row("MDS", coordinator, "CHU de Dijon", "Dijon"), func(l *labellingv1.AnnexLine) {
+			l.Disposition, l.Period = does, &eventv1.Period{Start: "2023-12-29", End: end}
+		})
+	}
+	for _, c := range []struct {
+		name    string
+		when    *labellingv1.Annex
+		end     string
+		remarks string
+	}{
+		{"of a line", act(nil, line(far, unstated)), "", "1 DATE_FAR, 0 END_NOT_STATED"},
+		{"of a year", act(nil, line("2999", unstated)), "", "1 DATE_FAR, 0 END_NOT_STATED"},
+		{"long, and possible", act(nil, line(near, unstated)), near, "1 WINDOW_OTHER"},
+		{"of the act", edited(act(nil, row("MDS", coordinator, "CHU de Dijon", "Dijon")), func(a *labellingv1.Annex) { a.LabelPeriod.End = far }), "", "0 DATE_FAR, 0 END_NOT_STATED"},
+		{"until which to extend", act(nil, line(far, extended)), "", "1 DATE_FAR, 1 END_MISSING"},
+		{"of a suspension", act(nil, lineWith(line(far, suspended), func(l *labellingv1.AnnexLine) { l.Period.Start = "2022-01-01" })), "2022-08-08", "1 DATE_FAR"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			w := newWorld(t)
+			dijon(w)
+			remarked(t, w, c.when, strings.Split(c.remarks, ", ")...)
+			e := w.reckon(c.when).Plan.GetEffects()[0]
+			if e.GetPeriod().GetEnd() != c.end {
+				t.Errorf("the effect is %v", e)
+			}
+			if strings.Contains(c.remarks, "MISSING") {
+				return
+			}
+			var kept bool
+			for _, e := range w.apply(c.when) {
+				if l, is := e.(*labellingv1.Event); is && l.GetLabelSuspended().GetSuspendedUntil() != "" {
+					t.Errorf("suspended is %v", l)
+				}
+				for _, p := range e.GetMeta().GetBasis().GetAsPrinted() {
+					kept = kept || p.GetValue() == c.when.GetLines()[0].GetPeriod().GetEnd()
+				}
+			}
+			if len(c.when.GetLines()[0].GetPeriod().GetEnd()) > 0 && c.end != near && !kept {
+				t.Error("what is printed is not kept")
+			}
+		})
 	}
 }

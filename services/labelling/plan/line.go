@@ -57,7 +57,7 @@ func (r *Reckoning) dispose(l *line) {
 	case granted, renewed:
 		r.use(l.network)
 		r.useTeam(l)
-		l.period = r.window(l)
+		l.period = r.windowOf(l)
 	case confirmed, amended:
 		r.use(l.network)
 		r.useTeam(l)
@@ -292,13 +292,13 @@ func agree(printed, role labellingv1.Role) bool {
 		printed == labellingv1.Role_ROLE_REFERENCE && (role == labellingv1.Role_ROLE_COORDINATOR || role == labellingv1.Role_ROLE_CONSTITUTIVE)
 }
 
-// window is that of the label a line begins: its own, else the act's. Where the label
+// windowOf is that of the label a line begins: its own, else the act's. Where the label
 // before it began no earlier, as when an act reclassifies what another one of the same
 // campaign granted, it begins with the act.
-func (r *Reckoning) window(l *line) *eventv1.Period {
+func (r *Reckoning) windowOf(l *line) *eventv1.Period {
 	p := l.in.GetPeriod()
 	if p.GetStart() == "" && p.GetEnd() == "" {
-		p = r.annex.GetLabelPeriod()
+		p = r.window
 	}
 	if p == nil || l.label == nil || l.does != renewed || p.GetStart() == "" {
 		return p

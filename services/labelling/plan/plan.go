@@ -23,6 +23,8 @@ import (
 	"strconv"
 	"strings"
 
+	"google.golang.org/protobuf/proto"
+
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/bitemporal"
@@ -40,6 +42,7 @@ type Reckoning struct {
 	annex    *labellingv1.Annex
 	name     func(valueID string) string
 	reg      *register
+	window   *eventv1.Period // of the labels that the act begins, where their lines print none
 	day      bitemporal.Date // from which the act certainly has effect; Future where it states none
 	answers  map[question][]*labellingv1.Resolution
 	lines    []*line
@@ -99,6 +102,9 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 		r.Plan.EffectiveDate = r.day.String()
 	}
 	r.reg = readRegister(s, topo, known, r.day)
+	if r.window = annex.GetLabelPeriod(); far(r.window.GetEnd()) {
+		r.window = &eventv1.Period{Start: r.window.GetStart()}
+	}
 	for _, a := range annex.GetResolutions() {
 		q := question{a.GetLine(), a.GetSubject()}
 		r.answers[q] = append(r.answers[q], a)
@@ -164,8 +170,35 @@ func (r *Reckoning) readLines() {
 			r.refuse(l, "LINE_NUMBER_TWICE", "Line %d of the list has the number %d already.", first.at, l.number)
 		}
 		numbered[l.number] = l
+		r.readPeriod(l)
 		r.checkLine(l)
 		r.lines = append(r.lines, l)
+	}
+}
+
+// farAway is a day before which every label ends: a spreadsheet writes a later one, most
+// often of the year 9999, for an end that is not known.
+const farAway = "2099-01-01"
+
+func far(end string) bool {
+	first, _, err := bitemporal.Span(end)
+	bound, _ := bitemporal.ParseDate(farAway)
+	return err == nil && first >= bound
+}
+
+// readPeriod takes an end that cannot be for an unknown one, warns of it and keeps it as
+// printed. The day up to which an annulled label stands is left as it is: without one it
+// never was.
+func (r *Reckoning) readPeriod(l *line) {
+	end := l.in.GetPeriod().GetEnd()
+	if !far(end) || l.in.GetDisposition() == annulled {
+		return
+	}
+	r.warn(l, "DATE_FAR", "No label ends on %q: it is kept as printed, and the end is not known.", end)
+	l.in = proto.CloneOf(l.in)
+	l.in.Period.End = ""
+	if year := end[:4]; !slices.ContainsFunc(l.in.GetAsPrinted(), func(p *eventv1.Printed) bool { return strings.Contains(p.GetValue(), year) }) {
+		l.in.AsPrinted = append(l.in.AsPrinted, &eventv1.Printed{Field: "end", Value: end})
 	}
 }
 
