@@ -160,7 +160,7 @@ func twoPeople(d *desk, annex string) {
 		t.Fatalf("after the answers: questions %v, refusals %v, %d lost", plan.GetQuestions(), plan.GetRefusals(), lostOf(plan))
 	}
 	draft := told(d.server, &labellingv1.PrepareActResponse{}, first("prepare")...).GetDraftId()
-	d.turnedAway("preparer", "SAME_PERSON", "act", "approve", draft, "--accept-lapses", "2")
+	d.turnedAway("preparer", "SAME_PERSON", "act", "approve", draft)
 	d.turnedAway("approver", "LAPSES_NOT_ACCEPTED", "act", "approve", draft)
 
 	// The register moves.

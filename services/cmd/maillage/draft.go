@@ -361,31 +361,40 @@ func (c *ActApproveCmd) Run(a *app) error {
 		if d := seen.GetDraft(); d.GetState() != labellingv1.DraftState_DRAFT_STATE_PREPARED && c.RequestID == "" { // else it may be the same request again
 			return fault.New(fault.Refused, "DRAFT_CLOSED", "", "%s", joined(", acte ", inFrench(draftWords, d.GetState()), d.GetActId()))
 		}
-		request := &labellingv1.ApproveActRequest{
-			RequestId: a.request(c.RequestID), DraftId: string(c.ID), EffectsSha256: seen.GetDraft().GetEffectsSha256(), AcceptedLapses: lost(seen.GetPlan()),
-		}
+		request := &labellingv1.ApproveActRequest{RequestId: a.request(c.RequestID), DraftId: string(c.ID), EffectsSha256: seen.GetDraft().GetEffectsSha256()}
 		if c.Effects != "" {
 			if request.EffectsSha256, err = hex.DecodeString(c.Effects); err != nil {
 				return usage("--effects : une empreinte est en hexadécimal, 64 caractères")
 			}
-		} else if plan := seen.GetPlan(); plan != nil && !bytes.Equal(plan.GetEffectsSha256(), request.GetEffectsSha256()) {
-			if err := a.printDifference(seen); err != nil {
-				return err
-			}
-			return fault.New(fault.Refused, "PLAN_CHANGED", "", "--effects %x", plan.GetEffectsSha256())
 		}
-		switch {
-		case c.AcceptLapses != nil:
+		if c.AcceptLapses != nil {
 			request.AcceptedLapses = *c.AcceptLapses
-		case request.GetAcceptedLapses() > 0:
-			return fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "--accept-lapses %d", request.GetAcceptedLapses())
 		}
 		r, err := labelling.ApproveAct(ctx, request)
 		if err != nil {
-			return err
+			return c.refused(ctx, a, labelling, err)
 		}
 		return a.recorded(r, "Acte approuvé et appliqué", r.GetActId())
 	})
+}
+
+// refused says what to approve with instead, where that is what was missing.
+func (c *ActApproveCmd) refused(ctx context.Context, a *app, labelling labellingv1.LabellingServiceClient, err error) error {
+	why, is := fault.FromStatus(err)
+	if !is || why.Reason != "PLAN_CHANGED" && (why.Reason != "LAPSES_NOT_ACCEPTED" || c.AcceptLapses != nil) {
+		return err
+	}
+	now, failed := labelling.GetDraft(ctx, &labellingv1.GetDraftRequest{DraftId: string(c.ID)})
+	if failed != nil || now.GetPlan() == nil {
+		return err
+	}
+	if why.Reason == "LAPSES_NOT_ACCEPTED" {
+		return fault.New(fault.Refused, why.Reason, "", "--accept-lapses %d", lost(now.GetPlan()))
+	}
+	if failed := a.printDifference(now); failed != nil {
+		return failed
+	}
+	return fault.New(fault.Refused, why.Reason, "", "--effects %x", now.GetPlan().GetEffectsSha256())
 }
 
 // lost is how many labels a plan loses by absence.
@@ -490,7 +499,11 @@ func (a *app) printDifference(r *labellingv1.GetDraftResponse) error {
 		return a.printJSON(r)
 	}
 	if len(r.GetAdded())+len(r.GetRemoved())+len(r.GetTopologyAdded())+len(r.GetTopologyRemoved()) == 0 {
-		return nil
+		if bytes.Equal(r.GetPlan().GetEffectsSha256(), r.GetDraft().GetEffectsSha256()) {
+			return nil
+		}
+		_, err := io.WriteString(a.stdout, "\nLes effets ne sont plus tout à fait ceux qui ont été préparés, et la différence ne peut plus être montrée : le nom d'une personne a été effacé depuis, ou le registre a changé de version. Relisez-les avec « act drafts ».\n")
+		return err
 	}
 	if _, err := io.WriteString(a.stdout, "\nLe registre a bougé depuis la préparation.\n"); err != nil {
 		return err
