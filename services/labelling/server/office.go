@@ -16,16 +16,26 @@ const personIssuer = "rpps"
 // TakeOffice records that a person takes an office. Who it is, is told by an RPPS
 // number whose key is right; one whose key is wrong is warned of and tells nobody.
 func (s *Server) TakeOffice(ctx context.Context, req *labellingv1.TakeOfficeRequest) (*labellingv1.TakeOfficeResponse, error) {
-	id, person := identifier.NewID(), ""
+	id, number := identifier.NewID(), ""
 	if req.GetRpps() != "" {
-		number, err := identifier.RPPS(req.GetRpps())
+		n, err := identifier.RPPS(req.GetRpps())
 		if err != nil {
 			slog.WarnContext(ctx, "an RPPS number fails its check: the person stays unknown", "office", id)
-		} else if person, err = s.desk.Vault.Account(personIssuer, number); err != nil {
-			return nil, err
+		} else {
+			number = n
 		}
 	}
 	facts, position, err := s.do(ctx, req, []string{req.GetName()}, func(names []*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		decided, err := labelling.TakeOffice(s.state, s.topo, id, req, "", names[0])
+		if err != nil || number == "" {
+			return decided, err
+		}
+		// Only now is the number kept: a refusal leaves nothing behind. Who holds the
+		// office already is in the vault.
+		person, err := s.desk.Vault.Account(personIssuer, number)
+		if err != nil {
+			return nil, err
+		}
 		return labelling.TakeOffice(s.state, s.topo, id, req, person, names[0])
 	})
 	if err != nil {

@@ -131,3 +131,57 @@ func TestTakeOffice(t *testing.T) {
 		t.Errorf("persons are %q", persons)
 	}
 }
+
+// TestARefusedOfficeLeavesNothing: neither the name nor the number of a person whose office
+// is refused stays in the vault; the number of one who has an office does.
+func TestARefusedOfficeLeavesNothing(t *testing.T) {
+	d, s, _ := desk(t)
+	dir := t.TempDir()
+	var err error
+	if d.Vault, err = vault.Open(dir); err != nil {
+		t.Fatal(err)
+	}
+	kept := func() (n int) {
+		for _, pattern := range []string{"values/*/*", "accounts/*"} {
+			files, err := filepath.Glob(filepath.Join(dir, pattern))
+			if err != nil {
+				t.Fatal(err)
+			}
+			n += len(files)
+		}
+		return n
+	}
+	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(submit.IdentityKey, "officer"))
+	basis := &eventv1.Basis{Source: "test"}
+	offices := server.New(d, &s.labelling, &s.topology)
+	n, err := topologyserver.New(d, &s.topology).RegisterNetwork(ctx, &topologyv1.RegisterNetworkRequest{Basis: basis, Title: "one"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(holder, rpps string) error {
+		_, err := offices.TakeOffice(ctx, &labellingv1.TakeOfficeRequest{
+			Basis: basis, HolderId: holder, Kind: labellingv1.OfficeKind_OFFICE_KIND_COORDINATOR, Name: "Jeanne Martin", Rpps: rpps, Start: "2024",
+		})
+		return err
+	}
+	before := kept()
+	if err := take("0000000000", "10100234565"); err == nil {
+		t.Fatal("an office of nobody is taken")
+	}
+	if after := kept(); after != before {
+		t.Errorf("the vault keeps %d files, and %d once the office is refused", before, after)
+	}
+	if err := take(n.GetNetworkId(), "10100234565"); err != nil {
+		t.Fatal(err)
+	}
+	before = kept()
+	if err := take("0000000000", "10100234565"); err == nil {
+		t.Fatal("an office of nobody is taken")
+	}
+	if err := take(n.GetNetworkId(), "10100234565"); err == nil {
+		t.Fatal("an office is taken twice by one person")
+	}
+	if after := kept(); after != before {
+		t.Errorf("the vault keeps %d files, and %d once two offices are refused", before, after)
+	}
+}
