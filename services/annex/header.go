@@ -28,6 +28,8 @@ const (
 	headTitle // Pr, Dr
 	finess
 	start
+	date    // alone: of what, the kind of the table says
+	tenure  // from which a head is head
 	lastDay // the last day itself
 	end     // the first day after
 	cycle
@@ -97,8 +99,11 @@ var headerNames = map[field]string{
 	headTitle: "Civilité|Titre|Titre du responsable|Civilité du responsable|Grade",
 	personal: "RPPS|N° RPPS|Numéro RPPS|Mail|E mail|Email|Courriel|Adresse mail|Adresse e mail|Adresse électronique|Adresse courriel|" +
 		"Téléphone|Tél|Tel|Phone|Contact|Contacts|Secrétariat",
-	finess:  "FINESS|N° FINESS|Numéro FINESS|Code FINESS|FINESS ET|N° FINESS ET|FINESS géographique|N° FINESS géographique|FINESS site|FINESS number",
-	start:   "Début|Date de début|Date d'effet|Début de labellisation|Date de début de labellisation|Prise d'effet|À compter du|Start|Start date|From|Date of effect|Effective date|Date de prise de fonction|Date de prise d'effet",
+	finess: "FINESS|N° FINESS|Numéro FINESS|Code FINESS|FINESS ET|N° FINESS ET|FINESS géographique|N° FINESS géographique|FINESS site|FINESS number",
+	start:  "Début|Date de début|Date d'effet|Début de labellisation|Date de début de labellisation|Prise d'effet|À compter du|Start|Start date|From|Date of effect|Effective date|Date de prise d'effet",
+	date:   "Date",
+	tenure: "Date de prise de fonction|Date de prise de fonctions|Date de prise de poste|Date d'entrée en fonction|Date de nomination|" +
+		"Date du changement|Date de changement|Date de succession|Date de la succession",
 	lastDay: "Fin|Date de fin|Échéance|Date d'échéance|Fin de labellisation|Date de fin de labellisation|Jusqu'au|Terme|Until|Last day",
 	end:     "End|End date",
 	cycle:   "Cycle|Campagne|Campagne de labellisation|Période|Période de labellisation|Vague|Campaign",

@@ -363,7 +363,7 @@ func (s *sheetReader) print(row int, l *Line) {
 		case c.field.named(), c.field == unknown, c.field == note, c.field == source:
 		case person.MatchString(v):
 			s.problem(row, i, personSuspected)
-		case (c.field == start || c.field == end || c.field == lastDay) && numeric.MatchString(v):
+		case slices.Contains([]field{start, end, lastDay, date, tenure}, c.field) && numeric.MatchString(v):
 			iso, _ := readDate(v, s.date1904) // what the sheet shows is a date
 			l.AsPrinted = append(l.AsPrinted, &eventv1.Printed{Field: c.header, Value: cmp.Or(iso, v)})
 		default:

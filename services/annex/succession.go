@@ -40,9 +40,7 @@ func ReadSuccessions(name string, r io.Reader) ([]Succession, []*Error, error) {
 	var told, refused []*Error
 	tables := 0
 	for _, g := range grids {
-		t := &table{grid: g, head: -1, tell: func(e *Error) { told = append(told, e) }, enough: func(columns []column) bool {
-			return holds(columns, incoming, outgoing) && holds(columns, network, acronym, establishment, site, city)
-		}}
+		t := &table{grid: g, head: -1, tell: func(e *Error) { told = append(told, e) }, enough: successionHeaders}
 		for row := range g.rows {
 			columns := t.columnsOf(row)
 			switch {
@@ -82,12 +80,46 @@ func ReadSuccessions(name string, r io.Reader) ([]Succession, []*Error, error) {
 	return all, told, nil
 }
 
+// successionHeaders says that columns are those of a batch of successions.
+func successionHeaders(columns []column) bool {
+	return holds(columns, incoming, outgoing) && annexHeaders(columns)
+}
+
+// AreSuccessions says whether a file is certainly a batch of successions of heads, and no
+// list of centres: the first headers of each of its tables say who comes, with who leaves,
+// from when or with which opinion, and none says who heads a centre.
+func AreSuccessions(name string, r io.Reader) bool {
+	_, grids, err := load(name, r)
+	if err != nil {
+		return false // [Read] says why
+	}
+	batches := 0
+	for _, g := range grids {
+		t := &table{grid: g, head: -1, enough: annexHeaders}
+		for row := range g.rows {
+			if g.hidden {
+				break
+			}
+			columns := t.columnsOf(row)
+			if columns == nil {
+				continue
+			}
+			if !holds(columns, incoming) || !holds(columns, outgoing, tenure, start, date, opinion) || holds(columns, head) {
+				return false
+			}
+			batches++
+			break
+		}
+	}
+	return batches > 0
+}
+
 func (t *table) succession(row int, above []Succession) (s Succession, refused []*Error) {
 	s = Succession{
 		Place: t.place(row), Network: t.text(row, network), Acronym: t.text(row, acronym),
 		Establishment: t.text(row, establishment), City: t.text(row, city), RoleAsPrinted: t.text(row, role),
 		Outgoing: t.heads(row, outgoing), Incoming: t.heads(row, incoming),
-		Date: t.dated(row, start), Note: t.text(row, note),
+		Date: t.since(row, tenure, start, date), Note: t.text(row, note),
 	}
 	s.Establishment = withSite(s.Establishment, t.text(row, site))
 	if n := len(above); s.Network == "" && s.Acronym == "" && n > 0 && above[n-1].Sheet == s.Sheet && t.goesDown(network) {

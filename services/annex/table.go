@@ -91,7 +91,7 @@ func (t *table) open(row int, columns []column) {
 		columns[i].down = t.printedOnce(row, i)
 		switch c := columns[i]; {
 		case again:
-		case c.field == unknown && (c.header != "" || t.used(row, i)):
+		case (c.field == unknown || c.field == date && !holds(columns, outgoing, incoming)) && (c.header != "" || t.used(row, i)):
 			t.problem(row, i, columnUnknown)
 		case c.again:
 			t.problem(row, i, columnRepeated)
@@ -215,6 +215,16 @@ func (t *table) dated(row int, f field) string {
 		t.doubt(row, f, dateUnreadable)
 	}
 	return iso
+}
+
+// since is the date of the first of some fields that has a column.
+func (t *table) since(row int, fields ...field) string {
+	for _, f := range fields {
+		if t.has(f) {
+			return t.dated(row, f)
+		}
+	}
+	return ""
 }
 
 // goesDown says that an empty cell of a field means the one above.

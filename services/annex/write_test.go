@@ -175,6 +175,48 @@ func TestSuccessions(t *testing.T) {
 	}
 }
 
+func TestSuccessionsAreRecognised(t *testing.T) {
+	for headers, want := range map[string]bool{
+		"Réseau;Établissement;Ville;Responsable sortant;Responsable entrant;Date": true,
+		"Réseau;Ville;Ancien responsable;Nouveau responsable":                     true,
+		"Réseau;Ville;Nouveau responsable;Date de prise de fonction":              true,
+		"Réseau;Ville;Nouveau responsable;Avis du CSL":                            true,
+		"Réseau;Ville;Nouveau responsable":                                        false,
+		"Réseau;Type de label;Établissement;Ville;Responsable actuel":             false,
+		"Réseau;Type de label;Ville;Responsable médical;Ancien responsable":       false,
+		"Réseau;Type de label;Ville;Responsable;Ancien responsable;Entrant;Date":  false,
+		"Réseau;Type de label;Établissement;Ville;Responsable médical;Date":       false,
+		"Responsable sortant;Responsable entrant;Date":                            false,
+	} {
+		file := "Lot examiné en 2020\n" + headers + "\n" + strings.Repeat("x;", strings.Count(headers, ";")) + "2020\n"
+		if got := AreSuccessions("f", strings.NewReader(file)); got != want {
+			t.Errorf("%q: %t", headers, got)
+		}
+	}
+	list := sheet{"a", nil, []row{{"Réseau", "Ville", "Responsable"}, {"A", "Lyon", "Pr B"}}}
+	batch := sheet{"b", nil, []row{{"Réseau", "Ville", "Sortant", "Entrant"}, {"A", "Lyon", "Pr B", "Dr C"}}}
+	if AreSuccessions("f", bytes.NewReader(xlsx(t, list, batch))) || !AreSuccessions("f", bytes.NewReader(xlsx(t, batch))) || AreSuccessions("f", strings.NewReader("")) {
+		t.Error("a list with a batch is one, or a batch alone is none")
+	}
+}
+
+// TestTheDateOfASuccession: a column "Date" alone is that of the succession; one that says
+// so goes before it, and before one of the label.
+func TestTheDateOfASuccession(t *testing.T) {
+	for headers, want := range map[string]string{
+		"Date": "2020", "Date;Date de prise de fonction": "2021", "Date d'effet;Date du changement": "2021", "Date de nomination;Date": "2020", "Date;Date d'effet": "2021",
+	} {
+		got, _, err := ReadSuccessions("f", strings.NewReader("Réseau;Ville;Sortant;Entrant;"+headers+"\nA;Lyon;B;C;2020;2021\n"))
+		if err != nil || got[0].Date != want {
+			t.Errorf("%q: %v, %v", headers, got, err)
+		}
+	}
+	a := read(t, []byte("Réseau;Ville;Date;Date de prise de fonction;Date d'effet\nA;Lyon;2020;2021;2022\n"))
+	if a.Lines[0].Period.GetStart() != "2022" || len(a.Problems) != 1 || a.Problems[0].Reason != columnUnknown {
+		t.Errorf("in a list: %v, %v", a.Lines[0].Period, a.Problems)
+	}
+}
+
 // reasons are the errors joined in one, each with its cell.
 func reasons(err error) (all []string) {
 	switch e := err.(type) { //nolint:errorlint // it unwraps by hand, to see every error

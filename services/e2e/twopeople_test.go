@@ -334,11 +334,11 @@ func TestBatchOfSuccessions(t *testing.T) {
 		sites = append(sites, site)
 	}
 	file := filepath.Join(t.TempDir(), "successions.csv")
-	must(t, os.WriteFile(file, []byte("Réseau;Établissement;Ville;Responsable sortant;Responsable entrant;Date de prise de fonction;Avis du CSL\n"+
+	must(t, os.WriteFile(file, []byte("Réseau;Établissement;Ville;Responsable sortant;Responsable entrant;Date;Avis du CSL\n"+
 		"OrphaLung;CHU de Lyon;Lyon;Dr AVANT Lyon;Dr APRÈS Lyon;01/03/2018;Favorable\n"+
 		"OrphaLung;CHU de Brest;Brest;Dr AVANT Brest;;01/09/2019;\n"), 0o600))
 	args := func(verb string) []string {
-		return []string{"act", verb, file, "--successions", "--source", "https://example.org/csl-2020"}
+		return []string{"act", verb, file, "--source", "https://example.org/csl-2020"}
 	}
 	plan := told(d.server, &labellingv1.Plan{}, args("plan")...)
 	if len(plan.GetQuestions())+len(plan.GetRefusals()) > 0 || len(plan.GetEffects()) != 2 {

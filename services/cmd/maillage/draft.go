@@ -43,7 +43,7 @@ type Particulars struct {
 	Amends      id          `placeholder:"ID" help:"Acte modifié, pour un rectificatif ou une décision de justice."`
 	ExtendUntil day         `name:"extend-until" placeholder:"AAAA-MM-JJ" help:"Proroger toute la portée : premier jour où les labels ne sont plus tenus."`
 	RepealFrom  day         `name:"repeal-from" placeholder:"AAAA-MM-JJ" help:"Abroger toute la portée à compter de ce jour."`
-	Successions bool        `help:"Le fichier est un lot de successions de responsables."`
+	Successions bool        `help:"Lire le fichier comme un lot de successions de responsables, quoi que disent ses colonnes ; sans cela, elles le disent."`
 	Answers     string      `placeholder:"FICHIER" help:"Fichier des identités à trancher, écrit et relu ; par défaut à côté de l'annexe, .identites.csv."`
 	Grounds
 }
@@ -127,7 +127,10 @@ func (p Particulars) readFile(a *app, out *labellingv1.Annex) error {
 	if err != nil {
 		return err
 	}
-	if p.Successions {
+	if p.Successions || annex.AreSuccessions(p.File, bytes.NewReader(data)) {
+		if !p.Successions {
+			fmt.Fprintln(a.stderr, "maillage : d'après ses colonnes, le fichier est lu comme un lot de successions de responsables")
+		}
 		list, told, err := annex.ReadSuccessions(p.File, bytes.NewReader(data))
 		if err != nil {
 			return err
