@@ -563,7 +563,12 @@ var (
 		{"Label", whole, (*labellingv1.Effect).GetLabelId},
 	}
 	topologyColumns = []column[*labellingv1.TopologyEffect]{
-		{"Effet", whole, func(e *labellingv1.TopologyEffect) string { return inFrench(topologyWords, e.GetKind()) }},
+		{"Effet", whole, func(e *labellingv1.TopologyEffect) string {
+			if e.GetEntityKind() == "centre" && e.GetKind() == labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED {
+				return "est rattaché à l'établissement"
+			}
+			return inFrench(topologyWords, e.GetKind())
+		}},
 		{"Objet", whole, func(e *labellingv1.TopologyEffect) string {
 			return cmp.Or(entityWords[e.GetEntityKind()], e.GetEntityKind())
 		}},
@@ -638,6 +643,7 @@ func effectLine(d labellingv1.Disposition, line string) string {
 var (
 	remarkField  = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
 	remarkQuoted = regexp.MustCompile(`"([^"]+)"`)
+	remarkLines  = regexp.MustCompile(`^Lines (\d+) and (\d+) `)
 )
 
 // remarkText is a remark in French, with the field and the values that the register's own
@@ -650,6 +656,9 @@ func remarkText(r *labellingv1.Remark) string {
 	var values []string
 	for _, m := range remarkQuoted.FindAllStringSubmatch(r.GetMessage(), -1) {
 		values = append(values, "« "+m[1]+" »")
+	}
+	if m := remarkLines.FindStringSubmatch(r.GetMessage()); m != nil {
+		text += " : lignes " + m[1] + " et " + m[2]
 	}
 	text = joined(" : ", text, strings.Join(values, ", "))
 	if m := remarkField.FindStringSubmatch(r.GetMessage()); m != nil {
@@ -810,45 +819,4 @@ func documentOf(r *registryv1.ListActEffectsResponse) annex.Document {
 // absent says that an effect is that of a label its act leaves out.
 func absent(d labellingv1.Disposition) bool {
 	return d == labellingv1.Disposition_DISPOSITION_LAPSED || d == labellingv1.Disposition_DISPOSITION_EXPIRED
-}
-
-// writeMemo writes what an act changed, by kind of effect, for people.
-func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# Ce que change l'acte : %s\n\n", cmp.Or(r.GetAct().GetTitle(), r.GetAct().GetActId()))
-	fmt.Fprintf(&b, "%s.\n\n", moment(r.GetResolved()))
-	for _, kind := range dispositionWords {
-		var of []*registryv1.ActEffect
-		for _, e := range r.GetEffects() {
-			if e.GetDisposition() == kind.value {
-				of = append(of, e)
-			}
-		}
-		if len(of) == 0 {
-			continue
-		}
-		fmt.Fprintf(&b, "## %s : %d label(s)\n\n", kind.french, len(of))
-		if kind.value == labellingv1.Disposition_DISPOSITION_CONFIRMED {
-			continue // nothing changes
-		}
-		for _, e := range of {
-			entry := e.GetEntry()
-			fmt.Fprintf(&b, "- %s", joined(", ", cmp.Or(entry.GetNetworkAcronym(), entry.GetNetworkTitle(), entry.GetHolderName()),
-				strings.Join(entry.GetEstablishmentNames(), " et "), entry.GetCity(), inFrench(roleWords, entry.GetLabel().GetRole())))
-			if text := changesText(e.GetChanges()); text != "" {
-				fmt.Fprintf(&b, " (%s)", text)
-			}
-			b.WriteByte('\n')
-		}
-		b.WriteByte('\n')
-	}
-	for _, t := range r.GetTotals() {
-		counted := "unité non comprise"
-		if t.Counted != nil {
-			counted = fmt.Sprintf("%d comptés", t.GetCounted())
-		}
-		fmt.Fprintf(&b, "Annoncé : %d %s ; %s.\n", t.GetAnnounced(), t.GetUnit(), counted)
-	}
-	_, err := io.WriteString(w, b.String())
-	return err
 }

@@ -512,7 +512,8 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 	err := (&app{stdout: &out}).printPlan(&labellingv1.Plan{
 		Effects:  []*labellingv1.Effect{{Line: 1, Row: 4}, {Disposition: labellingv1.Disposition_DISPOSITION_LAPSED}},
 		Counts:   []*labellingv1.EffectCount{{Labels: 1, OfLines: true}},
-		Refusals: []*labellingv1.Remark{{Reason: "DATE_INVALID", Message: `signed_date: "2023-13-01" is no date of the calendar.`}},
+		Topology: []*labellingv1.TopologyEffect{{Kind: labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED, EntityKind: "centre", Name: "CHU de Dijon", Line: 1}},
+		Refusals: []*labellingv1.Remark{{Reason: "LINES_SAME_SITE", Line: 4, Message: "Lines 1 and 4 of the list are about one site."}, {Reason: "DATE_INVALID", Message: `signed_date: "2023-13-01" is no date of the calendar.`}},
 		Questions: []*labellingv1.Question{{Line: 1, Row: 4, Printed: "Wilson", Candidates: []*labellingv1.Candidate{
 			{EntityId: "XXF0DBB435", Label: "CHU de Lille, ROLE_COMPETENCE, 2017"},
 		}}},
@@ -528,6 +529,7 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 	for _, want := range []string{
 		"1 (rangée 4) à trancher non précisé", "absent perdu par absence non précisé", "à trancher non précisé 1 lignes de l'acte",
 		"acte DATE_INVALID cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA : « 2023-13-01 » — champ « Signé le »",
+		"4 LINES_SAME_SITE deux lignes de l'acte portent sur le même site : lignes 1 et 4", "est rattaché à l'établissement centre CHU de Dijon 1",
 		"1 (rangée 4) Wilson XXF0DBB435 CHU de Lille, compétence, 2017",
 		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule, gardés ensemble comme responsable du label",
 	} {

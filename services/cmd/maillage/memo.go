@@ -1,0 +1,121 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"strings"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+)
+
+// writeMemo writes what an act changed, by kind of effect, for people.
+func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# Ce que change l'acte : %s\n\n", cmp.Or(r.GetAct().GetTitle(), r.GetAct().GetActId()))
+	fmt.Fprintf(&b, "%s.\n\n", moment(r.GetResolved()))
+	for _, kind := range dispositionWords {
+		var of []*registryv1.ActEffect
+		for _, e := range r.GetEffects() {
+			if e.GetDisposition() == kind.value {
+				of = append(of, e)
+			}
+		}
+		if len(of) == 0 {
+			continue
+		}
+		fmt.Fprintf(&b, "## %s : %d label(s)\n\n", kind.french, len(of))
+		if kind.value == labellingv1.Disposition_DISPOSITION_CONFIRMED {
+			continue // nothing changes
+		}
+		for _, e := range of {
+			entry := e.GetEntry()
+			fmt.Fprintf(&b, "- %s", joined(", ", cmp.Or(entry.GetNetworkAcronym(), entry.GetNetworkTitle(), entry.GetHolderName()),
+				strings.Join(entry.GetEstablishmentNames(), " et "), entry.GetCity(), inFrench(roleWords, entry.GetLabel().GetRole())))
+			if text := changesText(e.GetChanges()); text != "" {
+				fmt.Fprintf(&b, " (%s)", text)
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteByte('\n')
+	}
+	if facts := r.GetTopology(); len(facts) > 0 {
+		fmt.Fprintf(&b, "## Topologie : %d changement(s)\n\n", len(facts))
+		known := namesIn(r)
+		for _, f := range facts {
+			fmt.Fprintf(&b, "- %s\n", known.topology(f))
+		}
+		b.WriteByte('\n')
+	}
+	for _, t := range r.GetTotals() {
+		counted := "unité non comprise"
+		if t.Counted != nil {
+			counted = fmt.Sprintf("%d comptés", t.GetCounted())
+		}
+		fmt.Fprintf(&b, "Annoncé : %d %s ; %s.\n", t.GetAnnounced(), t.GetUnit(), counted)
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// called is the names of networks, centres, hospitals and filières by id, as far as what an act
+// did tells them.
+type called map[string]string
+
+func namesIn(r *registryv1.ListActEffectsResponse) called {
+	n := called{}
+	for _, e := range r.GetEffects() {
+		entry, site := e.GetEntry(), e.GetEntry().GetLabel().GetHolder().GetSite()
+		n[site.GetNetworkId()] = cmp.Or(entry.GetNetworkAcronym(), entry.GetNetworkTitle())
+		n[site.GetCentreId()] = joined(", ", strings.Join(entry.GetEstablishmentNames(), " et "), entry.GetCity())
+		n[entry.GetFiliereId()] = entry.GetFiliereAcronym()
+	}
+	for _, f := range r.GetTopology() {
+		switch t := f.GetTopology().GetFact().(type) {
+		case *topologyv1.Event_EstablishmentRegistered:
+			n[t.EstablishmentRegistered.GetEstablishmentId()] = joined(", ", t.EstablishmentRegistered.GetName(), t.EstablishmentRegistered.GetPlace().GetCity())
+		case *topologyv1.Event_NetworkRegistered:
+			n[t.NetworkRegistered.GetNetworkId()] = joined(" - ", t.NetworkRegistered.GetAcronym(), t.NetworkRegistered.GetTitle())
+		}
+	}
+	return n
+}
+
+func (n called) of(ids ...string) string {
+	out := make([]string, len(ids))
+	for i, id := range ids {
+		out[i] = cmp.Or(n[id], id)
+	}
+	return strings.Join(out, " et ")
+}
+
+// topology is what an act did to what is labelled, in a line.
+func (n called) topology(f *registryv1.Fact) string {
+	switch t := f.GetTopology().GetFact().(type) {
+	case *topologyv1.Event_EstablishmentRegistered:
+		return "établissement créé : " + n.of(t.EstablishmentRegistered.GetEstablishmentId())
+	case *topologyv1.Event_NetworkRegistered:
+		return "réseau créé : " + n.of(t.NetworkRegistered.GetNetworkId())
+	case *topologyv1.Event_NetworkRenamed:
+		text := "réseau renommé : " + joined(" - ", t.NetworkRenamed.GetAcronym(), t.NetworkRenamed.GetTitle())
+		return joined(" ; ", text, changesText(f.GetChanges()))
+	case *topologyv1.Event_NetworkAttached:
+		return "réseau qui change de filière : " + n.of(t.NetworkAttached.GetNetworkId()) + " → " + n.of(t.NetworkAttached.GetFiliereId())
+	case *topologyv1.Event_NetworkSucceeded:
+		return "réseau qui prend la suite : " + n.of(t.NetworkSucceeded.GetPredecessorIds()...) + " → " + n.of(t.NetworkSucceeded.GetSuccessorIds()...)
+	case *topologyv1.Event_CentreRegistered:
+		c := t.CentreRegistered
+		place := cmp.Or(n[c.GetCentreId()], joined(", ", n.of(c.GetEstablishmentIds()...), c.GetPlace().GetCity()))
+		return "centre créé : " + joined(", ", c.GetName(), place)
+	case *topologyv1.Event_CentreAttached:
+		return "centre rattaché à un établissement : " + n.of(t.CentreAttached.GetCentreId()) + " → " + n.of(t.CentreAttached.GetEstablishmentId())
+	case *topologyv1.Event_CentreMoved:
+		return "centre déplacé : " + joined(", ", n.of(t.CentreMoved.GetEstablishmentIds()...), t.CentreMoved.GetPlace().GetCity())
+	case *topologyv1.Event_CentreSucceeded:
+		return "centre qui prend la suite : " + n.of(t.CentreSucceeded.GetPredecessorIds()...) + " → " + n.of(t.CentreSucceeded.GetSuccessorIds()...)
+	}
+	name, content := factOf(f)
+	return joined(" : ", name, content)
+}

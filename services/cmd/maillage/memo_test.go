@@ -1,0 +1,49 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+)
+
+// TestMemoTellsOfTopology: what an act creates, renames, moves and merges stands in its
+// memo, under names.
+func TestMemoTellsOfTopology(t *testing.T) {
+	r := &registryv1.ListActEffectsResponse{Effects: []*registryv1.ActEffect{{
+		Disposition: labellingv1.Disposition_DISPOSITION_GRANTED,
+		Entry: &registryv1.LabelEntry{
+			Label:          &labellingv1.Label{Holder: &labellingv1.Holder{Holder: &labellingv1.Holder_Site{Site: &labellingv1.Site{CentreId: "C", NetworkId: "N"}}}},
+			NetworkAcronym: "MDS", EstablishmentNames: []string{"CHU de Dijon"}, City: "Dijon", FiliereId: "F", FiliereAcronym: "FIL",
+		},
+	}}}
+	for _, e := range []*topologyv1.Event{
+		{Fact: &topologyv1.Event_EstablishmentRegistered{EstablishmentRegistered: &topologyv1.EstablishmentRegistered{EstablishmentId: "H", Name: "Hôpital neuf", Place: &topologyv1.Place{City: "Nancy"}}}},
+		{Fact: &topologyv1.Event_NetworkRegistered{NetworkRegistered: &topologyv1.NetworkRegistered{NetworkId: "N2", Title: "Cou", Acronym: "COU"}}},
+		{Fact: &topologyv1.Event_NetworkRenamed{NetworkRenamed: &topologyv1.NetworkRenamed{NetworkId: "N", Title: "Sein", Acronym: "MDS"}}},
+		{Fact: &topologyv1.Event_NetworkAttached{NetworkAttached: &topologyv1.NetworkAttached{NetworkId: "N", FiliereId: "F"}}},
+		{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{PredecessorIds: []string{"N", "N9"}, SuccessorIds: []string{"N2"}}}},
+		{Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{CentreId: "C2", EstablishmentIds: []string{"H"}}}},
+		{Fact: &topologyv1.Event_CentreAttached{CentreAttached: &topologyv1.CentreAttached{CentreId: "C", EstablishmentId: "H"}}},
+		{Fact: &topologyv1.Event_CentreMoved{CentreMoved: &topologyv1.CentreMoved{CentreId: "C", EstablishmentIds: []string{"H"}}}},
+		{Fact: &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{PredecessorIds: []string{"C9"}, SuccessorIds: []string{"C"}}}},
+	} {
+		r.Topology = append(r.Topology, &registryv1.Fact{Event: &registryv1.Fact_Topology{Topology: e}})
+	}
+	var out strings.Builder
+	if err := writeMemo(&out, r); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"## Topologie : 9 changement(s)", "- établissement créé : Hôpital neuf, Nancy\n", "- réseau créé : COU - Cou\n", "- réseau renommé : MDS - Sein\n",
+		"- réseau qui change de filière : MDS → FIL\n", "- réseau qui prend la suite : MDS et N9 → COU - Cou\n", "- centre créé : Hôpital neuf, Nancy\n",
+		"- centre rattaché à un établissement : CHU de Dijon, Dijon → Hôpital neuf, Nancy\n", "- centre déplacé : Hôpital neuf, Nancy\n",
+		"- centre qui prend la suite : C9 → CHU de Dijon, Dijon\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %q in\n%s", want, out.String())
+		}
+	}
+}
