@@ -13,8 +13,46 @@ type list struct {
 	position uint64
 	day      bitemporal.Date // from which it certainly has effect
 	cycle    string
-	grid     grid             // for labels of a cycle that no cell names
-	byCycle  map[string]*grid // for those of a cycle that one does, and under "" of an unknown one
+	Scope
+}
+
+// Scope is what an act decides about. Of the cells that concern a role of a filière in a
+// cycle the most special counts: a filière is more special than a role, and a role than a
+// cycle; of two alike the later one.
+type Scope struct {
+	grid    grid             // for labels of a cycle that no cell names
+	byCycle map[string]*grid // for those of a cycle that one does, and under "" of an unknown one
+}
+
+// ScopeOf reads the cells of a scope.
+func ScopeOf(cells []*labellingv1.ScopeCell) *Scope {
+	s := scopeOf(cells, false)
+	return &s
+}
+
+// Covers reports whether the scope is complete for a label under a filière, whichever role
+// the label may be of and, where the filière is not known, whichever filière it may be
+// under. perhaps reports whether it is so for one of them.
+func (s *Scope) Covers(l *labellingv1.Label, filiere string) (certainly, perhaps bool) {
+	may, platform := rolesOf(l.GetRole(), unstated(l.GetHolder())), l.GetHolder().GetPlatformId() != ""
+	g := s.of(l.GetCycleId())
+	some := g.anywhere.whole
+	switch own, known := g.byFiliere[filiere]; {
+	case platform:
+	case filiere == "":
+		some = g.somewhere.whole
+	case known:
+		some = own.whole
+	}
+	return may&^g.cell(filiere, !platform).whole == 0, may&some != 0
+}
+
+// of is what the scope says of labels of a cycle.
+func (s *Scope) of(cycle string) *grid {
+	if own, ok := s.byCycle[cycle]; ok {
+		return own
+	}
+	return &s.grid
 }
 
 // otherCycles stands for every cycle that no cell of a list names. It is no id.
@@ -60,30 +98,35 @@ func listOf(at uint64, act *labellingv1.Act) (list, bool) {
 	if len(act.GetScope()) == 0 || !dated {
 		return list{}, false
 	}
-	l := list{position: at, day: day, cycle: act.GetCycleId(), grid: *gridOf(act, otherCycles)}
-	for _, c := range act.GetScope() {
+	return list{position: at, day: day, cycle: act.GetCycleId(), Scope: scopeOf(act.GetScope(), act.GetAbsencesStated())}, true
+}
+
+// scopeOf reads the cells of an act, which may state the labels that it leaves out.
+func scopeOf(cells []*labellingv1.ScopeCell, absencesStated bool) Scope {
+	s := Scope{grid: *gridOf(cells, absencesStated, otherCycles)}
+	for _, c := range cells {
 		if c.GetCycleId() == "" {
 			continue
 		}
-		if l.byCycle == nil {
-			l.byCycle = map[string]*grid{"": gridOf(act, "")}
+		if s.byCycle == nil {
+			s.byCycle = map[string]*grid{"": gridOf(cells, absencesStated, "")}
 		}
-		if _, ok := l.byCycle[c.GetCycleId()]; !ok {
-			l.byCycle[c.GetCycleId()] = gridOf(act, c.GetCycleId())
+		if _, ok := s.byCycle[c.GetCycleId()]; !ok {
+			s.byCycle[c.GetCycleId()] = gridOf(cells, absencesStated, c.GetCycleId())
 		}
 	}
-	return l, true
+	return s
 }
 
-// gridOf is what the scope of an act says of labels of a cycle. For those whose cycle
+// gridOf is what the cells of a scope say of labels of a cycle. For those whose cycle
 // nobody knows, a cell of one cycle may stand or not.
-func gridOf(act *labellingv1.Act, cycle string) *grid {
+func gridOf(cells []*labellingv1.ScopeCell, absencesStated bool, cycle string) *grid {
 	g := &grid{byFiliere: make(map[string]cell)}
 	// From the general to the special, since the special cell says more: first by
 	// filière, then by role, then by cycle.
 	each := func(filiere bool, put func(*labellingv1.ScopeCell)) {
 		for special := range 4 {
-			for _, c := range act.GetScope() {
+			for _, c := range cells {
 				byRole, byCycle := c.GetRole() != labellingv1.Role_ROLE_UNSPECIFIED, c.GetCycleId() != ""
 				if (c.GetFiliereId() != "") == filiere && byRole == (special&2 != 0) && byCycle == (special&1 != 0) &&
 					(!byCycle || cycle == "" || c.GetCycleId() == cycle) {
@@ -92,13 +135,13 @@ func gridOf(act *labellingv1.Act, cycle string) *grid {
 			}
 		}
 	}
-	each(false, func(c *labellingv1.ScopeCell) { g.anywhere = g.anywhere.with(c, act, cycle) })
+	each(false, func(c *labellingv1.ScopeCell) { g.anywhere = g.anywhere.with(c, absencesStated, cycle) })
 	each(true, func(c *labellingv1.ScopeCell) {
 		own, ok := g.byFiliere[c.GetFiliereId()]
 		if !ok {
 			own = g.anywhere
 		}
-		g.byFiliere[c.GetFiliereId()] = own.with(c, act, cycle)
+		g.byFiliere[c.GetFiliereId()] = own.with(c, absencesStated, cycle)
 	})
 	g.unplaced, g.somewhere = g.anywhere, g.anywhere
 	for own := range maps.Values(g.byFiliere) {
@@ -112,7 +155,7 @@ func gridOf(act *labellingv1.Act, cycle string) *grid {
 
 // with is what a cell says, after what more general ones do. An act that states the
 // labels its list leaves out says nothing more by leaving one out.
-func (c cell) with(s *labellingv1.ScopeCell, act *labellingv1.Act, cycle string) cell {
+func (c cell) with(s *labellingv1.ScopeCell, absencesStated bool, cycle string) cell {
 	r := rolesOf(s.GetRole(), allRoles)
 	if s.GetCycleId() != "" && cycle == "" { // may not be about the label
 		switch s.GetCoverage() {
@@ -129,7 +172,7 @@ func (c cell) with(s *labellingv1.ScopeCell, act *labellingv1.Act, cycle string)
 	switch {
 	case s.GetCoverage() == labellingv1.Coverage_COVERAGE_EXCLUDED:
 		c.listed &^= r
-	case s.GetCoverage() == labellingv1.Coverage_COVERAGE_COMPLETE && !act.GetAbsencesStated():
+	case s.GetCoverage() == labellingv1.Coverage_COVERAGE_COMPLETE && !absencesStated:
 		c.whole |= r
 	}
 	return c
@@ -181,12 +224,7 @@ func (s *State) missing(l *labellingv1.Label, after, day bitemporal.Date, known 
 		if list.day <= after || list.day > day {
 			continue
 		}
-		g := &list.grid
-		if list.byCycle != nil {
-			if own, ok := list.byCycle[l.GetCycleId()]; ok {
-				g = own
-			}
-		}
+		g := list.of(l.GetCycleId())
 		if may&g.somewhere.listed == 0 {
 			continue
 		}

@@ -1,113 +1,48 @@
 package plan
 
 import (
+	"cmp"
+
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/labelling"
 )
 
-// scope is what an act decides about: of the cells that concern a role of a filière in
-// a cycle, the most special says how. A filière is more special than a role, and a role
-// than a cycle; of two alike the later one counts.
+// scope is what an act decides about, and which roles of filières and platforms it names:
+// a list of centres says nothing of those, whose labels come by acts of their own. Unless
+// the act decides on its whole scope, a cell for all roles concerns them where a line
+// prints one.
 type scope struct {
-	cells      []*labellingv1.ScopeCell
-	byFiliere  bool                      // some cell is of one filière
-	listed     map[labellingv1.Role]bool // roles of filières and platforms that a line or a cell names
-	remembered map[scopeKey]labellingv1.Coverage
+	*labelling.Scope
+	named map[labellingv1.Role]bool
 }
 
-type scopeKey struct {
-	filiere, cycle string
-	role           labellingv1.Role
-}
-
-// readScope reads the scope of an act with its list. A list of centres says nothing of
-// filières and platforms, whose labels come by acts of their own: unless it decides on its
-// whole scope, a cell for all roles concerns them where a line prints one.
 func readScope(annex *labellingv1.Annex) *scope {
-	sc := &scope{cells: annex.GetScope(), listed: make(map[labellingv1.Role]bool), remembered: make(map[scopeKey]labellingv1.Coverage)}
-	for _, c := range sc.cells {
-		sc.byFiliere = sc.byFiliere || c.GetFiliereId() != ""
-		sc.listed[c.GetRole()] = true
+	sc := &scope{labelling.ScopeOf(annex.GetScope()), make(map[labellingv1.Role]bool)}
+	for _, c := range annex.GetScope() {
+		sc.named[c.GetRole()] = true
 	}
 	for _, l := range annex.GetLines() {
-		sc.listed[l.GetRole()] = true
+		sc.named[l.GetRole()] = true
 	}
 	if annex.GetScopeDecision() != labellingv1.ScopeDecision_SCOPE_DECISION_UNSPECIFIED {
-		sc.listed[labellingv1.Role_ROLE_FSMR], sc.listed[labellingv1.Role_ROLE_PEMR], sc.listed[labellingv1.Role_ROLE_PCOM] = true, true, true
+		sc.named[labellingv1.Role_ROLE_FSMR], sc.named[labellingv1.Role_ROLE_PEMR], sc.named[labellingv1.Role_ROLE_PCOM] = true, true, true
 	}
 	return sc
 }
 
-func (sc *scope) coverage(k scopeKey) labellingv1.Coverage {
-	if says, ok := sc.remembered[k]; ok {
-		return says
-	}
-	says, best := labellingv1.Coverage_COVERAGE_UNSPECIFIED, -1
-	switch k.role {
-	case labellingv1.Role_ROLE_FSMR, labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM:
-		if !sc.listed[k.role] {
-			return says
-		}
-	}
-	for _, c := range sc.cells {
-		weight := 0
-		if id := c.GetFiliereId(); id != "" {
-			if id != k.filiere {
-				continue
-			}
-			weight += 4
-		}
-		if role := c.GetRole(); role != labellingv1.Role_ROLE_UNSPECIFIED {
-			if !agree(role, k.role) {
-				continue
-			}
-			weight += 2
-		}
-		if id := c.GetCycleId(); id != "" {
-			if id != k.cycle {
-				continue
-			}
-			weight++
-		}
-		if weight >= best {
-			says, best = c.GetCoverage(), weight
-		}
-	}
-	sc.remembered[k] = says
-	return says
-}
-
-// whole reports whether the scope is complete for a label under a filière, whichever
-// role the label may be of; some asks whether it is so for one of them.
-func (sc *scope) whole(h *held, filiere string) (whole, some bool) {
-	whole = true
-	for _, role := range rolesOf(h) {
-		if sc.coverage(scopeKey{filiere, h.GetCycleId(), role}) == labellingv1.Coverage_COVERAGE_COMPLETE {
-			some = true
-		} else {
-			whole = false
-		}
-	}
-	return whole, some
-}
-
-// rolesOf are the roles a label may be of.
-func rolesOf(h *held) []labellingv1.Role {
+// concerns reports whether the act says anything of labels such as one.
+func (sc *scope) concerns(h *held) bool {
 	switch role := h.GetRole(); {
-	case role == labellingv1.Role_ROLE_REFERENCE:
-		return []labellingv1.Role{labellingv1.Role_ROLE_COORDINATOR, labellingv1.Role_ROLE_CONSTITUTIVE}
-	case role != labellingv1.Role_ROLE_UNSPECIFIED:
-		return []labellingv1.Role{role}
 	case h.GetHolder().GetFiliereId() != "":
-		return []labellingv1.Role{labellingv1.Role_ROLE_FSMR}
+		return sc.named[labellingv1.Role_ROLE_FSMR]
+	case h.GetHolder().GetPlatformId() != "" && role != labellingv1.Role_ROLE_UNSPECIFIED:
+		return sc.named[role]
 	case h.GetHolder().GetPlatformId() != "":
-		return []labellingv1.Role{labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM}
+		return sc.named[labellingv1.Role_ROLE_PEMR] && sc.named[labellingv1.Role_ROLE_PCOM]
 	}
-	return []labellingv1.Role{
-		labellingv1.Role_ROLE_COORDINATOR, labellingv1.Role_ROLE_CONSTITUTIVE,
-		labellingv1.Role_ROLE_COMPETENCE, labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE,
-	}
+	return true
 }
 
 // drawScope writes what the act does to labels that none of its lines is about: it
@@ -168,24 +103,18 @@ func (r *Reckoning) leftOut(h *held, sc *scope, attached map[string]string) labe
 			return unstated
 		}
 	}
-	filiere, placed := h.GetHolder().GetFiliereId(), true
-	if id := h.networkID(); id != "" {
-		now, _ := r.reg.network(id)
-		if filiere = now.GetFiliereId(); attached[id] != "" {
-			filiere = attached[id]
-		}
-		placed = filiere != ""
-	}
-	if !placed && sc.byFiliere {
-		for _, c := range sc.cells {
-			if _, some := sc.whole(h, c.GetFiliereId()); some {
-				return toDecide
-			}
-		}
+	if !sc.concerns(h) {
 		return unstated
 	}
-	switch whole, _ := sc.whole(h, filiere); {
-	case !whole:
+	filiere := h.GetHolder().GetFiliereId()
+	if id := h.networkID(); id != "" {
+		now, _ := r.reg.network(id)
+		filiere = cmp.Or(attached[id], now.GetFiliereId())
+	}
+	switch certainly, perhaps := sc.Covers(h.Label, filiere); {
+	case !certainly && perhaps && filiere == "" && h.networkID() != "":
+		return toDecide
+	case !certainly:
 		return unstated
 	case h.pastTerm():
 		return expired

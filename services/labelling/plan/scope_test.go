@@ -67,7 +67,19 @@ func TestWhatAnActLeavesOut(t *testing.T) {
 			when: act([]*labellingv1.ScopeCell{cell("", competence, "", excluded), cell("", 0, "", complete), cell("FIL1", competence, "", partial)}, restated...),
 			then: renewedA + `
 				0 lapsed K000000000 coordinator CD00000000 in NET2000000
-				0 to_decide N000000000 coordinator CB00000000 in NET3000000`,
+				0 lapsed N000000000 coordinator CB00000000 in NET3000000`, // whichever filière its network is of
+		},
+		{
+			name: "a cell of one cycle may be about a label of a cycle that nobody knows",
+			given: func(w *world) {
+				dijon(w)
+				w.hold("Z", &labellingv1.Grant{
+					Holder: &labellingv1.Grant_Site{Site: &labellingv1.SiteRef{CentreId: id("CB"), NetworkId: id("NET")}},
+					Role:   competence, Period: &eventv1.Period{Start: "2022-08-08", End: "2026-01-01"},
+				})
+			},
+			when: act([]*labellingv1.ScopeCell{cell("", 0, "", complete), cell("", 0, "OLD", excluded)}, restated...),
+			then: renewedA,
 		},
 		{
 			name: "a partial list leaves nothing out", given: scattered, when: act([]*labellingv1.ScopeCell{cell("", 0, "", partial)}, restated...),
