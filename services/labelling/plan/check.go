@@ -362,7 +362,7 @@ var filler = []string{
 // word is not understood, or they do not tell what is counted: CRMR alone has three
 // meanings.
 func (g *register) readUnit(printed string) (u unit, ok bool) {
-	text := strings.Join(strings.Fields(punctuation.Replace(g.fold(printed))), " ")
+	text := g.words(printed)
 	if _, id := g.filiereIn(text); id != "" {
 		name, _ := g.filiereIn(text)
 		u.filiere = id
@@ -428,11 +428,33 @@ func (g *register) filiereIn(text string) (name, id string) {
 	return name, id
 }
 
+// filiereOf is the filière of a name: its own, or one among other words where no other
+// filière is named.
+func (g *register) filiereOf(printed string) (id string, ok bool) {
+	folded := g.words(printed)
+	if folded == "" {
+		return "", false
+	}
+	if id, ok := g.filieres[folded]; ok {
+		return id, true
+	}
+	name, id := g.filiereIn(folded)
+	if id == "" {
+		return "", false
+	}
+	rest := strings.Replace(" "+folded+" ", " "+name+" ", " ", 1)
+	if _, other := g.filiereIn(strings.TrimSpace(rest)); other != "" && other != id {
+		return "", false
+	}
+	return id, true
+}
+
 // counted is how many lines, networks or filières of a unit the list prints.
 func (r *Reckoning) counted(u unit) int {
 	seen := make(map[string]bool)
 	for _, l := range r.lines {
-		if u.filiere != "" && r.reg.filieres[r.reg.fold(l.in.GetFiliere())] != u.filiere {
+		filiere, known := r.reg.filiereOf(l.in.GetFiliere())
+		if u.filiere != "" && filiere != u.filiere {
 			continue
 		}
 		switch {
@@ -441,12 +463,10 @@ func (r *Reckoning) counted(u unit) int {
 				seen[strconv.Itoa(slices.Index(r.networks, l.network))] = true
 			}
 		case u.filieres:
-			if printed := r.reg.fold(l.in.GetFiliere()); printed != "" {
-				id, ok := r.reg.filieres[printed]
-				if !ok {
-					id = printed
-				}
-				seen[id] = true
+			if known {
+				seen[filiere] = true
+			} else if printed := r.reg.fold(l.in.GetFiliere()); printed != "" {
+				seen[printed] = true
 			}
 		case u.lines && l.site(), slices.Contains(u.roles, l.role):
 			seen[strconv.Itoa(int(l.at))] = true

@@ -69,7 +69,7 @@ func (r *Reckoning) dispose(l *line) {
 func (r *Reckoning) findHolder(l *line) {
 	if l.role == labellingv1.Role_ROLE_FSMR {
 		for _, printed := range []string{l.in.GetFiliere(), l.in.GetNetworkAcronym(), l.in.GetNetworkTitle()} {
-			if id, ok := r.reg.filieres[r.reg.fold(printed)]; ok && printed != "" {
+			if id, ok := r.reg.filiereOf(printed); ok {
 				l.holder = &labellingv1.Holder{Holder: &labellingv1.Holder_FiliereId{FiliereId: id}}
 				l.labels = r.reg.byHolder[id]
 				return
@@ -446,11 +446,11 @@ func (r *Reckoning) siteChanges(l *line, add func(field, before, after string)) 
 func (r *Reckoning) retitled(n *network) (title, acronym string) {
 	now, _ := r.reg.network(n.id)
 	title, acronym = now.GetTitle(), now.GetAcronym()
-	known := []string{"", r.reg.fold(title), r.reg.fold(acronym)}
-	if !slices.Contains(known, r.reg.fold(n.title)) {
+	known := []string{"", r.reg.title(title), r.reg.title(acronym)}
+	if !slices.Contains(known, r.reg.title(n.title)) {
 		title = n.title
 	}
-	if !slices.Contains(known, r.reg.fold(n.acronym)) {
+	if !slices.Contains(known, r.reg.title(n.acronym)) {
 		acronym = n.acronym
 	}
 	return title, acronym

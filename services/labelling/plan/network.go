@@ -89,7 +89,7 @@ func nonEmpty(id string) []string {
 func (r *Reckoning) gatherNetworks() {
 	titles := make(map[string][]string) // folded titles printed with an acronym
 	for _, l := range r.lines {
-		t, a := r.reg.fold(l.in.GetNetworkTitle()), r.reg.fold(l.in.GetNetworkAcronym())
+		t, a := r.reg.title(l.in.GetNetworkTitle()), r.reg.title(l.in.GetNetworkAcronym())
 		if l.site() && t != "" && a != "" && !slices.Contains(titles[a], t) {
 			titles[a] = append(titles[a], t)
 		}
@@ -100,9 +100,9 @@ func (r *Reckoning) gatherNetworks() {
 			continue
 		}
 		l.spot = r.spotOf(l)
-		key := r.reg.fold(l.in.GetNetworkTitle())
+		key := r.reg.title(l.in.GetNetworkTitle())
 		if key == "" {
-			acronym := r.reg.fold(l.in.GetNetworkAcronym())
+			acronym := r.reg.title(l.in.GetNetworkAcronym())
 			if key = "\x00" + acronym; len(titles[acronym]) == 1 {
 				key = titles[acronym][0]
 			}
@@ -126,7 +126,7 @@ func (r *Reckoning) readFiliere(l *line) {
 	if printed == "" {
 		return
 	}
-	id, ok := r.reg.filieres[r.reg.fold(printed)]
+	id, ok := r.reg.filiereOf(printed)
 	switch n := l.network; {
 	case !ok:
 		r.warn(l, "FILIERE_UNKNOWN_PRINTED", "No filière is registered as %q: nothing is attached to it.", printed)
@@ -142,7 +142,7 @@ func (r *Reckoning) readFiliere(l *line) {
 func (r *Reckoning) namesakes(n *network) []found {
 	var all []found
 	for _, printed := range []string{n.title, n.acronym} {
-		for _, named := range r.reg.networks[r.reg.fold(printed)] {
+		for _, named := range r.reg.networks[r.reg.title(printed)] {
 			for _, id := range heirs(named.network, r.reg.networkSuccessors) {
 				reason := named.reason
 				if id != named.network {

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -62,11 +63,15 @@ func (r *Reckoning) spotOf(l *line) *spot {
 	if valid {
 		ids = r.reg.hospitalsNumbered(finess, ids)
 	}
+	near := ids
+	if len(ids) == 0 {
+		near = r.reg.hospitalsNear(key)
+	}
 	switch {
 	case len(ids) == 1:
 		s.hospital = ids[0]
-	case len(ids) > 1:
-		s.candidates = ids
+	case len(near) > 0: // several, or one that is named with more words, or with fewer
+		s.candidates = near
 	case key.name != "":
 		s.fresh = r.newHospital(l, key, finess, valid)
 	}
@@ -174,10 +179,35 @@ func (g *register) hospitalsNamed(key spotKey) []string {
 	if len(whole) > 0 {
 		return whole
 	}
-	if core := g.core(key.name); core != "" {
+	core := g.core(key.name)
+	if general.MatchString(g.words(key.name)) { // "CHU", of its town
+		core = g.core(key.name + " " + key.city)
+	}
+	if core != "" {
 		return g.within(g.cores[core], town)
 	}
 	return nil
+}
+
+// hospitalsNear are the hospitals of a town whose name says more than what is printed, or
+// less.
+func (g *register) hospitalsNear(key spotKey) []string {
+	core, town := g.core(key.name), g.town(key.city, key.department)
+	if key.name == "" || town == "" {
+		return nil
+	}
+	var all []string
+	for named, ids := range g.cores {
+		if nested(core, named, town) {
+			for _, id := range g.within(ids, town) {
+				if !slices.Contains(all, id) {
+					all = append(all, id)
+				}
+			}
+		}
+	}
+	slices.Sort(all)
+	return all
 }
 
 // within keeps the hospitals of a town, else those whose town nobody knows.
@@ -205,12 +235,14 @@ func (g *register) townOf(establishment string) string {
 	return g.town(e.GetPlace().GetCity(), e.GetPlace().GetDepartmentCode())
 }
 
+var townEnd = regexp.MustCompile(`(?: cedex.*| ?\(.*| \d+(?: ?(?:er|e|eme))?(?: arr.*)?)$`)
+
 // town is a town in the form in which towns are compared, without a post office's
-// CEDEX; where none is known, its department.
+// CEDEX, a district or what stands in brackets; where none is known, its department.
 func (g *register) town(city, department string) string {
 	folded := g.fold(city)
-	if t, _, ok := strings.Cut(folded, " cedex"); ok {
-		folded = t
+	if folded != "" {
+		folded = strings.TrimSpace(saints.Replace(" " + townEnd.ReplaceAllString(folded, "") + " "))
 	}
 	if folded == "" && department != "" {
 		return "department " + g.fold(department)
@@ -218,38 +250,7 @@ func (g *register) town(city, department string) string {
 	return folded
 }
 
-// The groups of hospitals as they stand before a hospital's own name, folded; a longer
-// one before its beginning.
-var groups = []string{
-	"assistance publique hopitaux de paris ", "assistance publique hopitaux de marseille ", "assistance publique des hopitaux de paris ",
-	"ap hp ", "aphp ", "ap hm ", "aphm ", "hospices civils de lyon ", "hcl ",
-	"centre hospitalier regional universitaire ", "centre hospitalier universitaire ", "centre hospitalier regional ",
-	"chru ", "chu ", "chr ",
-	"de la ", "de l ", "des ", "du ", "de ", "d ",
-}
-
-var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ")
-
-// core is a name of a hospital without the group it belongs to: "CHU de Dijon" and
-// "CHU Dijon" have one.
-func (g *register) core(name string) string {
-	key := "\x00" + name
-	if core, ok := g.folded[key]; ok {
-		return core
-	}
-	core := strings.Join(strings.Fields(punctuation.Replace(g.fold(name))), " ")
-	for again := true; again; {
-		again = false
-		for _, group := range groups {
-			if rest, ok := strings.CutPrefix(core, group); ok && rest != "" {
-				core, again = rest, true
-				break
-			}
-		}
-	}
-	g.folded[key] = core
-	return core
-}
+var saints = strings.NewReplacer(" st ", " saint ", " ste ", " sainte ")
 
 // whereabouts is where a team works, and whom it follows.
 type whereabouts struct {

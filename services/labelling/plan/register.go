@@ -25,7 +25,7 @@ type register struct {
 	byNetwork map[string][]*site // sites by network
 	sites     map[siteKey]*site
 	present   map[string][]*site  // sites by network with something that may still be decided
-	networks  map[string][]naming // by folded title or acronym of any time
+	networks  map[string][]naming // by title or acronym of any time, as [register.title] writes it
 	filieres  map[string]string
 	platforms map[string][]string
 	hospitals map[string][]string // by folded name
@@ -132,7 +132,7 @@ func (g *register) readNames() {
 		for _, v := range g.topo.Filieres.Versions(id, g.known) {
 			for _, name := range []string{v.Value.GetAcronym(), v.Value.GetName()} {
 				if name != "" {
-					g.filieres[g.fold(name)] = id
+					g.filieres[g.words(name)] = id
 				}
 			}
 		}
@@ -156,11 +156,11 @@ func (g *register) readNames() {
 
 // named enters a name of a network, the present one or a former one.
 func (g *register) named(name, id, reason, present string) {
-	folded := g.fold(name)
+	folded := g.title(name)
 	if folded == "" {
 		return
 	}
-	if folded != g.fold(present) {
+	if folded != g.title(present) {
 		reason = byFormerName
 	}
 	n := naming{id, reason}

@@ -65,6 +65,11 @@ func (r *Reckoning) identifyTeams() {
 		}
 		r.match(open, edges)
 		for _, l := range open {
+			if l.team == nil && len(live(edges[l])) == 0 {
+				edges[l] = r.kin(l, candidates)
+			}
+		}
+		for _, l := range open {
 			r.concludeTeam(l, edges[l])
 		}
 	}
@@ -264,6 +269,24 @@ func (r *Reckoning) presume(e *edge, edges map[*line][]*edge) {
 	for _, other := range e.c.edges {
 		other.dropped = true
 	}
+}
+
+// kin are the teams of its network that a line may be though its place is another one, and
+// no line is: one whose head it prints, or that is registered at the legal entity of its
+// hospital, or at one of its sites.
+func (r *Reckoning) kin(l *line, candidates []*candidate) []*edge {
+	var edges []*edge
+	for _, c := range candidates {
+		gone := !c.taken && len(live(c.edges)) == 0 && slices.ContainsFunc(c.labels, (*held).open)
+		if !gone || contradict(l.in.GetPopulation(), r.reg.whereaboutsOf(c.centre).population) {
+			continue
+		}
+		of := slices.ContainsFunc(r.reg.whereaboutsOf(c.centre).hospitals, func(id string) bool { return r.reg.sitesOfOne(l.in.GetEstablishment(), id) })
+		if of || r.sameHead(l, c) {
+			edges = append(edges, &edge{l: l, c: c})
+		}
+	}
+	return edges
 }
 
 // concludeTeam takes a line that may be no team of its network as a new one, and asks

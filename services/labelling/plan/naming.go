@@ -1,0 +1,113 @@
+package plan
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+)
+
+// Words that stand before the title of a network in some lists and not in others.
+var titleStart = regexp.MustCompile(`^(?:(?:reseau(?: (?:de|des|du))?(?: crmr)?|crmr) )?(?:centres?(?: national| nationaux)?(?: constitutif| coordonnateur)? de reference )?` +
+	`(?:(?:relatif aux?|pour|sur|de|du|des|d|les?|la|l) )*`)
+
+// title is a title, or an acronym, in the form in which those of networks are compared:
+// "Centre de référence des maladies du sein" and "Maladies du sein" are one.
+func (g *register) title(name string) string {
+	key := "\x02" + name
+	if title, ok := g.folded[key]; ok {
+		return title
+	}
+	words := g.words(name)
+	title := words[len(titleStart.FindString(words)):]
+	if title == "" {
+		title = words
+	}
+	g.folded[key] = title
+	return title
+}
+
+// The groups of hospitals as they stand before a hospital's own name, folded; a longer
+// one before its beginning.
+var groups = []string{
+	"assistance publique hopitaux de paris ", "assistance publique hopitaux de marseille ", "assistance publique des hopitaux de paris ",
+	"ap hp ", "aphp ", "ap hm ", "aphm ", "hospices civils de lyon ", "hcl ",
+	"centre hospitalier regional et universitaire ", "centre hospitalier regional universitaire ", "centre hospitalier universitaire ", "centre hospitalier regional ",
+	"chru ", "chu ", "chr ",
+	"de la ", "de l ", "des ", "du ", "de ", "d ",
+}
+
+var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ")
+
+// words is a text folded, without punctuation.
+func (g *register) words(s string) string {
+	return strings.Join(strings.Fields(punctuation.Replace(g.fold(s))), " ")
+}
+
+// Words of a hospital's name that lists shorten, and those that they leave out.
+var (
+	shorter = strings.NewReplacer(" centre hospitalier intercommunal ", " chi ", " centre hospitalier ", " ch ", " groupement hospitalier ", " ",
+		" groupe hospitalier ", " ", " gh ", " ", " site ", " ", " hopital ", " ", " hopitaux ", " ", " hop ", " ", " st ", " saint ", " ste ", " sainte ")
+	silent = []string{"de", "la", "l", "des", "du", "d", "le", "les", "et", "en"}
+)
+
+// core is a name of a hospital without the group it belongs to and without the words that
+// lists leave out, in order: "CHU de Dijon" and "CHRU Dijon" have one.
+func (g *register) core(name string) string {
+	key := "\x00" + name
+	if core, ok := g.folded[key]; ok {
+		return core
+	}
+	core := g.words(name)
+	for again := true; again; {
+		again = false
+		for _, group := range groups {
+			if rest, ok := strings.CutPrefix(core, group); ok && rest != "" {
+				core, again = rest, true
+				break
+			}
+		}
+	}
+	// Twice: of two words in a row that share a space, one stays.
+	words := strings.Fields(shorter.Replace(shorter.Replace(" " + core + " ")))
+	words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(silent, w) })
+	if len(words) > 0 {
+		slices.Sort(words)
+		core = strings.Join(slices.Compact(words), " ")
+	}
+	g.folded[key] = core
+	return core
+}
+
+// A name that says no more than what kind of hospital it is.
+var general = regexp.MustCompile(`^(?:ch|chi|chr|chu|chru|centre hospitalier(?: intercommunal| regional| universitaire)*)$`)
+
+// nested reports whether all that one core says the other says too, and more, where that
+// is not the name of the town alone: "Bichat" and "Bichat-Claude-Bernard".
+func nested(one, other, town string) bool {
+	a, b := strings.Fields(one), strings.Fields(other)
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	own := false
+	for _, w := range a {
+		if !slices.Contains(b, w) {
+			return false
+		}
+		own = own || len(w) > 2 && !slices.Contains(strings.Fields(town), w)
+	}
+	return own && len(a) < len(b)
+}
+
+// Groups by the names that stand before those of their sites.
+var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " assistance publique hopitaux de paris ", " ap hp ",
+	" assistance publique hopitaux de marseille ", " ap hm ", " hospices civils de lyon ", " hcl ",
+	" chru ", " chu ", " centre hospitalier universitaire ", " chu ", " de ", " ", " d ", " ", " du ", " ", " la ", " ")
+
+// sitesOfOne reports whether one of a printed name and a hospital is called as the other,
+// with the name of a site after it: "AP-HM" and "AP-HM Hôpital de la Timone".
+func (g *register) sitesOfOne(printed, id string) bool {
+	e, _ := g.topo.Establishments.Last(id, g.known)
+	whole := func(name string) string { return entities.Replace(entities.Replace(" " + g.words(name) + " ")) }
+	a, b := whole(printed), whole(e.GetName())
+	return a != b && len(strings.TrimSpace(a)) > 2 && len(strings.TrimSpace(b)) > 2 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+}

@@ -1,0 +1,127 @@
+package plan
+
+import "testing"
+
+// national is hospitals as the register and lists call them, and one team in each.
+func national(w *world) {
+	w.network("NET", "Maladies respiratoires rares", "RespiRare", "FIL1")
+	for name, h := range map[string][2]string{
+		"HN": {"AP-HP Hôpital Necker-Enfants malades", "Paris"}, "HR": {"AP-HP Hôpital Robert-Debré", "Paris"}, "HB": {"AP-HP Hôpital Bichat", "Paris"},
+		"HC": {"Centre hospitalier intercommunal de Créteil", "Créteil"}, "HL": {"CHU de Lille", "Lille"}, "HP": {"CHU de Bordeaux, Groupe hospitalier Pellegrin", "Bordeaux"},
+		"HD": {"CH de Saint-Denis", "Saint-Denis"},
+	} {
+		w.hospital(name, h[0], h[1])
+		w.team("C"+name, name, "")
+		w.label("A"+name, "C"+name, "NET", competence, "")
+	}
+}
+
+func TestHospitalsAsListsCallThem(t *testing.T) {
+	for _, c := range []struct{ printed, city, want string }{
+		{"APHP - Hôpital Necker-Enfants Malades", "PARIS CEDEX 15", "CHN"},
+		{"AP-HP Necker Enfants malades", "Paris (75)", "CHN"},
+		{"AP-HP - Robert Debré", "PARIS 19e", "CHR"},
+		{"Hôpital Robert Debré (AP-HP)", "Paris", ""}, // the group after the name is more words: asked
+		{"CHI Créteil", "CRETEIL", "CHC"},
+		{"CHRU de Lille", "LILLE", "CHL"},
+		{"CHU", "Lille", "CHL"},
+		{"Centre Hospitalier Universitaire de Bordeaux - Hôpital Pellegrin", "BORDEAUX", "CHP"},
+		{"CH St-Denis", "ST DENIS", "CHD"},
+	} {
+		w := newWorld(t)
+		national(w)
+		p := w.reckon(act(nil, row("RespiRare", competence, c.printed, c.city))).Plan
+		if got := p.GetEffects()[0].GetCentre(); c.want != "" && got != id(c.want) || c.want == "" && (got != "" || len(p.GetQuestions()) == 0) || len(p.GetTopology()) > 0 {
+			t.Errorf("%s, %s: the plan is\n%s", c.printed, c.city, said(p))
+		}
+	}
+	planned{
+		name: "one that is named with more words is asked, not registered twice", given: national,
+		when: act(nil, row("RespiRare", competence, "AP-HP Hôpital Bichat-Claude Bernard", "Paris"), row("RespiRare", constitutive, "CH de Lille", "Lille")),
+		then: `
+			1 unspecified competence in NET0000000
+			2 unspecified constitutive in NET0000000
+			1 asks establishment HB00000000 (name)
+			2 asks centre CH10000000 ()
+			1 warns COORDINATOR_MISSING`,
+	}.run(t)
+}
+
+// TestTitlesAsListsPrintThem: that it is a centre of reference is no part of a title.
+func TestTitlesAsListsPrintThem(t *testing.T) {
+	for _, title := range []string{
+		"CENTRE DE RÉFÉRENCE DES MALADIES RESPIRATOIRES RARES", "Réseau des maladies respiratoires rares", "Centre national de référence pour les maladies respiratoires rares",
+		"CRMR : Maladies respiratoires rares", "Maladies respiratoires rares",
+	} {
+		w := newWorld(t)
+		national(w)
+		p := w.reckon(act(nil, row(title, competence, "CHU de Lille", "Lille"))).Plan
+		if e := p.GetEffects()[0]; e.GetNetwork() != id("NET") || len(p.GetTopology())+len(e.GetChanges()) > 0 {
+			t.Errorf("%s: the plan is\n%s", title, said(p))
+		}
+	}
+}
+
+func TestFilieresAsListsPrintThem(t *testing.T) {
+	for printed, want := range map[string]string{
+		"FIL1": "FIL1", "fil1 – Filière FIL1": "FIL1", "Maladies du souffle (FIL1)": "FIL1", "FIL1 et FIL2": "", "FIL3": "",
+	} {
+		w := newWorld(t)
+		r := w.reckon(act(nil))
+		if got, ok := r.reg.filiereOf(printed); ok != (want != "") || ok && got != id(want) {
+			t.Errorf("%q is %q, %t", printed, got, ok)
+		}
+	}
+}
+
+// TestATeamThatMovedWithinItsNetwork: a line that would be a new team is asked about where
+// a team that nobody restates has its head, or works at the entity that its hospital is of.
+func TestATeamThatMovedWithinItsNetwork(t *testing.T) {
+	given := func(w *world) {
+		w.network("NET", "Maladies du sein", "MDS", "FIL1")
+		w.hospital("HL", "Hospices civils de Lyon", "Lyon")
+		w.hospital("HF", "HCL Hôpital Femme Mère Enfant", "Bron")
+		w.hospital("HD", "CHU de Dijon", "Dijon")
+		w.team("CL", "HL", "")
+		w.label("A", "CL", "NET", competence, "Dr Philippe Reix")
+		w.team("CD", "HD", "")
+		w.label("B", "CD", "NET", coordinator, "Dr Anne Martin")
+	}
+	dijonToo := row("MDS", coordinator, "CHU de Dijon", "Dijon")
+	const renewedB = `
+				2 renewed B000000000 coordinator CD00000000 in NET0000000
+				`
+	for _, p := range []planned{
+		{
+			name: "at a site of its entity", given: given, when: act(everything(), row("MDS", competence, "HCL - Hôpital Femme-Mère-Enfant", "BRON"), dijonToo),
+			then: `
+				1 unspecified competence in NET0000000` + renewedB + `1 asks centre C100000000 (role)`,
+		},
+		{
+			name: "under its head", given: given, when: act(everything(), row("MDS", competence, "Clinique neuve", "Mâcon", "Pr REIX Philippe"), dijonToo),
+			then: `
+				1 unspecified competence in NET0000000` + renewedB + `1 asks centre C100000000 (head,role)`,
+		},
+		{
+			name: "elsewhere under another head", given: given, when: act(nil, row("MDS", competence, "Clinique neuve", "Mâcon", "Pr Luc Blanc"), dijonToo),
+			then: `
+				1 granted competence new-centre-1 in NET0000000` + renewedB + `created new-establishment-1 as Clinique neuve
+				created new-centre-1 as Clinique neuve, Mâcon`,
+		},
+		{
+			name: "a team that another line restates is no other", given: given,
+			when: act(nil, row("MDS", competence, "Clinique neuve", "Mâcon", "Dr Anne Martin"), dijonToo),
+			then: `
+				1 granted competence new-centre-1 in NET0000000` + renewedB + `created new-establishment-1 as Clinique neuve
+				created new-centre-1 as Clinique neuve, Mâcon`,
+		},
+		{
+			name: "answered", given: given,
+			when: answered(act(nil, row("MDS", competence, "HCL - Hôpital Femme-Mère-Enfant", "BRON"), dijonToo), answer(1, aboutCentre, isSame, "CL")),
+			then: `
+				1 renewed A000000000 competence C100000000 in NET0000000 place` + renewedB + `1 warns PLACE_OTHER`,
+		},
+	} {
+		t.Run(p.name, p.run)
+	}
+}
