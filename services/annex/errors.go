@@ -78,8 +78,11 @@ const (
 	cellError         = "CELL_ERROR"
 	columnUnknown     = "COLUMN_UNKNOWN"
 	columnRepeated    = "COLUMN_REPEATED"
+	columnPresumed    = "COLUMN_PRESUMED"
 	personSuspected   = "PERSON_SUSPECTED"
 	filiereFromSheet  = "FILIERE_FROM_SHEET"
+	networkFromAbove  = "NETWORK_FROM_ABOVE"
+	filierePresumed   = "FILIERE_PRESUMED"
 
 	// A row or sheet holds no line.
 	sheetHidden       = "SHEET_HIDDEN"
@@ -125,6 +128,9 @@ var sentences = map[string]string{
 	cellError:         "The cell holds an error of a formula; it is read as empty.",
 	columnUnknown:     "The column is not known; its cells are not read.",
 	columnRepeated:    "Another column before it says the same; its cells are kept as printed only.",
+	columnPresumed:    "The header is not one of those known; the column is read by its words.",
+	networkFromAbove:  "No network is printed after a page break; it is taken for that of the line above.",
+	filierePresumed:   "The heading is taken for the name of a filière.",
 	personSuspected:   "The cell looks as if it named a person; it is not kept as printed.",
 	filiereFromSheet:  "No filière is printed; the sheet's name is taken for it.",
 

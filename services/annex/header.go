@@ -1,6 +1,7 @@
 package annex
 
 import (
+	"slices"
 	"strings"
 	"unicode"
 
@@ -166,6 +167,48 @@ func fieldOf(text string) field {
 	}
 	k := key(brackets.ReplaceAllString(text, " "))
 	return headers[strings.TrimRight(k, " 0123456789")]
+}
+
+// Words of headers, as [key] writes them, that tell a column where no known header does.
+// The first that is among a header's words counts.
+var headerWords = []struct {
+	words string
+	field field
+}{
+	{"mail courriel telephone tel rpps", personal},
+	{"sortant entrant ancien nouveau precedent actuel successeur proposition propose type nombre nb date annee", unknown},
+	{"responsable medecin", head},
+	{"finess", finess},
+	{"etablissement hopital hospitalier", establishment},
+	{"labellisation label", role},
+	{"filiere fsmr", filiere},
+	{"intitule denomination libelle reseau crmr", network},
+	{"ville commune", city},
+	{"departement", department},
+	{"region", region},
+}
+
+// presumedField reads a header that is none of those known by its words.
+func presumedField(text string) field {
+	if len(text) > 200 {
+		return unknown
+	}
+	words := strings.Fields(key(text))
+	has := func(some string) bool {
+		return slices.ContainsFunc(strings.Fields(some), func(w string) bool { return slices.Contains(words, w) })
+	}
+	if has("type nature statut") && has("centre site label labellisation structure") && !has("etablissement") {
+		return role
+	}
+	for _, h := range headerWords {
+		if has(h.words) {
+			if h.field == finess && has("juridique ej") {
+				return other
+			}
+			return h.field
+		}
+	}
+	return unknown
 }
 
 // recognised counts the different columns whose headers are known, or is 0 where too

@@ -10,6 +10,7 @@ import (
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/identifier"
 )
 
 // maxPrinted is how long a verbatim value may be (eventv1.Printed).
@@ -32,6 +33,7 @@ type sheetReader struct {
 	last                      Line             // the line before, under the same filière's heading
 	above                     *Line            // the line right above
 	title                     int              // the last row of one cell above the headers, from 1
+	broken                    bool             // the headers came again, and no network since
 }
 
 // level is how deep a heading stands.
@@ -46,6 +48,8 @@ const (
 
 var (
 	filiereHeading = regexp.MustCompile(`^(?i:fili[eè]re|fsmr)\b(?i:\s+(?:nationale\s+)?de\s+sant[eé](?:\s+maladies\s+rares)?)?(?:\s+\(?(?i:fsmr)\)?)?\s*[:\x{2013}\x{2014}-]?\s*`)
+	filiereWithin  = regexp.MustCompile(`(?i)(?:^|[\s(:\x{2013}\x{2014}-])(?:fili[eè]re(?:\s+(?:nationale\s+)?de\s+sant[eé](?:\s+maladies\s+rares)?)?|fsmr)(?:\s|\)|:|$)`)
+	filiereName    = regexp.MustCompile(`^[\pL\d²]*\p{Lu}[\pL\d²]*(?:-?[\pL\d²]*[\p{Lu}\d²][\pL\d²]*)+(?:\s*[:(\x{2013}\x{2014}]\s*.*|\s+-\s+.*)?$`)
 	networkHeading = regexp.MustCompile(`^(?i:r[eé]seau(?:\s+crmr)?|crmr|centre\s+de\s+r[eé]f[eé]rence|intitul[eé](?:\s+du\s+r[eé]seau)?)\s*:\s*`)
 	acronymLast    = regexp.MustCompile(`^(.*\S)\s*\(([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)\)$`)
 	footnoteStart  = regexp.MustCompile(`^(?:[*†‡¹²³⁴]|\(?\d{1,2}\)\s|(?i:nb|n\.b\.|notes?|sources?|l[eé]gende|remarques?)\s*[:.])`)
@@ -103,6 +107,11 @@ func (s *sheetReader) row(row int) {
 		s.above = above
 	case s.single(row) && s.headingColumn(row, first):
 		if !s.linesFollow(row) {
+			if s.namesFiliere(row, tidy(text)) {
+				s.problem(row, first, filierePresumed)
+				s.underFiliere(row, tidy(text), text)
+				return
+			}
 			s.ignore(row, headingUnplaced)
 			return
 		}
@@ -115,8 +124,10 @@ func (s *sheetReader) row(row int) {
 // header begins a table, or goes on with it.
 func (s *sheetReader) header(row int, columns []column) {
 	first := s.head < 0
+	s.broken = false
 	if !first {
 		s.ignore(row, headerRepeated)
+		s.broken = s.sameHeaders(columns)
 	}
 	s.open(row, columns)
 	if s.has(role) {
@@ -126,6 +137,23 @@ func (s *sheetReader) header(row int, columns []column) {
 		s.Ignored = slices.DeleteFunc(s.Ignored, func(e *Error) bool { return e.Place == s.place(s.title-1) })
 		s.networkHeading(s.title-1, s.firstText(s.title-1))
 	}
+}
+
+// namesFiliere says that a heading looks like the name of a filière, and stands right above
+// lines with networks of their own.
+func (s *sheetReader) namesFiliere(row int, text string) bool {
+	if s.has(filiere) || !filiereName.MatchString(text) {
+		return false
+	}
+	if _, _, region := identifier.Region(text); region {
+		return false
+	}
+	for next := row + 1; next < len(s.rows); next++ {
+		if !s.empty(next) && s.columnsOf(next) == nil {
+			return !s.single(next) && cmp.Or(s.text(next, network), s.text(next, acronym)) != ""
+		}
+	}
+	return false
 }
 
 func (s *sheetReader) endRole() {
@@ -146,8 +174,11 @@ func (s *sheetReader) heading(row int, text string) bool {
 		if k := key(name); k == "non precisee" || k == "not stated" {
 			name = ""
 		}
-		s.filiere, s.network, s.acronym, s.last = name, "", "", Line{}
-		s.under(row, ofFiliere, text)
+		s.underFiliere(row, name, text)
+		return true
+	}
+	if s.head >= 0 && len(plain) < 150 && !strings.HasSuffix(plain, ".") && filiereWithin.MatchString(plain) && !footnoteStart.MatchString(plain) && !networkHeading.MatchString(plain) {
+		s.underFiliere(row, tidy(strings.Trim(filiereWithin.ReplaceAllString(plain, " "), " –—:-()")), text)
 		return true
 	}
 	if r, ok := readRole(plain); ok && r != labellingv1.Role_ROLE_UNSPECIFIED && s.roleHeading(row) {
@@ -165,6 +196,12 @@ func (s *sheetReader) heading(row int, text string) bool {
 		return true
 	}
 	return false
+}
+
+// underFiliere takes a row for the heading of a filière.
+func (s *sheetReader) underFiliere(row int, name, text string) {
+	s.filiere, s.network, s.acronym, s.last, s.broken = name, "", "", Line{}, false
+	s.under(row, ofFiliere, text)
 }
 
 // roleHeading tells a heading from a line of which the role alone is printed.
@@ -283,6 +320,7 @@ func (s *sheetReader) belong(row int, l *Line) {
 	}
 	switch {
 	case l.Network != "":
+		s.broken = false
 		s.network, s.acronym = "", "" // the heading's lines are over
 		delete(s.headings, ofNetwork)
 	case s.network != "" && (l.Acronym == "" || s.acronym == "" || l.Acronym == s.acronym):
@@ -294,6 +332,10 @@ func (s *sheetReader) belong(row int, l *Line) {
 	case s.goesDown(network), !s.has(network) && s.goesDown(acronym):
 		l.Network, l.Acronym = s.last.Network, s.last.Acronym
 		l.Filiere = cmp.Or(l.Filiere, s.last.Filiere)
+	case s.broken: // a page ends within a network
+		l.Network, l.Acronym = s.last.Network, s.last.Acronym
+		l.Filiere = cmp.Or(l.Filiere, s.last.Filiere)
+		s.doubt(row, network, networkFromAbove)
 	}
 	if l.Network == "" && l.Acronym == "" {
 		_, col := s.get(row, network)

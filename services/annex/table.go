@@ -14,6 +14,7 @@ type column struct {
 	field  field
 	header string // as printed, on one line
 	again  bool   // another column before it says the same
+	byWord bool   // the header is none of those known: its words say what the column is
 	down   bool   // an empty cell means the one above
 }
 
@@ -46,8 +47,12 @@ func (t *table) columnsOf(row int) []column {
 	for i, c := range t.rows[row] {
 		texts[i] = c.text
 	}
-	known := recognised(texts, t.fieldOf)
-	if known == 0 {
+	known, presume := recognised(texts, t.fieldOf), false
+	if known == 0 && t.head < 0 && len(t.rows[row]) > 2 { // then every one of its headers must say something
+		known = recognised(texts, presumedField)
+		presume = known > 2 && !slices.ContainsFunc(texts, func(s string) bool { return !blank(s) && presumedField(s) == unknown })
+	}
+	if known == 0 || !presume && recognised(texts, t.fieldOf) == 0 {
 		return nil
 	}
 	columns := make([]column, len(texts))
@@ -59,6 +64,10 @@ func (t *table) columnsOf(row int) []column {
 		}
 		filled++
 		columns[i].field = t.fieldOf(text)
+		if f := presumedField(text); columns[i].field == unknown && f != unknown &&
+			!slices.ContainsFunc(texts, func(s string) bool { return t.fieldOf(s) == f }) {
+			columns[i].field, columns[i].byWord = f, true
+		}
 		columns[i].again = columns[i].field != other && !columns[i].field.named() && slices.ContainsFunc(columns[:i], func(c column) bool {
 			return c.field == columns[i].field && c.field != unknown
 		})
@@ -95,6 +104,8 @@ func (t *table) open(row int, columns []column) {
 			t.problem(row, i, columnUnknown)
 		case c.again:
 			t.problem(row, i, columnRepeated)
+		case c.byWord:
+			t.problem(row, i, columnPresumed)
 		}
 	}
 }
