@@ -286,6 +286,69 @@ func TestTotalsAsPrinted(t *testing.T) {
 	}
 }
 
+func TestAcronymsInTitles(t *testing.T) {
+	for printed, want := range map[string]string{
+		"Maladies pulmonaires rares (OrphaLung)":                  "Maladies pulmonaires rares|OrphaLung",
+		"Malformations cardiaques congénitales - M3C":             "Malformations cardiaques congénitales|M3C",
+		"RespiRare – Maladies respiratoires rares":                "Maladies respiratoires rares|RespiRare",
+		"CNR-MAT : microangiopathies thrombotiques":               "microangiopathies thrombotiques|CNR-MAT",
+		"CRMR - Maladies du foie":                                 "CRMR - Maladies du foie|",
+		"MALADIES DU FOIE - ADULTES":                              "MALADIES DU FOIE - ADULTES|",
+		"Maladies du foie - enfants":                              "Maladies du foie - enfants|",
+		"Maladies auto-immunes systémiques rares d'Île-de-France": "Maladies auto-immunes systémiques rares d'Île-de-France|",
+		"Épilepsies rares (pharmaco-résistantes)":                 "Épilepsies rares (pharmaco-résistantes)|",
+	} {
+		rest, acronym := splitAcronym(printed)
+		if got := rest + "|" + acronym; got != want {
+			t.Errorf("%q is %q, want %q", printed, got, want)
+		}
+	}
+}
+
+// TestLayoutsOfMinistries: headers in other words, filières by their bare names, and a page
+// that ends within a network.
+func TestLayoutsOfMinistries(t *testing.T) {
+	file := xlsx(t, sheet{"Annexe", []string{"A2:F2", "B3:B4", "A8:F8", "B9:B10"}, []row{
+		{"N°", "Intitulé du réseau / centre", "Type de centre", "Médecin (nom et prénom)", "Nom de la structure hospitalière", "Commune"},
+		{"CARDIOGEN – Filière de santé maladies cardiaques"},
+		{1, "Cardiomyopathies", "CRMR coordonnateur", "Pr A. B", "Pitié", "PARIS"},
+		{2, nil, "CCMR", "Dr C. D", "CHU", "LILLE"},
+		{"N°", "Intitulé du réseau / centre", "Type de centre", "Médecin (nom et prénom)", "Nom de la structure hospitalière", "Commune"},
+		{3, nil, "CCMR", "Dr E. F", "CHU", "NICE"},
+		{"Cette filière compte 3 centres."},
+		{"BRAIN-TEAM"},
+		{4, "Leucodystrophies", "Site coordonnateur", "Pr G. H", "Robert-Debré", "PARIS"},
+		{5, nil, "CCMR", "Dr K. L", "CHU", "Brest"},
+		{"Île-de-France"},
+		{6, "Ataxies", "Site coordonnateur", "Pr I. J", "Necker", "PARIS"},
+	}})
+	check(t, show(read(t, file)), `
+	1 Annexe!3 | CARDIOGEN – maladies cardiaques | Cardiomyopathies |  | COORDINATOR | Pitié | PARIS | Pr A. B
+	2 Annexe!4 | CARDIOGEN – maladies cardiaques | Cardiomyopathies |  | COMPETENCE | CHU | LILLE | Dr C. D
+	3 Annexe!6 | CARDIOGEN – maladies cardiaques | Cardiomyopathies |  | COMPETENCE | CHU | NICE | Dr E. F
+	4 Annexe!9 | BRAIN-TEAM | Leucodystrophies |  | COORDINATOR | Robert-Debré | PARIS | Pr G. H
+	5 Annexe!10 | BRAIN-TEAM | Leucodystrophies |  | COMPETENCE | CHU | Brest | Dr K. L
+	6 Annexe!12 | BRAIN-TEAM | Ataxies |  | COORDINATOR | Necker | PARIS | Pr I. J
+	problem Annexe!1 B1 COLUMN_PRESUMED
+	problem Annexe!1 D1 COLUMN_PRESUMED
+	problem Annexe!1 E1 COLUMN_PRESUMED
+	problem Annexe!6 B6 NETWORK_FROM_ABOVE
+	problem Annexe!8 A8 FILIERE_PRESUMED
+	ignored Annexe!5 HEADER_REPEATED
+	ignored Annexe!7 HEADING_UNPLACED
+	ignored Annexe!11 HEADING_UNPLACED
+	`)
+	for header, want := range map[string]field{
+		"Responsable du centre (Pr/Dr)": head, "Intitulé du centre ou du réseau": network, "Établissement support du site": establishment,
+		"Courriel du responsable": personal, "Nature du label du centre": role, "FINESS de l'entité juridique": other, "Ville du site": city,
+		"Proposition du responsable": unknown, "Couleur": unknown, "Type d'établissement": unknown, "Nombre de sites du réseau": unknown,
+	} {
+		if got := presumedField(header); got != want {
+			t.Errorf("%q is presumed column %d, want %d", header, got, want)
+		}
+	}
+}
+
 func TestRepositorySeedsAreAnAnnex(t *testing.T) {
 	f, err := os.Open("../../seeds/centres.csv")
 	if err != nil {

@@ -51,6 +51,8 @@ var (
 	filiereWithin  = regexp.MustCompile(`(?i)(?:^|[\s(:\x{2013}\x{2014}-])(?:fili[eè]re(?:\s+(?:nationale\s+)?de\s+sant[eé](?:\s+maladies\s+rares)?)?|fsmr)(?:\s|\)|:|$)`)
 	filiereName    = regexp.MustCompile(`^[\pL\d²]*\p{Lu}[\pL\d²]*(?:-?[\pL\d²]*[\p{Lu}\d²][\pL\d²]*)+(?:\s*[:(\x{2013}\x{2014}]\s*.*|\s+-\s+.*)?$`)
 	networkHeading = regexp.MustCompile(`^(?i:r[eé]seau(?:\s+crmr)?|crmr|centre\s+de\s+r[eé]f[eé]rence|intitul[eé](?:\s+du\s+r[eé]seau)?)\s*:\s*`)
+	acronymFirst   = regexp.MustCompile(`^(?:CRMR\s*[:\x{2013}\x{2014}-]\s*)?([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)(?:\s*[:\x{2013}\x{2014}]|\s+-)\s+(.*\p{Ll}{3}.*)$`)
+	acronymAfter   = regexp.MustCompile(`^(.*\p{Ll}{3}.*\S)\s+[-\x{2013}\x{2014}]\s+([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)$`)
 	acronymLast    = regexp.MustCompile(`^(.*\S)\s*\(([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)\)$`)
 	footnoteStart  = regexp.MustCompile(`^(?:[*†‡¹²³⁴]|\(?\d{1,2}\)\s|(?i:nb|n\.b\.|notes?|sources?|l[eé]gende|remarques?)\s*[:.])`)
 	plainSheet     = regexp.MustCompile(`^(?:(?:feuil|feuille|sheet|tableau|table|tab|page|annexe?|liste|list|donnee|data|export|arrete|bo|crmr|centre|labellisation)(?: .*|\d*)|[\d ]*|.*\d{4}.*)$`)
@@ -270,12 +272,22 @@ func (s *sheetReader) firstText(row int) string {
 	return s.at(row, first).text
 }
 
-// splitAcronym takes off an acronym in brackets at the end of a title.
+// splitAcronym takes off an acronym at the end of a title, in brackets or after a dash, or
+// before it.
 func splitAcronym(title string) (rest, acronym string) {
 	if m := acronymLast.FindStringSubmatch(title); m != nil {
 		return m[1], m[2]
 	}
-	return title, ""
+	rest, acronym = title, ""
+	if m := acronymAfter.FindStringSubmatch(title); m != nil {
+		rest, acronym = m[1], m[2]
+	} else if m := acronymFirst.FindStringSubmatch(title); m != nil {
+		rest, acronym = m[2], m[1]
+	}
+	if r, ok := readRole(acronym); acronym == "" || ok && r != labellingv1.Role_ROLE_UNSPECIFIED {
+		return title, "" // "CRMR : ..." says what it is
+	}
+	return rest, acronym
 }
 
 // line reads a row as a line.

@@ -26,15 +26,15 @@ func (g *register) title(name string) string {
 	return title
 }
 
-// The groups of hospitals as they stand before a hospital's own name, folded; a longer
-// one before its beginning.
-var groups = []string{
-	"assistance publique hopitaux de paris ", "assistance publique hopitaux de marseille ", "assistance publique des hopitaux de paris ",
-	"ap hp ", "aphp ", "ap hm ", "aphm ", "hospices civils de lyon ", "hcl ",
-	"centre hospitalier regional et universitaire ", "centre hospitalier regional universitaire ", "centre hospitalier universitaire ", "centre hospitalier regional ",
-	"chru ", "chu ", "chr ",
-	"de la ", "de l ", "des ", "du ", "de ", "d ",
-}
+// The groups of hospitals as they stand before a hospital's own name, and what stands
+// between the two.
+var groups = []string{"ap hp ", "ap hm ", "hcl ", "chu ", "chr ", "de la ", "de l ", "des ", "du ", "de ", "d "}
+
+// Names of groups that lists write in several ways, as [register.core] writes them.
+var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " assistance publique hopitaux de paris ", " ap hp ",
+	" assistance publique des hopitaux de paris ", " ap hp ", " assistance publique hopitaux de marseille ", " ap hm ", " hospices civils de lyon ", " hcl ",
+	" chru ", " chu ", " centre hospitalier regional et universitaire ", " chu ", " centre hospitalier regional universitaire ", " chu ",
+	" centre hospitalier universitaire ", " chu ", " centre hospitalier regional ", " chr ")
 
 var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ")
 
@@ -57,7 +57,7 @@ func (g *register) core(name string) string {
 	if core, ok := g.folded[key]; ok {
 		return core
 	}
-	core := g.words(name)
+	core := strings.TrimSpace(entities.Replace(" " + g.words(name) + " "))
 	for again := true; again; {
 		again = false
 		for _, group := range groups {
@@ -77,6 +77,16 @@ func (g *register) core(name string) string {
 	g.folded[key] = core
 	return core
 }
+
+// university reports whether a name is that of a university hospital as a whole, and of
+// none of its sites: "CHU Dijon Bourgogne".
+func (g *register) university(name string) bool {
+	words := strings.Fields(strings.TrimSpace(entities.Replace(" " + g.words(name) + " ")))
+	return len(words) > 1 && words[0] == "chu" && !strings.ContainsAny(name, ",–—/(") && !strings.Contains(name, " - ") &&
+		!slices.ContainsFunc(words, func(w string) bool { return slices.Contains(ofSites, w) })
+}
+
+var ofSites = strings.Fields("hopital hopitaux hotel site clinique groupe gh institut pole")
 
 // A name that says no more than what kind of hospital it is.
 var general = regexp.MustCompile(`^(?:ch|chi|chr|chu|chru|centre hospitalier(?: intercommunal| regional| universitaire)*)$`)
@@ -98,16 +108,14 @@ func nested(one, other, town string) bool {
 	return own && len(a) < len(b)
 }
 
-// Groups by the names that stand before those of their sites.
-var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " assistance publique hopitaux de paris ", " ap hp ",
-	" assistance publique hopitaux de marseille ", " ap hm ", " hospices civils de lyon ", " hcl ",
-	" chru ", " chu ", " centre hospitalier universitaire ", " chu ", " de ", " ", " d ", " ", " du ", " ", " la ", " ")
+// Words that stand between the name of a group and that of its town.
+var between = strings.NewReplacer(" de ", " ", " d ", " ", " du ", " ", " la ", " ")
 
 // sitesOfOne reports whether one of a printed name and a hospital is called as the other,
 // with the name of a site after it: "AP-HM" and "AP-HM Hôpital de la Timone".
 func (g *register) sitesOfOne(printed, id string) bool {
 	e, _ := g.topo.Establishments.Last(id, g.known)
-	whole := func(name string) string { return entities.Replace(entities.Replace(" " + g.words(name) + " ")) }
+	whole := func(name string) string { return between.Replace(entities.Replace(" " + g.words(name) + " ")) }
 	a, b := whole(printed), whole(e.GetName())
 	return a != b && len(strings.TrimSpace(a)) > 2 && len(strings.TrimSpace(b)) > 2 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
 }

@@ -8,7 +8,7 @@ func national(w *world) {
 	for name, h := range map[string][2]string{
 		"HN": {"AP-HP Hôpital Necker-Enfants malades", "Paris"}, "HR": {"AP-HP Hôpital Robert-Debré", "Paris"}, "HB": {"AP-HP Hôpital Bichat", "Paris"},
 		"HC": {"Centre hospitalier intercommunal de Créteil", "Créteil"}, "HL": {"CHU de Lille", "Lille"}, "HP": {"CHU de Bordeaux, Groupe hospitalier Pellegrin", "Bordeaux"},
-		"HD": {"CH de Saint-Denis", "Saint-Denis"},
+		"HD": {"CH de Saint-Denis", "Saint-Denis"}, "HG": {"CHU de Grenoble", "Grenoble"}, "HH": {"Hospices civils de Lyon", "Lyon"},
 	} {
 		w.hospital(name, h[0], h[1])
 		w.team("C"+name, name, "")
@@ -27,6 +27,10 @@ func TestHospitalsAsListsCallThem(t *testing.T) {
 		{"CHU", "Lille", "CHL"},
 		{"Centre Hospitalier Universitaire de Bordeaux - Hôpital Pellegrin", "BORDEAUX", "CHP"},
 		{"CH St-Denis", "ST DENIS", "CHD"},
+		{"HCL", "LYON", "CHH"},
+		{"CHU Grenoble Alpes", "La Tronche", ""},
+		{"CHRU de Grenoble", "La Tronche", ""},
+		{"CHU Lille Métropole", "Lille", ""},
 	} {
 		w := newWorld(t)
 		national(w)

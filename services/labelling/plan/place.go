@@ -190,19 +190,28 @@ func (g *register) hospitalsNamed(key spotKey) []string {
 }
 
 // hospitalsNear are the hospitals of a town whose name says more than what is printed, or
-// less.
+// less. A university hospital is known by the town in its name, whichever town its line is
+// in: Grenoble's stands in La Tronche.
 func (g *register) hospitalsNear(key spotKey) []string {
 	core, town := g.core(key.name), g.town(key.city, key.department)
-	if key.name == "" || town == "" {
+	if key.name == "" {
 		return nil
 	}
+	university := g.university(key.name)
 	var all []string
 	for named, ids := range g.cores {
-		if nested(core, named, town) {
-			for _, id := range g.within(ids, town) {
-				if !slices.Contains(all, id) {
-					all = append(all, id)
-				}
+		var near []string
+		if town != "" && nested(core, named, town) {
+			near = g.within(ids, town)
+		} else if university && (core == named || nested(core, named, "")) {
+			near = slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
+				e, _ := g.topo.Establishments.Last(id, g.known)
+				return !g.university(e.GetName())
+			})
+		}
+		for _, id := range near {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
 			}
 		}
 	}
