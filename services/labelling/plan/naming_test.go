@@ -1,6 +1,10 @@
 package plan
 
-import "testing"
+import (
+	"testing"
+
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+)
 
 // national is hospitals as the register and lists call them, and one team in each.
 func national(w *world) {
@@ -124,6 +128,36 @@ func TestATeamThatMovedWithinItsNetwork(t *testing.T) {
 			when: answered(act(nil, row("MDS", competence, "HCL - Hôpital Femme-Mère-Enfant", "BRON"), dijonToo), answer(1, aboutCentre, isSame, "CL")),
 			then: `
 				1 renewed A000000000 competence C100000000 in NET0000000 place` + renewedB + `1 warns PLACE_OTHER`,
+		},
+	} {
+		t.Run(p.name, p.run)
+	}
+}
+
+// TestAHospitalInAnotherTownThanItsTeam: a team of which a town alone is known is found at
+// the hospital of that town, whichever town its line prints.
+func TestAHospitalInAnotherTownThanItsTeam(t *testing.T) {
+	given := func(w *world) {
+		w.network("NET", "Maladies du sein", "MDS", "FIL1")
+		w.hospital("HN", "CHU de Nancy", "Nancy")
+		w.team("CN", "", "Nancy")
+		w.label("A", "CN", "NET", coordinator, "")
+	}
+	annex := func() *labellingv1.Annex {
+		return act(everything(), row("MDS", coordinator, "CHRU de Nancy", "Vandœuvre-lès-Nancy"))
+	}
+	for _, p := range []planned{
+		{
+			name: "asked, and its label is no loss", given: given, when: annex(),
+			then: `
+				1 unspecified coordinator in NET0000000
+				1 asks establishment HN00000000 (name)`,
+		},
+		{
+			name: "answered", given: given, when: answered(annex(), answer(1, aboutHospital, isSame, "HN")),
+			then: `
+				1 renewed A000000000 coordinator CN00000000 in NET0000000 place
+				attached CN00000000 as CHU de Nancy`,
 		},
 	} {
 		t.Run(p.name, p.run)

@@ -20,6 +20,7 @@ type spot struct {
 	fresh      *hospital // that would be registered
 	candidates []string  // several hospitals that it may be
 	town       string    // folded; empty where unknown
+	seat       string    // town of the hospital, as registered
 	asked      bool      // which of the candidates it is
 	unsure     bool      // answered: nobody knows which hospital it is
 }
@@ -75,10 +76,17 @@ func (r *Reckoning) spotOf(l *line) *spot {
 	case key.name != "":
 		s.fresh = r.newHospital(l, key, finess, valid)
 	}
-	if s.hospital != "" && s.town == "" {
-		s.town = r.reg.townOf(s.hospital)
-	}
+	r.seat(s)
 	return s
+}
+
+// seat notes the town of a hospital, which may be another one than that of a line: Nancy's
+// stands in Vandœuvre.
+func (r *Reckoning) seat(s *spot) {
+	if s.hospital != "" {
+		s.seat = r.reg.townOf(s.hospital)
+		s.town = cmp.Or(s.town, s.seat)
+	}
 }
 
 // hospitalAnswers are the answers about any line that prints the place.
@@ -103,7 +111,7 @@ func (r *Reckoning) answerHospital(l *line, s *spot, key spotKey, finess string,
 			return
 		}
 		s.hospital = a.GetEntityId()
-		s.town = cmp.Or(s.town, r.reg.townOf(s.hospital))
+		r.seat(s)
 	case labellingv1.Identity_IDENTITY_NEW, labellingv1.Identity_IDENTITY_SUCCESSOR:
 		s.fresh = r.newHospital(l, key, finess, valid)
 	case labellingv1.Identity_IDENTITY_UNDETERMINED:
@@ -202,12 +210,14 @@ func (g *register) hospitalsNear(key spotKey) []string {
 	for named, ids := range g.cores {
 		var near []string
 		if town != "" && nested(core, named, town) {
-			near = g.within(ids, town)
-		} else if university && (core == named || nested(core, named, "")) {
-			near = slices.DeleteFunc(slices.Clone(ids), func(id string) bool {
-				e, _ := g.topo.Establishments.Last(id, g.known)
-				return !g.university(e.GetName())
-			})
+			near = slices.Clone(g.within(ids, town))
+		}
+		if university && (core == named || nested(core, named, "")) {
+			for _, id := range ids {
+				if e, _ := g.topo.Establishments.Last(id, g.known); g.university(e.GetName()) {
+					near = append(near, id)
+				}
+			}
 		}
 		for _, id := range near {
 			if !slices.Contains(all, id) {
@@ -293,7 +303,7 @@ func (g *register) whereaboutsOf(centre string) *whereabouts {
 // town of one of both is known, in the same town. perhaps says that it cannot be
 // excluded: nobody knows the hospital printed, or the team's place.
 func (w *whereabouts) at(s *spot) (sure, perhaps bool) {
-	sameTown := s.town != "" && slices.Contains(w.towns, s.town)
+	sameTown := s.town != "" && slices.Contains(w.towns, s.town) || s.seat != "" && slices.Contains(w.towns, s.seat)
 	switch {
 	case len(w.hospitals) == 0 && len(w.towns) == 0:
 		return false, true

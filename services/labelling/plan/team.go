@@ -65,8 +65,8 @@ func (r *Reckoning) identifyTeams() {
 		}
 		r.match(open, edges)
 		for _, l := range open {
-			if l.team == nil && len(live(edges[l])) == 0 {
-				edges[l] = r.kin(l, candidates)
+			if l.team == nil {
+				edges[l] = append(live(edges[l]), r.kin(l, candidates)...)
 			}
 		}
 		for _, l := range open {
@@ -102,8 +102,9 @@ func (r *Reckoning) teamsOf(n *network) []*candidate {
 func (r *Reckoning) askHospital(l *line, candidates []*candidate) {
 	l.asked = true
 	for _, c := range candidates {
-		for _, id := range r.reg.whereaboutsOf(c.centre).hospitals {
-			if slices.Contains(l.spot.candidates, id) {
+		for _, id := range l.spot.candidates {
+			there := &spot{hospital: id, town: l.spot.town, seat: r.reg.townOf(id)}
+			if sure, _ := r.reg.whereaboutsOf(c.centre).at(there); sure {
 				r.keep(c.labels)
 			}
 		}
