@@ -570,12 +570,12 @@ func TestRolesAsPrinted(t *testing.T) {
 			"coordonnateur", "Coordonnatrice", "COORDONATEUR", "CRMR coordonnateur", "CRMR - Coordonnateur", "Centre de référence\ncoordonnateur",
 			"centre de référence maladies rares (coordonnateur)", "Site coordonnateur", "COORDINATOR", "ROLE_COORDINATOR", "coordinating centre", "Coord.",
 		},
-		labellingv1.Role_ROLE_CONSTITUTIVE: {"constitutif", "Sites constitutifs", "CRMR constitutif", "Centre de référence constitutif", "CONSTITUTIVE", "constituent site"},
+		labellingv1.Role_ROLE_CONSTITUTIVE: {"constitutif", "Sites constitutifs", "CRMR constitutif", "Centre de référence constitutif", "CONSTITUTIVE", "constituent site", "Site constitutif 1", "Constitutif n°2", "CRMR multisite - site constitutif", "CR constitutif"},
 		labellingv1.Role_ROLE_REFERENCE:    {"CRMR", "centre de référence", "Centres de référence maladies rares", "REFERENCE", "reference centre", "ROLE_REFERENCE"},
-		labellingv1.Role_ROLE_COMPETENCE:   {"CCMR", "Centre de compétence", "centres de compétences maladies rares", "COMPETENCE", "ROLE_COMPETENCE", "competence center", "Compétence"},
+		labellingv1.Role_ROLE_COMPETENCE:   {"CCMR", "Centre de compétence", "centres de compétences maladies rares", "COMPETENCE", "ROLE_COMPETENCE", "competence center", "Compétence", "CCMR (1)", "CC"},
 		labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE: {
 			"CRC", "CRCM", "CRC-MHC", "CRC SLA", "CRCM adultes", "centre de ressources et de compétences", "Centre de ressource et compétence",
-			"centre de ressources et de compétences de la mucoviscidose", "RESOURCE_AND_COMPETENCE", "resources and competence centre",
+			"centre de ressources et de compétences de la mucoviscidose", "Centre de ressources et compétences de la SLA et autres maladies du neurone moteur", "CRC SLA/MND", "RESOURCE_AND_COMPETENCE", "resources and competence centre",
 		},
 		labellingv1.Role_ROLE_FSMR:        {"FSMR"},
 		labellingv1.Role_ROLE_PEMR:        {"PEMR"},
@@ -589,7 +589,7 @@ func TestRolesAsPrinted(t *testing.T) {
 		}
 	}
 	for _, p := range []string{
-		"COLLABORATOR", "centre collaborateur", "coordonnateur et constitutif", "centre de référence et de compétence", "CCMR constitutif", "Lyon", "Pr Dupont", "centre", "CRC coordonnateur",
+		"COLLABORATOR", "centre collaborateur", "coordonnateur et constitutif", "centre de référence et de compétence", "CCMR constitutif", "Lyon", "Pr Dupont", "centre", "CRC coordonnateur", "Co-coordonnateur", "12", "C",
 	} {
 		if got, ok := readRole(p); ok || got != 0 {
 			t.Errorf("%q is read as %v", p, got)

@@ -91,10 +91,12 @@ var (
 		"crc": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, "crcm": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE,
 		"ressource": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, "resource": labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE,
 		"crmr": labellingv1.Role_ROLE_REFERENCE, "reference": labellingv1.Role_ROLE_REFERENCE,
+		"cr": labellingv1.Role_ROLE_REFERENCE, "ref": labellingv1.Role_ROLE_REFERENCE, "cc": labellingv1.Role_ROLE_COMPETENCE,
 		"fsmr": labellingv1.Role_ROLE_FSMR, "pemr": labellingv1.Role_ROLE_PEMR, "pcom": labellingv1.Role_ROLE_PCOM,
 	}
 	beside = strings.Fields("centre center site seat role reseau network label labellise maladie rare disease rare de des du d la le les l of for et and a the " +
 		"mhc muco mhemo filslan sla mucoviscidose hemophilie hemorragique constitutionnelle sclerose laterale amyotrophique " +
+		"autre neurone moteur motoneurone mnd multisite multi n no " +
 		"adulte adult enfant child children pediatrique paediatric pediatric mixte mixed")
 )
 
@@ -108,7 +110,7 @@ func readRole(printed string) (r labellingv1.Role, understood bool) {
 	var told []labellingv1.Role
 	for _, w := range words {
 		role, ok := telling[w]
-		if !ok && !slices.Contains(beside, w) {
+		if !ok && !slices.Contains(beside, w) && strings.Trim(w, "0123456789") != "" { // a footnote, or a rank
 			return labellingv1.Role_ROLE_UNSPECIFIED, false
 		}
 		if ok && !slices.Contains(told, role) {

@@ -34,7 +34,7 @@ var groups = []string{"ap hp ", "ap hm ", "hcl ", "chu ", "chr ", "de la ", "de 
 var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " assistance publique hopitaux de paris ", " ap hp ",
 	" assistance publique des hopitaux de paris ", " ap hp ", " assistance publique hopitaux de marseille ", " ap hm ", " hospices civils de lyon ", " hcl ",
 	" chru ", " chu ", " centre hospitalier regional et universitaire ", " chu ", " centre hospitalier regional universitaire ", " chu ",
-	" centre hospitalier universitaire ", " chu ", " centre hospitalier regional ", " chr ")
+	" centre hospitalier universitaire ", " chu ", " hopitaux universitaires ", " chu ", " centre hospitalier regional ", " chr ")
 
 var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ")
 

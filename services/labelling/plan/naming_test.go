@@ -4,6 +4,8 @@ import (
 	"testing"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/topology"
 )
 
 // national is hospitals as the register and lists call them, and one team in each.
@@ -12,7 +14,7 @@ func national(w *world) {
 	for name, h := range map[string][2]string{
 		"HN": {"AP-HP Hôpital Necker-Enfants malades", "Paris"}, "HR": {"AP-HP Hôpital Robert-Debré", "Paris"}, "HB": {"AP-HP Hôpital Bichat", "Paris"},
 		"HC": {"Centre hospitalier intercommunal de Créteil", "Créteil"}, "HL": {"CHU de Lille", "Lille"}, "HP": {"CHU de Bordeaux, Groupe hospitalier Pellegrin", "Bordeaux"},
-		"HD": {"CH de Saint-Denis", "Saint-Denis"}, "HG": {"CHU de Grenoble", "Grenoble"}, "HH": {"Hospices civils de Lyon", "Lyon"},
+		"HD": {"CH de Saint-Denis", "Saint-Denis"}, "HG": {"CHU de Grenoble", "Grenoble"}, "HM": {"AP-HP Hôpital Henri-Mondor", "Créteil"}, "HS": {"Hôpitaux universitaires de Strasbourg", "Strasbourg"}, "HH": {"Hospices civils de Lyon", "Lyon"},
 	} {
 		w.hospital(name, h[0], h[1])
 		w.team("C"+name, name, "")
@@ -32,6 +34,8 @@ func TestHospitalsAsListsCallThem(t *testing.T) {
 		{"Centre Hospitalier Universitaire de Bordeaux - Hôpital Pellegrin", "BORDEAUX", "CHP"},
 		{"CH St-Denis", "ST DENIS", "CHD"},
 		{"HCL", "LYON", "CHH"},
+		{"AP-HP. Hôpitaux universitaires Henri-Mondor", "Créteil", "CHM"},
+		{"CHU Strasbourg", "Strasbourg", "CHS"},
 		{"CHU Grenoble Alpes", "La Tronche", ""},
 		{"CHRU de Grenoble", "La Tronche", ""},
 		{"CHU Lille Métropole", "Lille", ""},
@@ -109,6 +113,17 @@ func TestATeamThatMovedWithinItsNetwork(t *testing.T) {
 			name: "under its head", given: given, when: act(everything(), row("MDS", competence, "Clinique neuve", "Mâcon", "Pr REIX Philippe"), dijonToo),
 			then: `
 				1 unspecified competence in NET0000000` + renewedB + `1 asks centre C100000000 (head,role)`,
+		},
+		{
+			name: "of its department",
+			given: func(w *world) {
+				given(w)
+				w.topology(topology.RegisterCentre(w.topo, id("CR"), &topologyv1.RegisterCentreRequest{Basis: source, Place: &topologyv1.Place{DepartmentCode: "974"}}))
+				w.label("R", "CR", "NET", competence, "")
+			},
+			when: act(nil, lineWith(row("MDS", competence, "", "Saint-Pierre"), func(l *labellingv1.AnnexLine) { l.DepartmentCode = "974" }), dijonToo),
+			then: `
+				1 unspecified competence in NET0000000` + renewedB + `1 asks centre CR00000000 (role)`,
 		},
 		{
 			name: "elsewhere under another head", given: given, when: act(nil, row("MDS", competence, "Clinique neuve", "Mâcon", "Pr Luc Blanc"), dijonToo),

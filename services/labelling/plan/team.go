@@ -274,7 +274,7 @@ func (r *Reckoning) presume(e *edge, edges map[*line][]*edge) {
 
 // kin are the teams of its network that a line may be though its place is another one, and
 // no line is: one whose head it prints, or that is registered at the legal entity of its
-// hospital, or at one of its sites.
+// hospital, or at one of its sites, or of which the department alone is known.
 func (r *Reckoning) kin(l *line, candidates []*candidate) []*edge {
 	var edges []*edge
 	for _, c := range candidates {
@@ -283,11 +283,23 @@ func (r *Reckoning) kin(l *line, candidates []*candidate) []*edge {
 			continue
 		}
 		of := slices.ContainsFunc(r.reg.whereaboutsOf(c.centre).hospitals, func(id string) bool { return r.reg.sitesOfOne(l.in.GetEstablishment(), id) })
-		if of || r.sameHead(l, c) {
+		if of || r.sameHead(l, c) || r.sameDepartment(l, c) {
 			edges = append(edges, &edge{l: l, c: c})
 		}
 	}
 	return edges
+}
+
+// sameDepartment reports whether a line is in the department of a team of which no more is
+// known.
+func (r *Reckoning) sameDepartment(l *line, c *candidate) bool {
+	w := r.reg.whereaboutsOf(c.centre)
+	printed := l.in.GetDepartmentCode()
+	if printed == "" {
+		e, _ := r.reg.topo.Establishments.Last(l.spot.hospital, r.reg.known)
+		printed = e.GetPlace().GetDepartmentCode()
+	}
+	return len(w.hospitals) == 0 && printed != "" && slices.Contains(w.towns, r.reg.town("", printed))
 }
 
 // concludeTeam takes a line that may be no team of its network as a new one, and asks
