@@ -305,6 +305,24 @@ func TestAcronymsInTitles(t *testing.T) {
 	}
 }
 
+// TestFootnotesAndVacancies: what calls a footnote is of no name, and what names nobody is
+// none.
+func TestFootnotesAndVacancies(t *testing.T) {
+	a := read(t, []byte("Réseau;Label;Établissement;Ville;Responsable\nMaladies du foie (1);CCMR (2);CHU de Nice*;Nice †;en cours de désignation\nMaladies du foie;CRMR;CHU;Lille²;Pr A. B (1) / Dr C. D\n(1) CRMR : centre de référence\n(2) Sous réserve\n* et †\n† transféré\n"))
+	check(t, show(a), `
+	1 !2 |  | Maladies du foie |  | COMPETENCE | CHU de Nice | Nice | 
+	2 !3 |  | Maladies du foie |  | REFERENCE | CHU | Lille² | Pr A. B + Dr C. D
+	problem !2 E2 HEAD_NOT_NAMED
+	ignored !4 FOOTNOTE
+	ignored !5 FOOTNOTE
+	ignored !6 FOOTNOTE
+	ignored !7 FOOTNOTE
+	`)
+	if p := a.Lines[0].AsPrinted[0]; p.GetValue() != "Maladies du foie (1)" {
+		t.Errorf("as printed: %v", p)
+	}
+}
+
 // TestLayoutsOfMinistries: headers in other words, filières by their bare names, and a page
 // that ends within a network.
 func TestLayoutsOfMinistries(t *testing.T) {
@@ -648,6 +666,11 @@ func TestNamesInOneCell(t *testing.T) {
 		"Dr Etienne d'Etang":                    "Dr Etienne d'Etang",
 		"Dr Jean-Marie  Le Goff":                "Dr Jean-Marie Le Goff",
 		" / ; - ":                               "",
+		"en cours de désignation":               "",
+		"Poste vacant":                          "",
+		"À désigner":                            "",
+		"Dr Vacant-Martin":                      "Dr Vacant-Martin",
+		"Pr N. Encours":                         "Pr N. Encours",
 	} {
 		if got := strings.Join(readHeads(printed), "|"); got != want {
 			t.Errorf("%q gives %q, want %q", printed, got, want)

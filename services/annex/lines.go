@@ -179,7 +179,11 @@ func (s *sheetReader) heading(row int, text string) bool {
 		s.underFiliere(row, name, text)
 		return true
 	}
-	if s.head >= 0 && len(plain) < 150 && !strings.HasSuffix(plain, ".") && filiereWithin.MatchString(plain) && !footnoteStart.MatchString(plain) && !networkHeading.MatchString(plain) {
+	if s.head >= 0 && footnoteStart.MatchString(plain) {
+		s.ignore(row, footnote)
+		return true
+	}
+	if s.head >= 0 && len(plain) < 150 && !strings.HasSuffix(plain, ".") && filiereWithin.MatchString(plain) && !networkHeading.MatchString(plain) {
 		s.underFiliere(row, tidy(strings.Trim(filiereWithin.ReplaceAllString(plain, " "), " –—:-()")), text)
 		return true
 	}
@@ -191,10 +195,6 @@ func (s *sheetReader) heading(row int, text string) bool {
 			}
 		}
 		s.under(row, ofRole, text)
-		return true
-	}
-	if s.head >= 0 && footnoteStart.MatchString(plain) {
-		s.ignore(row, footnote)
 		return true
 	}
 	return false
@@ -315,7 +315,9 @@ func (s *sheetReader) line(row int) {
 			s.doubt(row, population, populationUnknown)
 		}
 	}
-	l.Heads = s.heads(row, head)
+	if l.Heads = s.heads(row, head); len(l.Heads) == 0 && s.text(row, head) != "" && !dash(s.text(row, head)) {
+		s.doubt(row, head, headNotNamed)
+	}
 	s.windowOf(row, &l)
 	s.print(row, &l)
 	s.last = l

@@ -1,6 +1,8 @@
 package annex
 
 import (
+	"cmp"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -27,6 +29,7 @@ type table struct {
 	enough  func([]column) bool
 	tell    func(*Error)
 	fields  map[string]field // of texts already looked at: most come again and again
+	calls   []string         // of the footnotes of the sheet, as texts end with them; nil before it is looked through
 }
 
 func (t *table) fieldOf(text string) field {
@@ -171,9 +174,46 @@ func (t *table) get(row int, f field) (cell, int) {
 	return cell{}, -1
 }
 
+// text is a cell's without the call of a footnote at its end.
 func (t *table) text(row int, f field) string {
 	c, _ := t.get(row, f)
-	return tidy(clean(c.text))
+	text := tidy(clean(c.text))
+	switch f {
+	case filiere, network, acronym, role, establishment, site, city:
+		text = t.withoutCall(text)
+	}
+	return text
+}
+
+var (
+	footnoteSign = regexp.MustCompile(`^(?:\(?(\d{1,2})\)|([*†‡¹²³⁴]+))`)
+	calling      = regexp.MustCompile(`\s*(?:\(\d{1,2}\)|[*†‡¹²³⁴]+)$`)
+)
+
+// withoutCall takes off the end of a text what calls a footnote of the sheet.
+func (t *table) withoutCall(text string) string {
+	if !calling.MatchString(text) {
+		return text
+	}
+	if t.calls == nil {
+		t.calls = []string{}
+		for row := range t.rows {
+			if n, first := t.own(row); n == 1 {
+				if m := footnoteSign.FindStringSubmatch(tidy(t.at(row, first).text)); m != nil {
+					t.calls = append(t.calls, cmp.Or(m[2], "("+m[1]+")"))
+				}
+			}
+		}
+	}
+	for again := true; again; {
+		again = false
+		for _, call := range t.calls {
+			if rest, ok := strings.CutSuffix(text, call); ok && strings.TrimSpace(rest) != "" {
+				text, again = strings.TrimSpace(rest), true
+			}
+		}
+	}
+	return text
 }
 
 func (t *table) has(f field) bool { return holds(t.columns, f) }
@@ -211,6 +251,9 @@ func (t *table) heads(row int, f field) (heads []string) {
 		if c.field == f {
 			heads = append(heads, readHeads(clean(t.at(row, i).text))...)
 		}
+	}
+	for i := range heads {
+		heads[i] = t.withoutCall(heads[i])
 	}
 	if f == head && len(heads) == 1 {
 		heads[0] = tidy(t.text(row, headTitle) + " " + t.text(row, headFirst) + " " + heads[0])

@@ -293,9 +293,14 @@ var (
 	between = regexp.MustCompile(`[;\n\r/|&+]|(?:^|\s)(?:et|and)\s|,\s*(?i:(?:pr|prof|professeure?|dre?|docteure?|mme|m)\.?\s)`)
 )
 
+var (
+	nobody = regexp.MustCompile(`^\(?(?:(?:poste )?(?:vacant|a pourvoir)|en cours\b.*|en attente\b.*|a (?:designer|nommer|definir|preciser|confirmer|completer)|non (?:designe|nomme|connu|precise|renseigne)e?|` +
+		`nc|neant|aucun|inconnu|(?:responsable )?(?:designation|nomination) en cours)\)?$`)
+)
+
 // readHeads splits the names in a cell: one a line, or with a slash, a semicolon or "et"
 // between them. A comma divides only before a title, for it also stands between a name
-// and a first name.
+// and a first name. Words for nobody are no name.
 func readHeads(verbatim string) (heads []string) {
 	rest := verbatim
 	for rest != "" {
@@ -310,7 +315,7 @@ func readHeads(verbatim string) (heads []string) {
 			}
 			rest = rest[at[1]:]
 		}
-		if part = tidy(part); !dash(part) {
+		if part = tidy(part); !dash(part) && !nobody.MatchString(identifier.Fold(part)) {
 			heads = append(heads, part)
 		}
 	}

@@ -41,7 +41,7 @@ func (s *spot) nowhere() bool { return s.hospital == "" && s.fresh == nil && s.t
 // spotOf finds the hospital of a line: by its FINESS number, else by name within the
 // town. A name that nobody knows is a new hospital; a town is not a hospital.
 func (r *Reckoning) spotOf(l *line) *spot {
-	key := spotKey{l.in.GetFiness(), l.in.GetEstablishment(), l.in.GetCity(), l.in.GetDepartmentCode()}
+	key := r.spotKeyOf(l.in)
 	if s, ok := r.spots[key]; ok {
 		return s
 	}
@@ -80,6 +80,34 @@ func (r *Reckoning) spotOf(l *line) *spot {
 	return s
 }
 
+// spotKeyOf is a place as printed. Where no column has the town, it may stand at the end of
+// the hospital's name: it does if the register knows it as one.
+func (r *Reckoning) spotKeyOf(in *labellingv1.AnnexLine) spotKey {
+	key := spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}
+	if m := townLast.FindStringSubmatch(key.name); key.city == "" && m != nil && r.reg.knowsTown(m[2]) {
+		key.name, key.city = m[1], m[2]
+	}
+	return key
+}
+
+var townLast = regexp.MustCompile(`^(.*\S)(?:,\s*|\s+[-–—]\s+|\s*\()([^,()–—]+?)\)?$`)
+
+// knowsTown reports whether something of the register is in a town.
+func (g *register) knowsTown(name string) bool {
+	if g.towns == nil {
+		g.towns = make(map[string]bool)
+		for id := range g.topo.Establishments.IDs() {
+			g.towns[g.townOf(id)] = true
+		}
+		for id := range g.topo.Centres.IDs() {
+			c, _ := g.topo.Centres.Last(id, g.known)
+			g.towns[g.town(c.GetPlace().GetCity(), "")] = true
+		}
+		delete(g.towns, "")
+	}
+	return g.towns[g.town(name, "")]
+}
+
 // seat notes the town of a hospital, which may be another one than that of a line: Nancy's
 // stands in Vandœuvre.
 func (r *Reckoning) seat(s *spot) {
@@ -96,7 +124,7 @@ func (r *Reckoning) hospitalAnswers(key spotKey) []*labellingv1.Resolution {
 			continue
 		}
 		in := r.annex.GetLines()[a.GetLine()-1]
-		if key == (spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}) {
+		if key == r.spotKeyOf(in) {
 			return []*labellingv1.Resolution{a}
 		}
 	}

@@ -31,6 +31,7 @@ type register struct {
 	hospitals map[string][]string // by folded name
 	cores     map[string][]string // by name without its group
 	places    map[string]*whereabouts
+	towns     map[string]bool // once they are asked for
 	folded    map[string]string
 }
 

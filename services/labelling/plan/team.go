@@ -393,7 +393,7 @@ func (g *register) people(names ...string) []string {
 
 var apart = regexp.MustCompile(`[;/&\n]|\set\s`)
 
-var titles = []string{"pr", "dr", "prof", "professeur", "professeure", "docteur", "docteure", "mme", "madame", "monsieur", "mr", "m"}
+var titles = []string{"pr", "dr", "prof", "professeur", "professeure", "docteur", "docteure", "mme", "madame", "monsieur", "mr", "m", "interim"}
 
 // person is a name in the form in which heads are compared: without titles, whatever
 // stands first, the given name or the family's.
