@@ -115,7 +115,17 @@ var between = strings.NewReplacer(" de ", " ", " d ", " ", " du ", " ", " la ", 
 // with the name of a site after it: "AP-HM" and "AP-HM Hôpital de la Timone".
 func (g *register) sitesOfOne(printed, id string) bool {
 	e, _ := g.topo.Establishments.Last(id, g.known)
-	whole := func(name string) string { return between.Replace(entities.Replace(" " + g.words(name) + " ")) }
-	a, b := whole(printed), whole(e.GetName())
+	a, b := g.entity(printed), g.entity(e.GetName())
 	return a != b && len(strings.TrimSpace(a)) > 2 && len(strings.TrimSpace(b)) > 2 && (strings.HasPrefix(a, b) || strings.HasPrefix(b, a))
+}
+
+// entity is a name with its group written as [register.core] writes it.
+func (g *register) entity(name string) string {
+	key := "\x03" + name
+	entity, ok := g.folded[key]
+	if !ok {
+		entity = between.Replace(entities.Replace(" " + g.words(name) + " "))
+		g.folded[key] = entity
+	}
+	return entity
 }

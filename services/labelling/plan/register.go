@@ -51,6 +51,8 @@ type held struct {
 	reg    *register
 	status labellingv1.Status
 	asked  bool // status was derived
+	heads  []string
+	headed bool // heads were read
 }
 
 // naming is a network that has or had a name.

@@ -355,6 +355,9 @@ func (r *Reckoning) candidate(l *line, e *edge) *labellingv1.Candidate {
 // sameHead reports whether a head printed on a line bears the name of one that a label
 // of the team had.
 func (r *Reckoning) sameHead(l *line, c *candidate) bool {
+	if len(l.in.GetHeads()) == 0 {
+		return false
+	}
 	printed := r.reg.people(l.in.GetHeads()...)
 	return slices.ContainsFunc(c.labels, func(h *held) bool { return share(printed, r.headsOf(h)) })
 }
@@ -366,6 +369,13 @@ func share(some, others []string) bool {
 // headsOf are the heads of a label's site: who holds that office now or, where nobody is
 // known to, whom the label names; none where that is unknown.
 func (r *Reckoning) headsOf(h *held) []string {
+	if !h.headed {
+		h.headed, h.heads = true, r.readHeads(h)
+	}
+	return h.heads
+}
+
+func (r *Reckoning) readHeads(h *held) []string {
 	name := h.GetHead()
 	if o := r.headOffice(h.GetHolder().GetSite().GetSiteId()); o.GetName() != nil {
 		name = o.GetName()
@@ -381,7 +391,11 @@ func (r *Reckoning) headsOf(h *held) []string {
 func (g *register) people(names ...string) []string {
 	var all []string
 	for _, printed := range names {
-		for _, name := range apart.Split(printed, -1) {
+		parts := []string{printed}
+		if apart.MatchString(printed) {
+			parts = apart.Split(printed, -1)
+		}
+		for _, name := range parts {
 			if p := g.person(name); p != "" && !slices.Contains(all, p) {
 				all = append(all, p)
 			}
