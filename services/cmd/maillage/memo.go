@@ -110,7 +110,8 @@ func (n called) topology(f *registryv1.Fact) string {
 		place := cmp.Or(n[c.GetCentreId()], joined(", ", n.of(c.GetEstablishmentIds()...), c.GetPlace().GetCity()))
 		return "centre créé : " + joined(", ", c.GetName(), place)
 	case *topologyv1.Event_CentreAttached:
-		return "centre rattaché à un établissement : " + n.of(t.CentreAttached.GetCentreId()) + " → " + n.of(t.CentreAttached.GetEstablishmentId())
+		hospital := n[t.CentreAttached.GetEstablishmentId()] // else it stands with the centre already
+		return "centre rattaché à un établissement : " + joined(" → ", n.of(t.CentreAttached.GetCentreId()), hospital)
 	case *topologyv1.Event_CentreMoved:
 		return "centre déplacé : " + joined(", ", n.of(t.CentreMoved.GetEstablishmentIds()...), t.CentreMoved.GetPlace().GetCity())
 	case *topologyv1.Event_CentreSucceeded:

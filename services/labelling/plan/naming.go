@@ -36,7 +36,7 @@ var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " a
 	" chru ", " chu ", " centre hospitalier regional et universitaire ", " chu ", " centre hospitalier regional universitaire ", " chu ",
 	" centre hospitalier universitaire ", " chu ", " hopitaux universitaires ", " chu ", " centre hospitalier regional ", " chr ")
 
-var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ")
+var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ", "*", " ", "†", " ", "‡", " ")
 
 // words is a text folded, without punctuation.
 func (g *register) words(s string) string {

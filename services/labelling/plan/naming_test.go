@@ -5,6 +5,7 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
 	"maillage/services/topology"
 )
 
@@ -179,5 +180,15 @@ func TestAHospitalInAnotherTownThanItsTeam(t *testing.T) {
 		},
 	} {
 		t.Run(p.name, p.run)
+	}
+}
+
+// TestTheNumberOfALegalEntityStaysIts: a site that is registered does not take it.
+func TestTheNumberOfALegalEntityStaysIts(t *testing.T) {
+	w := newWorld(t)
+	paris(w)
+	w.apply(act(nil, lineWith(row("Cou", coordinator, "AP-HP Hôpital Tenon", "Paris"), func(l *labellingv1.AnnexLine) { l.Finess = "750712184" })))
+	if got := w.topo.ByFINESS("750712184", bitemporal.Latest); len(got) != 1 || got[0] != id("HP") {
+		t.Errorf("the number is that of %v", got)
 	}
 }

@@ -62,7 +62,7 @@ func (r *Reckoning) spotOf(l *line) *spot {
 	}
 	ids := r.reg.hospitalsNamed(key)
 	if valid {
-		ids = r.reg.hospitalsNumbered(finess, ids)
+		ids = r.reg.hospitalsNumbered(finess, key.name, ids)
 	}
 	near := ids
 	if len(ids) == 0 {
@@ -156,7 +156,8 @@ func (r *Reckoning) newHospital(l *line, key spotKey, finess string, valid bool)
 		h = &hospital{printed: key.name, city: key.city, dept: key.department, line: l}
 		r.hosts[name] = h
 	}
-	if valid && h.finess == "" && !r.numbered(l, finess) {
+	// The number of a hospital that is registered is that of its legal entity.
+	if valid && h.finess == "" && len(r.reg.topo.ByFINESS(finess, r.reg.known)) == 0 && !r.numbered(l, finess) {
 		h.finess = finess
 	}
 	return h
@@ -190,7 +191,7 @@ func placeOf(city, department string) *topologyv1.Place {
 
 // hospitalsNumbered are the hospitals of a FINESS number. A number can stand for a
 // legal entity and several of its sites: then the name tells.
-func (g *register) hospitalsNumbered(finess string, named []string) []string {
+func (g *register) hospitalsNumbered(finess, name string, named []string) []string {
 	numbered := g.topo.ByFINESS(finess, g.known)
 	if len(numbered) == 0 {
 		return named
@@ -199,7 +200,7 @@ func (g *register) hospitalsNumbered(finess string, named []string) []string {
 	if len(both) > 0 {
 		return both
 	}
-	if len(numbered) == 1 && len(named) == 1 {
+	if len(numbered) == 1 && len(named) < 2 && name != "" && !g.university(name) {
 		if e, _ := g.topo.Establishments.Last(numbered[0], g.known); e.GetFinessKind() == topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY {
 			return named // a site printed with the number of its legal entity
 		}

@@ -200,6 +200,17 @@ func TestHospitalsAreIdentified(t *testing.T) {
 				1 warns COORDINATORS_SEVERAL`,
 		},
 		{
+			name: "a site that nobody knows, under the FINESS of its legal entity, is none of its own", given: paris,
+			when: act(nil, with("750712184", row("Cou", coordinator, "AP-HP Hôpital Tenon", "Paris")), with("750712184", row("Cou", competence, "AP-HP", "Paris"))),
+			then: `
+				1 granted coordinator new-centre-1 in new-network-1
+				2 granted competence new-centre-2 in new-network-1
+				created new-establishment-1 as AP-HP Hôpital Tenon
+				created new-network-1 as Cou
+				created new-centre-1 as AP-HP Hôpital Tenon, Paris
+				created new-centre-2 as AP-HP, Paris`,
+		},
+		{
 			name: "several by the name without group", given: paris,
 			when: act([]*labellingv1.ScopeCell{cell("", coordinator, "OLD", complete)}, row("MDS", coordinator, "CHU Hôpital Saint-Louis", ""), row("MDS", competence, "CHU Hôpital Saint-Louis", "")),
 			then: `
