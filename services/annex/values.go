@@ -289,14 +289,10 @@ func reversed(p *eventv1.Period) bool {
 	return err1 == nil && err2 == nil && last <= first
 }
 
-var (
-	between = regexp.MustCompile(`[;\n\r/|&+]|(?:^|\s)(?:et|and)\s|,\s*(?i:(?:pr|prof|professeure?|dre?|docteure?|mme|m)\.?\s)`)
-)
+var between = regexp.MustCompile(`[;\n\r/|&+]|(?:^|\s)(?:et|and)\s|,\s*(?i:(?:pr|prof|professeure?|dre?|docteure?|mme|m)\.?\s)`)
 
-var (
-	nobody = regexp.MustCompile(`^\(?(?:(?:poste )?(?:vacant|a pourvoir)|en cours\b.*|en attente\b.*|a (?:designer|nommer|definir|preciser|confirmer|completer)|non (?:designe|nomme|connu|precise|renseigne)e?|` +
-		`nc|neant|aucun|inconnu|(?:responsable )?(?:designation|nomination) en cours)\)?$`)
-)
+var nobody = regexp.MustCompile(`^\(?(?:(?:poste )?(?:vacant|a pourvoir)|en cours\b.*|en attente\b.*|a (?:designer|nommer|definir|preciser|confirmer|completer)|non (?:designe|nomme|connu|precise|renseigne)e?|` +
+	`nc|neant|aucun|inconnu|(?:responsable )?(?:designation|nomination) en cours)\)?$`)
 
 // readHeads splits the names in a cell: one a line, or with a slash, a semicolon or "et"
 // between them. A comma divides only before a title, for it also stands between a name
