@@ -104,7 +104,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"WINDOW_OTHER":             "la période n'est pas celle du cycle",
 	"WINDOW_DIFFERS":           "les deux moments sont à comparer dans la même fenêtre, légale ou opérationnelle",
 	"PLACE_OTHER":              "le centre est enregistré ailleurs : son déplacement s'enregistre à part (« centre move »)",
-	"HOSPITAL_LEARNT":          "le centre est au registre sans établissement : celui de la ligne s'enregistre à part (« centre attach »)",
+	"HOSPITAL_LEARNT":          "le centre est au registre sans établissement, et celui de la ligne n'est pas certain : il s'enregistre à part (« centre attach »)",
 	"COMPETENCE_UNATTACHED":    "ce centre de compétence ne se rattache à aucun centre de référence en vigueur",
 	"COORDINATORS_SEVERAL":     "le réseau aurait plusieurs coordonnateurs",
 	"COORDINATOR_MISSING":      "le réseau n'aurait pas de coordonnateur",
