@@ -356,6 +356,14 @@ func TestLayoutsOfMinistries(t *testing.T) {
 	ignored Annexe!7 HEADING_UNPLACED
 	ignored Annexe!11 HEADING_UNPLACED
 	`)
+	for heading, want := range map[string]string{
+		"CARDIOGEN – Filière de santé maladies cardiaques": "CARDIOGEN – maladies cardiaques", "Maladies cardiaques (filière CARDIOGEN)": "CARDIOGEN", "BRAIN-TEAM (FSMR)": "BRAIN-TEAM",
+		"Liste validée par la filière": "", "Centres hors filière": "", "Cette filière compte 3 centres": "",
+	} {
+		if got := filiereIn(heading); got != want {
+			t.Errorf("%q names %q, want %q", heading, got, want)
+		}
+	}
 	for header, want := range map[string]field{
 		"Responsable du centre (Pr/Dr)": head, "Intitulé du centre ou du réseau": network, "Établissement support du site": establishment,
 		"Courriel du responsable": personal, "Nature du label du centre": role, "FINESS de l'entité juridique": other, "Ville du site": city,

@@ -183,8 +183,8 @@ func (s *sheetReader) heading(row int, text string) bool {
 		s.ignore(row, footnote)
 		return true
 	}
-	if s.head >= 0 && len(plain) < 150 && !strings.HasSuffix(plain, ".") && filiereWithin.MatchString(plain) && !networkHeading.MatchString(plain) {
-		s.underFiliere(row, tidy(strings.Trim(filiereWithin.ReplaceAllString(plain, " "), " –—:-()")), text)
+	if name := filiereIn(plain); s.head >= 0 && name != "" && !networkHeading.MatchString(plain) {
+		s.underFiliere(row, name, text)
 		return true
 	}
 	if r, ok := readRole(plain); ok && r != labellingv1.Role_ROLE_UNSPECIFIED && s.roleHeading(row) {
@@ -198,6 +198,22 @@ func (s *sheetReader) heading(row int, text string) bool {
 		return true
 	}
 	return false
+}
+
+// filiereIn is the filière that a heading names before or after that word; empty for a
+// sentence about one.
+func filiereIn(text string) string {
+	at := filiereWithin.FindStringIndex(text)
+	if at == nil || len(text) > 150 {
+		return ""
+	}
+	if rest := tidy(strings.Trim(text[:at[0]]+" "+text[at[1]:], " –—:-()")); filiereName.MatchString(rest) {
+		return rest
+	}
+	if after := tidy(strings.Trim(text[at[1]:], " –—:-()")); filiereName.MatchString(after) {
+		return after
+	}
+	return ""
 }
 
 // underFiliere takes a row for the heading of a filière.
