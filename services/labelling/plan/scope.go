@@ -87,10 +87,10 @@ func (r *Reckoning) drawScope() {
 		r.absent(h, does)
 	}
 	if outside > 0 {
-		r.warn(nil, "SCOPE_DATE_OUTSIDE_TERM", "%d labels of the scope stay as they are: %s is not after the start of those repealed, or the end of those extended.",
-			outside, r.annex.GetScopeDate())
+		r.warn(nil, "SCOPE_DATE_OUTSIDE_TERM", "%d labels of the scope stay as they are: %s is not within the term of those repealed, or after the end of those extended.",
+			outside, cmp.Or(r.annex.GetScopeDate(), r.day.String()))
 		if left == 0 {
-			r.refuse(nil, "SCOPE_EMPTY", "The act does nothing to any label of its scope from %s on.", r.annex.GetScopeDate())
+			r.refuse(nil, "SCOPE_EMPTY", "The act does nothing to any label of its scope from %s on.", cmp.Or(r.annex.GetScopeDate(), r.day.String()))
 		}
 	}
 }
@@ -123,21 +123,25 @@ func (r *Reckoning) leftOut(h *held, sc *scope, attached map[string]string) labe
 }
 
 // decided is what an act without a list does to a label of its scope: nothing, where its
-// day is not after the start of a label to repeal, or after the end of one to extend.
+// day is not after the start of a label to repeal, or before its end, nor where it is not
+// after the end of one to extend.
 func (r *Reckoning) decided(h *held) labellingv1.Disposition {
 	does := extended
 	if r.annex.GetScopeDecision() == labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL {
 		does = repealed
 	}
 	day, err := bitemporal.ParseDate(r.annex.GetScopeDate())
-	if err != nil {
-		return does // from the day of the act on, or refused already
+	switch {
+	case err != nil && does == repealed:
+		day = r.day
+	case err != nil:
+		return does // refused already
 	}
 	if first, _, err := bitemporal.Span(h.GetPeriod().GetStart()); err == nil && day <= first {
 		return unstated
 	}
 	_, last, err := bitemporal.Span(h.GetPeriod().GetEnd())
-	if does == extended && err == nil && last != bitemporal.Future && day <= last {
+	if ends := err == nil && last != bitemporal.Future; ends && (does == extended && day <= last || does == repealed && day >= last) {
 		return unstated
 	}
 	return does

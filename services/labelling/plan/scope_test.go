@@ -200,6 +200,31 @@ func TestScopeDecisions(t *testing.T) {
 				0 repealed M000000000 competence CB00000000 in NET2000000`,
 		},
 		{
+			name: "repeals from a day on which some have ended", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, "2024-06-01", everything()...),
+			then: `
+				0 repealed K000000000 coordinator CD00000000 in NET2000000
+				0 repealed M000000000 competence CB00000000 in NET2000000
+				0 repealed N000000000 coordinator CB00000000 in NET3000000
+				0 warns SCOPE_DATE_OUTSIDE_TERM`,
+		},
+		{
+			name: "repeals from the day on which all end", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, "2026-01-01", everything()...),
+			then: `
+				0 warns SCOPE_DATE_OUTSIDE_TERM
+				0 refuses SCOPE_EMPTY`,
+		},
+		{
+			name: "repeals, from the day of the act, what has not ended", given: scattered,
+			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_REPEAL, "", everything()...),
+			then: `
+				0 repealed K000000000 coordinator CD00000000 in NET2000000
+				0 repealed M000000000 competence CB00000000 in NET2000000
+				0 repealed N000000000 coordinator CB00000000 in NET3000000
+				0 warns SCOPE_DATE_OUTSIDE_TERM`,
+		},
+		{
 			name: "until when?", given: scattered,
 			when: deciding(labellingv1.ScopeDecision_SCOPE_DECISION_EXTEND, ""),
 			then: `
