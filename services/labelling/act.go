@@ -66,24 +66,36 @@ func RecordAct(s *State, topo *topology.State, mint func() string, r *labellingv
 		}}
 		events = append(events, e)
 	}
-	act.Scope = slices.Concat(act.GetScope(), s.leftOut(act.GetScope(), events))
+	act.Scope = LeaveOut(act.GetScope(), s.rolesNamed(events))
 	return events, nil
 }
 
-// leftOut is what the cells of a scope for all roles leave out: labels of filières and
-// platforms come by acts of their own, so a list of centres is not about them unless a
-// cell names their role, or a line does or is about a label of it. A plan reads a scope so
-// too.
-func (s *State) leftOut(scope []*labellingv1.ScopeCell, lines []*labellingv1.Event) []*labellingv1.ScopeCell {
+// LeaveOut is the scope of an act as it is recorded, with what its cells for all roles
+// leave out: labels of filières and platforms come by acts of their own, so a list of
+// centres is not about them unless a cell names their role, or one of its lines does.
+func LeaveOut(scope []*labellingv1.ScopeCell, named map[labellingv1.Role]bool) []*labellingv1.ScopeCell {
 	own := []labellingv1.Role{labellingv1.Role_ROLE_FSMR, labellingv1.Role_ROLE_PEMR, labellingv1.Role_ROLE_PCOM}
-	named := make(map[labellingv1.Role]bool)
+	own = slices.DeleteFunc(own, func(role labellingv1.Role) bool {
+		return named[role] || slices.ContainsFunc(scope, func(c *labellingv1.ScopeCell) bool { return c.GetRole() == role })
+	})
 	var filieres []string // of the cells for all roles
 	for _, c := range scope {
-		named[c.GetRole()] = true
 		if c.GetRole() == labellingv1.Role_ROLE_UNSPECIFIED && !slices.Contains(filieres, c.GetFiliereId()) {
 			filieres = append(filieres, c.GetFiliereId())
 		}
 	}
+	out := slices.Clone(scope)
+	for _, filiere := range filieres {
+		for _, role := range own {
+			out = append(out, &labellingv1.ScopeCell{FiliereId: filiere, Role: role, Coverage: labellingv1.Coverage_COVERAGE_EXCLUDED})
+		}
+	}
+	return out
+}
+
+// rolesNamed are the roles that lines name, or that the labels have which they are about.
+func (s *State) rolesNamed(lines []*labellingv1.Event) map[labellingv1.Role]bool {
+	named := make(map[labellingv1.Role]bool)
 	for _, e := range lines {
 		_, id := DispositionOf(e)
 		label, _ := s.Label(id, bitemporal.Latest)
@@ -91,15 +103,7 @@ func (s *State) leftOut(scope []*labellingv1.ScopeCell, lines []*labellingv1.Eve
 			named[role] = true
 		}
 	}
-	var out []*labellingv1.ScopeCell
-	for _, filiere := range filieres {
-		for _, role := range own {
-			if !named[role] {
-				out = append(out, &labellingv1.ScopeCell{FiliereId: filiere, Role: role, Coverage: labellingv1.Coverage_COVERAGE_EXCLUDED})
-			}
-		}
-	}
-	return out
+	return named
 }
 
 // once turns an id minted twice into no id, which is refused.

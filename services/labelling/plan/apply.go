@@ -254,7 +254,7 @@ func (a *applied) record() {
 			Publications:    in.GetPublications(),
 			EffectiveDate:   in.GetEffectiveDate(),
 			CycleId:         in.GetCycleId(),
-			Scope:           in.GetScope(),
+			Scope:           labelling.LeaveOut(in.GetScope(), readScope(in).named),
 			AnnouncedTotals: in.GetAnnouncedTotals(),
 			LineCount:       uint32(len(in.GetLines())),
 			FileSha256:      in.GetFileSha256(),

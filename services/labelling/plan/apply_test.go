@@ -15,6 +15,7 @@ import (
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/fact"
+	"maillage/services/labelling"
 )
 
 // factsOf are the names of events, in order.
@@ -25,6 +26,25 @@ func factsOf(events []fact.Event) string {
 		names = append(names, string(m.WhichOneof(m.Descriptor().Oneofs().ByName("fact")).Name()))
 	}
 	return strings.Join(names, " ")
+}
+
+// TestAListOfCentresIsAboutThemAlone: the label of a filière, which comes by acts of its
+// own, is in abeyance after its term, whatever list of centres has had effect since.
+func TestAListOfCentresIsAboutThemAlone(t *testing.T) {
+	w := newWorld(t)
+	dijon(w)
+	w.labelling(labelling.GrantLabel(w.s, w.topo, labelling.IDs{Label: id("AF")}, &labellingv1.GrantLabelRequest{Basis: source, Grant: &labellingv1.Grant{
+		Holder: &labellingv1.Grant_FiliereId{FiliereId: id("FIL1")}, Role: labellingv1.Role_ROLE_FSMR, CycleId: id("OLD"),
+		Period: &eventv1.Period{Start: "2017", End: "2022"},
+	}}, nil))
+	w.apply(act(everything(), row("MDS", coordinator, "CHU de Dijon", "Dijon")))
+	day, err := bitemporal.ParseDate("2024-06-01")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := w.s.StatusAt(id("AF"), day, bitemporal.Latest, w.topo); got != labellingv1.Status_STATUS_IN_ABEYANCE {
+		t.Errorf("beside a list of centres it is %v", got)
+	}
 }
 
 func TestApply(t *testing.T) {
