@@ -18,6 +18,8 @@ import (
 	"math"
 	"slices"
 	"sort"
+
+	"maillage/services/dense"
 )
 
 // Latest is the end of known time of a version still believed, and, as the position to
@@ -55,20 +57,17 @@ type Change[V any] struct {
 // It is not safe for concurrent use. Reads change nothing, so they may run together
 // under a read lock.
 type Table[V any] struct {
-	index   map[uint64]uint32 // hash of an id to 1 + the place in chunks of the last id with it
-	chunks  [][]entity[V]     // in order of first assertion; the last one is never bare
-	n       uint32            // places used; more than 32 bits of them would not fit in memory
-	bare    uint32            // entities used but without any version
-	last    uint64            // highest position asserted
-	settled uint64
-	journal []touch // what Rollback must look at, by position
+	index    dense.Index           // of the ids
+	entities dense.List[entity[V]] // in order of first assertion; the last one is never bare
+	bare     int                   // entities without any version
+	last     uint64                // highest position asserted
+	settled  uint64
+	journal  []touch // what Rollback must look at, by position
 }
 
-// Entities live in chunks so that growing never copies them.
-const chunkSize = 1024
+// longJournal is how many touches a replay may leave behind for those that follow.
+const longJournal = 8192
 
-// A map from hashes grows without looking at the ids, which lie all over the memory,
-// and the garbage collector passes it over.
 var (
 	seed     = maphash.MakeSeed()
 	hashMask = uint64(math.MaxUint64) // tests narrow it, as no two ids have one hash by chance
@@ -86,7 +85,6 @@ type entity[V any] struct {
 	id   string
 	only [1]Version[V] // used while more is nil; KnownTo 0 says there is none
 	more *versions[V]
-	next uint32 // 1 + the place of the one before it whose id has the same hash, 0 for none
 }
 
 type versions[V any] struct {
@@ -229,8 +227,8 @@ func (t *Table[V]) History(id string) []Version[V] {
 // The table must not be written to meanwhile.
 func (t *Table[V]) IDs() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		for place := range t.n {
-			if e := t.entity(place); !e.bare() && !yield(e.id) {
+		for place := range t.entities.Len() {
+			if e := t.entities.At(place); !e.bare() && !yield(e.id) {
 				return
 			}
 		}
@@ -238,20 +236,20 @@ func (t *Table[V]) IDs() iter.Seq[string] {
 }
 
 // Len is the number of ids that [Table.IDs] yields.
-func (t *Table[V]) Len() int { return int(t.n - t.bare) }
+func (t *Table[V]) Len() int { return t.entities.Len() - t.bare }
 
 // Rollback forgets everything asserted and retracted after position to: the table is
 // as if it had never been. It costs as much as what is forgotten, except below the
 // position settled, where it looks at every entity.
 func (t *Table[V]) Rollback(to uint64) {
 	if to < t.settled {
-		for place := range t.n {
-			t.rollbackEntity(place, to)
+		for place := range t.entities.Len() {
+			t.rollbackEntity(uint32(place), to)
 		}
 		t.journal = t.journal[:0]
 	}
 	for len(t.journal) > 0 && t.journal[len(t.journal)-1].at > to {
-		if place := t.journal[len(t.journal)-1].entity; place < t.n {
+		if place := t.journal[len(t.journal)-1].entity; int(place) < t.entities.Len() {
 			t.rollbackEntity(place, to)
 		}
 		t.journal = t.journal[:len(t.journal)-1]
@@ -268,66 +266,32 @@ func (t *Table[V]) Settle(to uint64) {
 	kept := sort.Search(len(t.journal), func(i int) bool { return t.journal[i].at > to })
 	switch {
 	case kept == 0:
-	case kept == len(t.journal) && cap(t.journal) > chunkSize:
+	case kept == len(t.journal) && cap(t.journal) > longJournal:
 		t.journal = nil // a replay leaves a long one behind
 	default:
 		t.journal = slices.Delete(t.journal, 0, kept)
 	}
 }
 
-func (t *Table[V]) entity(place uint32) *entity[V] {
-	return &t.chunks[place/chunkSize][place%chunkSize]
-}
+func (t *Table[V]) entity(place uint32) *entity[V] { return t.entities.At(int(place)) }
 
 func (t *Table[V]) find(id string) (place uint32, ok bool) {
-	for next := t.index[hashOf(id)]; next > 0; next = t.entity(next - 1).next {
-		if t.entity(next-1).id == id {
-			return next - 1, true
-		}
-	}
-	return 0, false
+	return t.index.Find(hashOf(id), func(place uint32) bool { return t.entity(place).id == id })
 }
 
 func (t *Table[V]) add(id string, v Version[V]) uint32 {
-	if t.index == nil {
-		t.index = make(map[uint64]uint32)
-	}
-	place := t.n
-	if int(place/chunkSize) == len(t.chunks) {
-		// The first chunk grows as it is filled, so that a small table stays small.
-		if place == 0 {
-			t.chunks = append(t.chunks, nil)
-		} else {
-			t.chunks = append(t.chunks, make([]entity[V], 0, chunkSize))
-		}
-	}
-	last := len(t.chunks) - 1
-	hash := hashOf(id)
-	t.chunks[last] = append(t.chunks[last], entity[V]{id: id, only: [1]Version[V]{v}, next: t.index[hash]})
-	t.index[hash] = place + 1
-	t.n++
+	place := uint32(t.entities.Len()) // more than 32 bits of them would not fit in memory
+	t.entities.Add(entity[V]{id: id, only: [1]Version[V]{v}})
+	t.index.Enter(hashOf(id), place)
 	return place
 }
 
 // trim removes the bare entities at the end, so that order does not depend on what was
 // taken back. Bare ones further up keep their place.
 func (t *Table[V]) trim() {
-	for t.n > 0 {
-		last := t.entity(t.n - 1)
-		if !last.bare() {
-			return
-		}
-		if hash := hashOf(last.id); last.next > 0 {
-			t.index[hash] = last.next
-		} else {
-			delete(t.index, hash)
-		}
-		*last = entity[V]{} // lets go of the id
-		c := len(t.chunks) - 1
-		if t.chunks[c] = t.chunks[c][:len(t.chunks[c])-1]; len(t.chunks[c]) == 0 {
-			t.chunks = t.chunks[:c]
-		}
-		t.n--
+	for n := t.entities.Len(); n > 0 && t.entities.At(n-1).bare(); n-- {
+		t.index.Leave(hashOf(t.entities.At(n-1).id), uint32(n-1))
+		t.entities.Cut(n - 1)
 		t.bare--
 	}
 }

@@ -336,22 +336,22 @@ func TestEdges(t *testing.T) {
 }
 
 func TestManyEntities(t *testing.T) {
-	const many = 3*chunkSize + 17
+	const many = 3*1024 + 17
 	var table Table[int]
 	for i := range many {
 		table.Assert(fmt.Sprint(i), Interval{0, 10}, uint64(i+1), i)
 	}
-	table.Rollback(chunkSize + 5)
-	if table.Len() != chunkSize+5 {
+	table.Rollback(1024 + 5)
+	if table.Len() != 1024+5 {
 		t.Fatalf("%d left", table.Len())
 	}
-	for i := chunkSize + 5; i < many; i++ {
+	for i := 1024 + 5; i < many; i++ {
 		table.Assert(fmt.Sprint(i), Interval{0, 10}, uint64(i+1), -i)
 	}
 	i := 0
 	for id := range table.IDs() {
 		want := i
-		if i >= chunkSize+5 {
+		if i >= 1024+5 {
 			want = -i
 		}
 		if v, ok := table.At(id, 3, Latest); id != fmt.Sprint(i) || !ok || v != want {
