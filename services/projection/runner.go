@@ -15,7 +15,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"sort"
 	"sync"
 	"time"
 
@@ -82,17 +81,15 @@ type Runner struct {
 
 	mu      sync.RWMutex
 	state   status
-	commits commitIndex
-	answers map[requestKey]answer
+	commits commits
 
-	predicted []requestKey      // answers of commits not yet stored
-	partial   []eventlog.Record // of a foreign commit that is not yet whole
-	turn      turn              // the loop's own
-	waiting   []*pending        // decided, waiting for the gate, by position
-	moved     chan struct{}     // closed and replaced whenever the gate moves or the replica halts
-	live      chan struct{}     // closed once the log is replayed; until then mu is held
-	stopped   chan struct{}     // closed when it halts
-	halted    error
+	partial []eventlog.Record // of a foreign commit that is not yet whole
+	turn    turn              // the loop's own
+	waiting []*pending        // decided, waiting for the gate, by position
+	moved   chan struct{}     // closed and replaced whenever the gate moves or the replica halts
+	live    chan struct{}     // closed once the log is replayed; until then mu is held
+	stopped chan struct{}     // closed when it halts
+	halted  error
 }
 
 // status is how far the replica has come.
@@ -127,7 +124,6 @@ func NewRunner(c Config) *Runner {
 		tail:    make(chan eventlog.Record, 4096),
 		broken:  make(chan error, 1),
 		flushes: make(chan []eventlog.Record, 256),
-		answers: map[requestKey]answer{},
 		moved:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		live:    make(chan struct{}),
@@ -456,8 +452,7 @@ func (r *Runner) inCommit(position uint64, meta *eventv1.Meta) error {
 	s.open, s.whole = meta, index+1 == size
 	if s.whole {
 		s.open = nil
-		r.commits.add(position, meta.GetRecordTime().AsTime())
-		r.remember(meta, position)
+		r.commits.add(position, meta)
 	}
 	return nil
 }
@@ -526,59 +521,4 @@ func (r *Runner) halt(err error) {
 func (r *Runner) wake() {
 	close(r.moved)
 	r.moved = make(chan struct{})
-}
-
-// commitIndex is where each commit ends and when it was known.
-type commitIndex struct {
-	ends  []uint64
-	times []int64 // Unix nanoseconds, never decreasing
-}
-
-func (c *commitIndex) add(end uint64, at time.Time) {
-	t := at.UnixNano()
-	if n := len(c.times); n > 0 {
-		t = max(t, c.times[n-1])
-	}
-	c.ends = append(c.ends, end)
-	c.times = append(c.times, t)
-}
-
-func (c *commitIndex) rollback(to uint64) {
-	n := c.before(to)
-	c.ends, c.times = c.ends[:n], c.times[:n]
-}
-
-// before counts the commits that end at or before a position.
-func (c *commitIndex) before(position uint64) int {
-	return sort.Search(len(c.ends), func(i int) bool { return c.ends[i] > position })
-}
-
-func (c *commitIndex) end(position uint64) uint64 {
-	if n := c.before(position); n > 0 {
-		return c.ends[n-1]
-	}
-	return 0
-}
-
-func (c *commitIndex) at(t time.Time) uint64 {
-	n := sort.Search(len(c.times), func(i int) bool { return c.times[i] > t.UnixNano() })
-	if n == 0 {
-		return 0
-	}
-	return c.ends[n-1]
-}
-
-func (c *commitIndex) time(position uint64) time.Time {
-	i := sort.Search(len(c.ends), func(i int) bool { return c.ends[i] >= position })
-	if i == len(c.ends) {
-		return time.Time{}
-	}
-	return time.Unix(0, c.times[i]).UTC()
-}
-
-func (c *commitIndex) last() time.Time {
-	if len(c.times) == 0 {
-		return time.Time{}
-	}
-	return time.Unix(0, c.times[len(c.times)-1]).UTC()
 }

@@ -62,20 +62,6 @@ type Commit struct {
 	Records     []eventlog.Record
 }
 
-// requestKey is the SHA-256 of an account and a request id. A million of these are
-// kept: without pointers, the collector has nothing to look at.
-type requestKey [sha256.Size]byte
-
-func keyOf(account, request string) requestKey {
-	return sha256.Sum256([]byte(account + "\x00" + request))
-}
-
-// answer is where the events of a request stand, and the SHA-256 of its digest.
-type answer struct {
-	digest      [sha256.Size]byte
-	first, last uint64
-}
-
 type outcome struct {
 	commit Commit
 	err    error
@@ -318,7 +304,7 @@ func (r *Runner) decide(batch []*pending) int {
 	for i, p := range batch {
 		start := r.state.folded
 		p.commit, p.err = Commit{}, nil
-		switch done, known := r.answers[p.key()]; {
+		switch done, known := r.commits.answer(p.key()); {
 		case known && done.digest != sha256.Sum256(p.cmd.Digest):
 			p.err = fault.New(fault.Refused, "REQUEST_ID_REUSED", "request_id", "request_id %q was used before with another body", p.cmd.RequestID)
 		case known:
@@ -392,7 +378,6 @@ func (r *Runner) predict(p *pending) (c Commit, err error) {
 		}
 		c.Records[i] = rec
 	}
-	r.predicted = append(r.predicted, p.key())
 	return c, nil
 }
 
@@ -406,30 +391,11 @@ func tooLong(header map[string][]string) bool {
 	return length > maxHeader
 }
 
-// remember notes where the answer to a request stands. The request is that of whoever
-// made it: the approver where there is one. The caller holds the lock.
-func (r *Runner) remember(meta *eventv1.Meta, last uint64) {
-	by := meta.GetActor()
-	if meta.GetApprover() != nil {
-		by = meta.GetApprover()
-	}
-	key := keyOf(by.GetAccount(), meta.GetRequestId())
-	r.answers[key] = answer{sha256.Sum256(meta.GetRequestDigest()), last + 1 - uint64(meta.GetCommitSize()), last}
-}
-
 // rollback forgets what was predicted after a position. The caller holds the lock.
 func (r *Runner) rollback(to uint64) {
 	s := &r.state
 	r.fold.Rollback(to)
 	r.commits.rollback(to)
-	for n := len(r.predicted); n > 0; n-- {
-		key := r.predicted[n-1]
-		if r.answers[key].last <= to {
-			break
-		}
-		delete(r.answers, key)
-		r.predicted = r.predicted[:n-1]
-	}
 	s.leaves = s.leaves[:to+1-s.first]
 	s.folded, s.whole, s.open = to, true, nil
 }
@@ -488,9 +454,6 @@ func (r *Runner) confirm(stand []*pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rollback(r.state.stored)
-	if len(r.predicted) > 0 {
-		r.predicted = r.predicted[:0]
-	}
 	r.waiting = append(r.waiting, stand...)
 	if r.state.ahead != nil {
 		r.advance(*r.state.ahead)
@@ -596,6 +559,6 @@ func (r *Runner) Done(account, requestID string) bool {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	done, known := r.answers[keyOf(account, requestID)]
+	done, known := r.commits.answer(keyOf(account, requestID))
 	return known && done.last <= r.state.stored // a prediction may be taken back
 }
