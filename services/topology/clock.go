@@ -2,6 +2,7 @@ package topology
 
 import (
 	"fmt"
+	"reflect"
 	"slices"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
@@ -22,12 +23,15 @@ func (s *State) lookAhead(at uint64, e *topologyv1.Event) {
 
 // validFrom is the first day of a fact: but for those of the clock, all have one.
 func validFrom(e *topologyv1.Event) string {
-	m := e.ProtoReflect()
-	f := m.Get(m.WhichOneof(m.Descriptor().Oneofs().ByName("fact"))).Message()
-	if field := f.Descriptor().Fields().ByName("valid_from"); field != nil {
-		return f.Get(field).String()
+	if e.GetFact() == nil {
+		return ""
 	}
-	return ""
+	// What a case of a oneof holds is the one field of its struct.
+	f, ok := reflect.TypeAssert[interface{ GetValidFrom() string }](reflect.ValueOf(e.GetFact()).Elem().Field(0))
+	if !ok {
+		return ""
+	}
+	return f.GetValidFrom()
 }
 
 // The day of a fact that was recorded ahead has come: that is told, and nothing changes.
