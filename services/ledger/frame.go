@@ -131,12 +131,14 @@ func zero(b []byte) bool {
 }
 
 // segmentReader reads the frames of one segment in order. The leaves it returns
-// stay valid: its chunks are never reused.
+// stay valid, unless it may use its memory again.
 type segmentReader struct {
-	f   *os.File
-	buf []byte // read and not yet returned
-	at  int64  // offset of buf in the file
-	eof bool
+	f     *os.File
+	chunk []byte // that buf is of
+	buf   []byte // read and not yet returned
+	at    int64  // offset of buf in the file
+	eof   bool
+	again bool // a leaf is good until the next one is read
 }
 
 // next returns the next leaf and the offset of its frame; io.EOF at the end of
@@ -175,14 +177,17 @@ func (r *segmentReader) rest() ([]byte, error) {
 }
 
 func (r *segmentReader) fill() error {
-	chunk := make([]byte, max(chunkSize, 2*len(r.buf)))
-	kept := copy(chunk, r.buf)
-	n, err := r.f.ReadAt(chunk[kept:], r.at+int64(kept))
+	kept := r.buf
+	if !r.again || len(r.chunk) < 2*len(kept) || len(r.chunk) == 0 {
+		r.chunk = make([]byte, max(chunkSize, 2*len(kept)))
+	}
+	read := copy(r.chunk, kept)
+	n, err := r.f.ReadAt(r.chunk[read:], r.at+int64(read))
 	if err != nil && err != io.EOF {
 		return err
 	}
 	r.eof = err == io.EOF
-	r.buf = chunk[:kept+n]
+	r.buf = r.chunk[:read+n]
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -838,5 +839,57 @@ func TestReadWhileAppending(t *testing.T) {
 	}
 	if _, err := readAll(s, 0); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A reader finds every leaf as it is kept, over all segments, and what differs; an end
+// that comes too early is damage and no end.
+func TestReaderCompares(t *testing.T) {
+	s := open(t, t.TempDir(), "")
+	s.segmentBytes = 200
+	var all []eventlog.Record
+	for i := range 20 {
+		c := commit(t, uint64(len(all)), 1+i%3, 50, byte(i))
+		mustAppend(t, s, c)
+		all = append(all, c...)
+	}
+	whole := s.Reader()
+	defer whole.Close()
+	for _, r := range all {
+		if same, err := whole.Same(eventlog.Leaf(r)); !same || err != nil {
+			t.Fatalf("position %d: %v, %v", r.Position, same, err)
+		}
+	}
+	if _, err := whole.Same(nil); !errors.Is(err, io.EOF) {
+		t.Errorf("after the last one: %v", err)
+	}
+	other := s.Reader()
+	defer other.Close()
+	for _, r := range all {
+		altered := r
+		if r.Position == 7 {
+			altered.Subject += "x"
+		}
+		if same, err := other.Same(eventlog.Leaf(altered)); same != (r.Position != 7) || err != nil {
+			t.Fatalf("position %d altered at 7: %v, %v", r.Position, same, err)
+		}
+	}
+	if len(s.segments) < 5 {
+		t.Fatalf("%d segments", len(s.segments))
+	}
+	third := s.segments[2]
+	if err := os.Truncate(s.segmentFile(third.first), 0); err != nil {
+		t.Fatal(err)
+	}
+	cut := s.Reader()
+	defer cut.Close()
+	var err error
+	for _, r := range all {
+		if _, err = cut.Same(eventlog.Leaf(r)); err != nil {
+			break
+		}
+	}
+	if damageAt(t, err, third.first); errors.Is(err, io.EOF) {
+		t.Error("damage that looks like the end")
 	}
 }

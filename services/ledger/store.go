@@ -22,11 +22,11 @@ package ledger
 import (
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -315,59 +315,26 @@ func (s *Store) roll(first uint64) error {
 // be kept long.
 func (s *Store) Read(after uint64) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {
-		s.mu.Lock()
-		size, segments := s.head.Size, slices.Clone(s.segments)
-		s.mu.Unlock()
-		if after > size {
-			yield(eventlog.Record{}, fmt.Errorf("position %d is beyond the ledger's %d", after, size))
+		r := s.reader(after, false)
+		defer r.Close()
+		if after > r.size {
+			yield(eventlog.Record{}, fmt.Errorf("position %d is beyond the ledger's %d", after, r.size))
 			return
 		}
-		for i, seg := range segments {
-			end := size
-			if i+1 < len(segments) {
-				end = min(end, segments[i+1].first-1)
+		for {
+			leaf, err := r.next()
+			if errors.Is(err, io.EOF) {
+				return
 			}
-			if end <= after {
-				continue
+			var rec eventlog.Record
+			if err == nil {
+				rec, err = r.parse(leaf)
 			}
-			if goOn := s.readSegment(seg, after, end, yield); !goOn {
+			if !yield(rec, err) || err != nil {
 				return
 			}
 		}
 	}
-}
-
-// readSegment yields the records of a segment after a position, to end.
-func (s *Store) readSegment(seg segment, after, end uint64, yield func(eventlog.Record, error) bool) bool {
-	name := s.segmentFile(seg.first)
-	f, err := os.Open(name)
-	if err != nil {
-		yield(eventlog.Record{}, &DamageError{max(seg.first, after+1), name, err})
-		return false
-	}
-	defer f.Close()
-	from := mark{position: seg.first}
-	for _, m := range seg.marks {
-		if m.position <= after+1 {
-			from = m
-		}
-	}
-	r := segmentReader{f: f, at: from.offset}
-	for p := from.position; p <= end; p++ {
-		leaf, at, err := r.next()
-		var rec eventlog.Record
-		if err == nil {
-			rec, err = recordAt(leaf, p)
-		}
-		if err != nil {
-			yield(eventlog.Record{}, &DamageError{p, where(name, at), err})
-			return false
-		}
-		if p > after && !yield(rec, nil) {
-			return false
-		}
-	}
-	return true
 }
 
 // recordAt parses a leaf that must stand at a position.

@@ -1,11 +1,14 @@
 package projection
 
 import (
+	"errors"
+	"io"
 	"iter"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"maillage/services/eventlog"
+	"maillage/services/ledger"
 )
 
 // How far a replay reads ahead of its fold: enough to keep both busy, and little
@@ -85,8 +88,9 @@ type hashed struct {
 	leaf tlog.Hash
 }
 
-// withLeaves hashes each record of a sequence.
-func withLeaves(seq iter.Seq2[eventlog.Record, error]) iter.Seq2[hashed, error] {
+// withLeaves hashes each record of a sequence, and compares those that a ledger holds,
+// nil for none, with what is kept there: any difference ends it.
+func withLeaves(seq iter.Seq2[eventlog.Record, error], kept *ledger.Reader) iter.Seq2[hashed, error] {
 	return func(yield func(hashed, error) bool) {
 		var leaf []byte
 		for rec, err := range seq {
@@ -94,10 +98,27 @@ func withLeaves(seq iter.Seq2[eventlog.Record, error]) iter.Seq2[hashed, error] 
 			if err == nil {
 				leaf = eventlog.AppendLeaf(leaf[:0], rec)
 				h.leaf = tlog.RecordHash(leaf)
+				err = sameAs(kept, rec.Position, leaf)
 			}
 			if !yield(h, err) {
 				return
 			}
 		}
 	}
+}
+
+// sameAs compares the leaf of a position with the ledger's next, if it has one.
+func sameAs(kept *ledger.Reader, position uint64, leaf []byte) error {
+	if kept == nil {
+		return nil
+	}
+	switch same, err := kept.Same(leaf); {
+	case errors.Is(err, io.EOF):
+		return nil // the stream goes on alone
+	case err != nil:
+		return err
+	case !same:
+		return differ(position)
+	}
+	return nil
 }
