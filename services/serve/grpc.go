@@ -104,6 +104,9 @@ const freeNote = protoreflect.FullName("maillage.event.v1.Basis.note")
 // the cursor of every terminal that shows it. Strings that are not UTF-8 do not come
 // here: they are refused when the request is decoded.
 func printable(m proto.Message) error {
+	if isPlain(m.ProtoReflect()) {
+		return nil
+	}
 	return protorange.Options{Stable: true}.Range(m.ProtoReflect(), func(p protopath.Values) error {
 		text, ok := p.Index(-1).Value.Interface().(string)
 		if !ok {
@@ -120,6 +123,34 @@ func printable(m proto.Message) error {
 		path := strings.TrimPrefix(p.Path[1:].String(), ".")
 		return fault.New(fault.Invalid, "CONTROL_CHARACTER", path, "It holds the control character %U, %d bytes from its start.", char, at)
 	}, nil)
+}
+
+// isPlain reports whether no string within a message has a control character, as in
+// nearly all requests: that takes less than half the time of naming the field that has one.
+// False says only that it is not sure.
+func isPlain(m protoreflect.Message) bool {
+	plain := true
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		one := func(v protoreflect.Value) bool {
+			if f.Message() != nil {
+				return isPlain(v.Message())
+			}
+			return strings.IndexFunc(v.String(), unicode.IsControl) < 0
+		}
+		switch {
+		case f.IsMap():
+			plain = false
+		case f.Message() == nil && f.Kind() != protoreflect.StringKind:
+		case f.IsList():
+			for i := 0; plain && i < v.List().Len(); i++ {
+				plain = one(v.List().Get(i))
+			}
+		default:
+			plain = one(v)
+		}
+		return plain
+	})
+	return plain
 }
 
 // fieldOf is the field that a path leads to, or into.
