@@ -23,6 +23,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/ledger"
+	"maillage/services/projection"
 )
 
 // The tests of this file run on the clock of a bubble, which moves only while
@@ -492,4 +493,26 @@ func TestLongTraceStaysBehind(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestRefusedByTheLatest: a command that rests on what another process recorded is not
+// refused because that has not come here yet.
+func TestRefusedByTheLatest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, come := opened(t), make(chan struct{})
+		r := start(t, &faulty{Memory: log, follow: come}, newStore(t, t.TempDir()), nil)
+		shown(t, r, 1)
+		foreign(t, log, 0, 1, "theirs")
+		cmd := r.take("a", "1", "mine")
+		take := cmd.Decide
+		cmd.Decide = func() ([]projection.Event, error) {
+			if _, known := r.names["theirs"]; !known {
+				return nil, fault.New(fault.NotFound, "NAME_UNKNOWN", "name", "the name is unknown")
+			}
+			return take()
+		}
+		time.AfterFunc(time.Second, func() { close(come) })
+		_, err := r.Do(within(t, time.Minute), cmd)
+		answered(t, err, "")
+	})
 }

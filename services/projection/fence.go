@@ -104,7 +104,9 @@ func (r *Runner) refusal() error {
 	switch silence := r.now().Sub(s.heard); {
 	case r.halted != nil:
 		return r.halted
-	case s.gate.Size == 0 || silence > maxSilence:
+	case s.gate.Size == 0:
+		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "no ledger has announced anything yet")
+	case silence > maxSilence:
 		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger has announced nothing for %v; the last head is at %d", silence.Round(time.Millisecond), s.gate.Size)
 	case s.whole && s.stored > s.gate.Size && r.now().Sub(s.since) > maxSilence:
 		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger stands at %d and the stream at %d since %v", s.gate.Size, s.stored, r.now().Sub(s.since).Round(time.Millisecond))

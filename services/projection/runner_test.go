@@ -59,7 +59,7 @@ var errTaken = fault.New(fault.Refused, "NAME_TAKEN", "name", "the name is taken
 // take is a command that takes names, all of them or none.
 func (s *tally) take(account, request string, names ...string) projection.Command {
 	return projection.Command{
-		Actor: &eventv1.Actor{Account: account}, RequestID: request, Digest: fmt.Append(nil, names),
+		Actor: &eventv1.Actor{Account: account}, RequestID: request, Digest: fmt.Append(nil, names), Rights: projection.Rights{Own: "registry.topology."},
 		Decide: func() ([]projection.Event, error) {
 			var events []projection.Event
 			for _, n := range names {

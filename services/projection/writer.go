@@ -51,6 +51,8 @@ type Command struct {
 	Preparer  *eventv1.Actor
 	RequestID string // unique for ever within the actor's account
 	Digest    []byte // keyed digest of the request
+	// Rights are those of the part that the command is of.
+	Rights Rights
 	// Decide returns the events, decided on the state as it stands when it is
 	// called. It may be called several times and must only read the state.
 	Decide func() ([]Event, error)
@@ -340,6 +342,10 @@ func (r *Runner) predict(p *pending) (c Commit, err error) {
 	if err != nil {
 		return Commit{}, err
 	}
+	if err := p.cmd.Rights.check(events); err != nil {
+		r.logger.ErrorContext(p.ctx, "rights", "err", err)
+		return Commit{}, err
+	}
 	if len(events) == 0 || len(events) > eventlog.MaxCommit {
 		return Commit{}, fault.New(fault.Invalid, "TOO_LARGE", "", "%d events in one command; at most %d are taken", len(events), eventlog.MaxCommit)
 	}
@@ -411,6 +417,9 @@ func (r *Runner) append(ctx context.Context, batch []*pending) (int, error) {
 		}
 	}
 	if len(fresh) == 0 {
+		if err := r.current(ctx, batch); err != nil {
+			return 0, err
+		}
 		return len(batch), nil
 	}
 	if len(fresh) >= batchFrom {
@@ -432,6 +441,25 @@ func (r *Runner) append(ctx context.Context, batch []*pending) (int, error) {
 		}
 	}
 	return len(batch), nil
+}
+
+// current is what an append is to a commit, for refusals: they count only if the log
+// stands where they were decided. What another process acknowledged a moment ago may not
+// have come here, and a command that rests on it is not to be refused for that.
+func (r *Runner) current(ctx context.Context, batch []*pending) error {
+	if !slices.ContainsFunc(batch, func(p *pending) bool { return p.err != nil }) {
+		return nil
+	}
+	timed, cancel := context.WithTimeout(ctx, appendTimeout)
+	defer cancel()
+	head, _, err := r.log.Head(timed)
+	switch {
+	case err != nil:
+		return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
+	case head > r.Progress().Folded:
+		return fmt.Errorf("%w to %d", eventlog.ErrMoved, head)
+	}
+	return nil
 }
 
 // publish makes the one append in flight.

@@ -118,19 +118,20 @@ func (c *clock) due(today bitemporal.Date) ([]projection.Command, error) {
 	s := c.state
 	var commands []projection.Command
 	var failed error
-	add := func(id string, e proto.Message, decide func() ([]projection.Event, error)) {
+	add := func(of Part, id string, e proto.Message, decide func() ([]projection.Event, error)) {
 		body, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
 		failed = errors.Join(failed, err)
 		commands = append(commands, projection.Command{
 			Actor:     &eventv1.Actor{Account: c.account, Role: "clock"},
 			RequestID: id,
 			Digest:    c.vault.Digest(append([]byte(string(proto.MessageName(e))+"\x00"), body...)),
+			Rights:    of.rights(),
 			Decide:    decide,
 		})
 	}
 	if c.has(Topology) {
 		for _, e := range topology.Due(&s.Topology, today) {
-			add(requestOf(e.GetDayReached()), e, func() ([]projection.Event, error) {
+			add(Topology, requestOf(e.GetDayReached()), e, func() ([]projection.Event, error) {
 				facts, err := topology.Tell(&s.Topology, today, e, basis)
 				return topologyEvents(facts), err
 			})
@@ -142,7 +143,7 @@ func (c *clock) due(today bitemporal.Date) ([]projection.Command, error) {
 			if term := e.GetTermReached(); term != nil {
 				id = fmt.Sprintf("term-%s-%s", term.GetLabelId(), term.GetEnd())
 			}
-			add(id, e, func() ([]projection.Event, error) {
+			add(Labelling, id, e, func() ([]projection.Event, error) {
 				facts, err := labelling.Tell(&s.Labelling, &s.Topology, today, e, basis)
 				return labellingEvents(facts), err
 			})

@@ -123,7 +123,7 @@ func (w *world) record(label, end, network, from string) {
 	do := func(id string, facts ...projection.Event) {
 		for _, e := range facts {
 			if _, err := w.all[0].runner.Do(w.t.Context(), projection.Command{
-				Actor: &eventv1.Actor{Account: "officer"}, RequestID: id, Digest: []byte("d"), Decide: func() ([]projection.Event, error) { return []projection.Event{e}, nil },
+				Actor: &eventv1.Actor{Account: "officer"}, RequestID: id, Digest: []byte("d"), Rights: projection.Rights{Own: "registry."}, Decide: func() ([]projection.Event, error) { return []projection.Event{e}, nil },
 			}); err != nil {
 				w.t.Fatal(err)
 			}

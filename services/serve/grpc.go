@@ -33,8 +33,8 @@ import (
 const maxRequest = 16 << 20
 
 // newServer returns a gRPC server that traces, recovers, validates by the rules in
-// the schema, and gives every error its status.
-func newServer() (*grpc.Server, error) {
+// the schema, and gives every error its status. admit comes before the rules.
+func newServer(admit grpc.UnaryServerInterceptor) (*grpc.Server, error) {
 	validator, err := protovalidate.New()
 	if err != nil {
 		return nil, fmt.Errorf("validation rules: %w", err)
@@ -42,7 +42,7 @@ func newServer() (*grpc.Server, error) {
 	return grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
-		grpc.ChainUnaryInterceptor(edge, validate(validator)),
+		grpc.ChainUnaryInterceptor(edge, admit, validate(validator)),
 	), nil
 }
 
@@ -205,7 +205,7 @@ func (p *process) serveHealth(ctx context.Context, a *Addresses) (stop func(), e
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := p.runner.Ready(); err != nil {
+		if err := p.ready(); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}

@@ -2,7 +2,6 @@ package serve
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"iter"
@@ -30,7 +29,7 @@ import (
 // BrokerDir is where the embedded broker keeps its store within a data directory.
 func BrokerDir(data string) string { return filepath.Join(data, "nats") }
 
-// open opens the stores and makes the replica.
+// open opens what is the process's own: the vault, the ledger, a broker of its own.
 func (p *process) open(ctx context.Context) (err error) {
 	c := p.config
 	if err := os.MkdirAll(c.Data, 0o711); err != nil {
@@ -44,55 +43,15 @@ func (p *process) open(ctx context.Context) (err error) {
 			return Damaged(err)
 		}
 	}
-	if err := p.openLog(ctx); err != nil {
-		return Damaged(err)
-	}
-	if p.store != nil {
-		if err := p.alone(ctx); err != nil {
-			return err
-		}
-		if err := p.firstRecord(ctx); err != nil {
-			return Damaged(err)
-		}
-	}
-	config := projection.Config{
-		Log:    p.log,
-		Fold:   projection.Fold{Evolve: p.state.Evolve, Rollback: p.state.Rollback, Settle: p.state.Settle},
-		Ledger: p.store,
-		Tell:   p.tellTurn,
-	}
-	if p.store != nil {
-		config.Announce = p.announce
-	}
-	p.runner = projection.NewRunner(config)
-	return nil
-}
-
-func (p *process) openLog(ctx context.Context) (err error) {
-	c := p.config
 	if c.URL != "" {
-		p.log, err = jetstream.Connect(ctx, c.URL, jetstream.ConnectOptions{Name: "maillage", Credentials: c.Credentials, Wait: true})
-		return err
+		return nil
 	}
 	addr := c.NATS
 	if addr == "off" {
 		addr = ""
 	}
-	if p.broker, err = jetstream.StartServer(ctx, jetstream.Options{Dir: BrokerDir(c.Data), Addr: addr}); err != nil {
-		return err
-	}
-	p.log, err = p.broker.Open(ctx)
-	return err
-}
-
-// alone refuses to keep a second ledger: exactly one gates.
-func (p *process) alone(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if _, err := p.log.LastHead(ctx); err == nil {
-		return fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
-	}
-	return nil
+	p.broker, err = jetstream.StartServer(ctx, jetstream.Options{Dir: BrokerDir(c.Data), Addr: addr})
+	return Damaged(err)
 }
 
 // firstRecord opens a log where neither store has one, and refuses to start where
@@ -144,57 +103,6 @@ func Damaged(err error) error {
 	return err
 }
 
-// announce tells other processes of a flushed head.
-func (p *process) announce(h ledger.Head) {
-	b, err := proto.Marshal(h.Proto())
-	if err == nil {
-		err = p.log.AnnounceHead(b)
-	}
-	if err != nil {
-		slog.Warn("announce the head", "err", err)
-	}
-}
-
-// tellTurn tells other processes of a turn of this one.
-func (p *process) tellTurn(b []byte) {
-	if err := p.log.TellTurn(b); err != nil {
-		slog.Debug("telling of a turn", "err", err) // nothing rests on it
-	}
-}
-
-// hearTurns hands what processes tell of their turns to the replica.
-func (p *process) hearTurns(ctx context.Context) {
-	if err := p.log.Turns(ctx, p.runner.Told); err != nil && ctx.Err() == nil {
-		slog.Warn("no turns are heard of", "err", err)
-	}
-}
-
-// hearLedger hands the heads that another process announces to the replica.
-func (p *process) hearLedger(ctx context.Context) {
-	take := func(b []byte) {
-		var m ledgerv1.Head
-		err := proto.Unmarshal(b, &m)
-		var h ledger.Head
-		if err == nil {
-			h, err = ledger.ParseHead(&m)
-		}
-		if err != nil {
-			slog.Warn("an announcement cannot be read", "err", err)
-			return
-		}
-		p.runner.Announced(h)
-	}
-	for ctx.Err() == nil {
-		if err := p.log.Heads(ctx, take); err != nil && ctx.Err() == nil {
-			slog.Warn("announcements of the ledger", "err", err)
-			select {
-			case <-time.After(time.Second):
-			case <-ctx.Done():
-			}
-		}
-	}
-}
-
 // source lets queries read the replica.
 func (p *process) source() memory.Source {
 	return memory.Source{
@@ -204,9 +112,9 @@ func (p *process) source() memory.Source {
 				return nil
 			})
 		},
-		KnownAt:   p.runner.KnownAt,
-		KnownTime: p.runner.KnownTime,
-		CommitEnd: p.runner.CommitEnd,
+		KnownAt:   func(t time.Time) uint64 { return p.runner.KnownAt(t) },
+		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
+		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
 		Record:    p.log.Get,
 		Records:   p.records,
 		Personal:  p.personal,
@@ -236,33 +144,3 @@ func (p *process) personal(id string) string {
 	}
 	return text
 }
-
-// bindVault sees to it that the vault of a process that records is the log's: it
-// binds the first one, and refuses any other.
-func (p *process) bindVault(ctx context.Context) error {
-	check := p.vault.Check(p.logID())
-	cmd := projection.Command{
-		Actor:     &eventv1.Actor{Role: "system"},
-		RequestID: "vault-" + hex.EncodeToString(check[:8]),
-		Digest:    check[:],
-		Decide: func() ([]projection.Event, error) {
-			switch bound := p.state.Identity(); bound.Vault {
-			case check:
-				return nil, errBound
-			case [32]byte{}:
-				m := &ledgerv1.Event{
-					Meta: &eventv1.Meta{Basis: &eventv1.Basis{Source: p.config.Origin, Evidence: eventv1.Evidence_EVIDENCE_STATED}},
-					Fact: &ledgerv1.Event_VaultBound{VaultBound: &ledgerv1.VaultBound{Check: check[:]}},
-				}
-				return []projection.Event{{Subject: "registry.ledger.log." + bound.LogID, Message: m, Meta: m.GetMeta()}}, nil
-			}
-			return nil, fault.New(fault.Refused, "VAULT_OTHER", "", "the vault in %s is not the one that belongs to this log", p.config.Vault)
-		},
-	}
-	if _, err := p.runner.Do(ctx, cmd); err != nil && !errors.Is(err, errBound) {
-		return err
-	}
-	return nil
-}
-
-var errBound = errors.New("the vault is bound already")

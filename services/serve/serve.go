@@ -9,7 +9,8 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
-	"slices"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -32,20 +33,6 @@ import (
 	topologyserver "maillage/services/topology/server"
 	"maillage/services/vault"
 )
-
-// Part is one service that a process can offer.
-type Part string
-
-// The parts.
-const (
-	Topology  Part = "topology"
-	Labelling Part = "labelling"
-	Registry  Part = "registry"
-	Ledger    Part = "ledger" // exactly one process of a register keeps the ledger
-)
-
-// Parts are all of them: what one process offers alone.
-var Parts = []Part{Topology, Labelling, Registry, Ledger}
 
 // Config is the manual of a process. The zero value of each field is its default.
 type Config struct {
@@ -103,8 +90,6 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
-func (c Config) has(p Part) bool { return slices.Contains(c.Parts, p) }
-
 // Addresses are where a process can be reached.
 type Addresses struct {
 	GRPC string // host:port
@@ -116,21 +101,31 @@ type Addresses struct {
 type process struct {
 	config Config
 	broker *jetstream.Server // nil where the broker is outside
-	log    *jetstream.Log
-	store  *ledger.Store // nil where another process keeps the ledger
+	store  *ledger.Store     // nil where another process keeps the ledger
 	vault  *vault.Vault
-	state  registry.State
-	runner *projection.Runner
 	health *health.Server
-	halt   chan error // why the replica ended
+	desks  []*submit.Desk
+
+	// What follows is of the log joined, and made anew for each attempt to join it.
+	log   *jetstream.Log
+	state registry.State
+	ended chan struct{} // closed when the replica ended
+	end   error         // why, once it has
+
+	joined atomic.Bool // all of the above stands, and can be asked
+	mu     sync.Mutex
+	runner *projection.Runner
+	waits  error // what the process waits for before it has a runner
 }
 
-// Run offers the parts until the context ends, then shuts down in order. ready is
-// called once everything can be asked. It returns nil at the context's end. A store
-// that is damaged at the start is an error of kind fault.Damaged; damage found later
-// keeps the process up, answering every call with that error.
+// Run offers the parts until the context ends, then shuts down in order. It listens at
+// once and then waits for what it needs, the broker, the log, the ledger, in whichever
+// order they come; until then calls are unavailable, and readiness says what it waits for.
+// ready is called once everything can be asked. It returns nil at the context's end. A
+// store that is damaged at the start is an error of kind fault.Damaged; damage found
+// later keeps the process up, answering every call with that error.
 func Run(ctx context.Context, c Config, ready func(Addresses)) error {
-	p := &process{config: c.withDefaults(), health: health.NewServer(), halt: make(chan error, 1)}
+	p := &process{config: c.withDefaults(), health: health.NewServer(), waits: errStarting}
 	telemetryEnd, err := startTelemetry(ctx)
 	if err != nil {
 		return err
@@ -140,40 +135,25 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	if err := p.open(ctx); err != nil {
 		return err
 	}
-
-	running, stopRunner := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopRunner()
-	go func() { p.halt <- p.runner.Run(running) }()
-	go p.hearTurns(running)
-	if !p.config.has(Ledger) {
-		go p.hearLedger(running)
-	}
-
-	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.GRPC)
-	if err != nil {
-		return fmt.Errorf("gRPC: %w", err)
-	}
 	server, err := p.server()
 	if err != nil {
 		return err
 	}
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(lis) }()
-	defer server.Stop()
-	addresses := Addresses{GRPC: lis.Addr().String(), NATS: p.brokerURL()}
-	stopHTTP, err := p.serveHealth(ctx, &addresses)
+	addresses, served, stop, err := p.listen(ctx, server)
 	if err != nil {
 		return err
 	}
-	defer stopHTTP()
+	defer stop()
 
-	if err := p.awaitReady(ctx); err != nil {
+	running, stopRunner := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRunner()
+	if err := p.join(ctx, running); err != nil {
+		if ctx.Err() != nil {
+			return nil //nolint:nilerr // it was ended while it waited
+		}
 		return err
 	}
-	if p.config.has(Topology) || p.config.has(Labelling) {
-		if err := p.bindVault(ctx); err != nil {
-			return err
-		}
+	if p.config.records() {
 		stopClock, err := p.startClock(running)
 		if err != nil {
 			return err
@@ -190,9 +170,29 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	stopGracefully(server)
 	stopRunner()
 	if !halted {
-		err = errors.Join(err, <-p.halt)
+		<-p.ended
+		err = errors.Join(err, p.end)
 	}
 	return err
+}
+
+// listen serves gRPC and health. stop ends both.
+func (p *process) listen(ctx context.Context, server *grpc.Server) (a Addresses, served chan error, stop func(), err error) {
+	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.GRPC)
+	if err != nil {
+		return a, nil, nil, fmt.Errorf("gRPC: %w", err)
+	}
+	a = Addresses{GRPC: lis.Addr().String(), NATS: p.brokerURL()}
+	stopHTTP, err := p.serveHealth(ctx, &a)
+	if err != nil {
+		_ = lis.Close()
+		return a, nil, nil, err
+	}
+	p.tellHealth(server)
+	served = make(chan error, 1)
+	go func() { served <- server.Serve(lis) }()
+	slog.InfoContext(ctx, "listening", "grpc", a.GRPC, "http", a.HTTP)
+	return a, served, func() { server.Stop(); stopHTTP() }, nil
 }
 
 // stand waits for the end: the context's, or that of the gRPC server. A replica that
@@ -201,9 +201,9 @@ func (p *process) stand(ctx context.Context, server *grpc.Server, served chan er
 	look := time.NewTicker(time.Second)
 	defer look.Stop()
 	for {
-		halt := p.halt
+		ended := p.ended
 		if halted {
-			halt = nil
+			ended = nil
 		}
 		select {
 		case <-ctx.Done():
@@ -212,8 +212,8 @@ func (p *process) stand(ctx context.Context, server *grpc.Server, served chan er
 			p.tellHealth(server)
 		case end := <-served:
 			return halted, errors.Join(err, fmt.Errorf("gRPC: %w", end))
-		case err = <-halt:
-			halted = true
+		case <-ended:
+			halted, err = true, p.end
 			p.tellHealth(server)
 			slog.ErrorContext(ctx, "halted: no command is taken and nothing is answered", "err", err)
 		}
@@ -223,7 +223,7 @@ func (p *process) stand(ctx context.Context, server *grpc.Server, served chan er
 // tellHealth says of every service of the process whether it can be asked.
 func (p *process) tellHealth(server *grpc.Server) {
 	state := healthv1.HealthCheckResponse_SERVING
-	if p.runner.Ready() != nil {
+	if p.ready() != nil {
 		state = healthv1.HealthCheckResponse_NOT_SERVING
 	}
 	p.health.SetServingStatus("", state)
@@ -242,47 +242,30 @@ func stopGracefully(s *grpc.Server) {
 	}
 }
 
-// awaitReady waits until the replica can answer. Before that, damage ends the
-// process: nothing has been offered yet.
-func (p *process) awaitReady(ctx context.Context) error {
-	answers := make(chan error, 1)
-	waiting, cancel := context.WithCancel(ctx)
-	defer cancel()
-	go func() { answers <- p.runner.View(waiting, 1, func(uint64) error { return nil }) }()
-	select {
-	case err := <-p.halt:
-		return errors.Join(err, errors.New("the replica ended before it was ready"))
-	case err := <-answers:
-		return err
-	}
-}
-
 // server builds the gRPC server with the parts of the process.
 func (p *process) server() (*grpc.Server, error) {
-	s, err := newServer()
+	s, err := newServer(p.admit)
 	if err != nil {
 		return nil, err
 	}
-	desk := &submit.Desk{Runner: p.runner, Vault: p.vault}
 	if p.config.has(Topology) {
-		topologyv1.RegisterTopologyServiceServer(s, topologyserver.New(desk, &p.state.Topology))
+		topologyv1.RegisterTopologyServiceServer(s, topologyserver.New(p.desk(Topology), &p.state.Topology))
 	}
 	if p.config.has(Labelling) {
-		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(desk, &p.state.Labelling, &p.state.Topology))
+		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(p.desk(Labelling), &p.state.Labelling, &p.state.Topology))
 	}
 	if p.config.has(Registry) {
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(memory.New(p.source())))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)
-	p.health.SetServingStatus("", healthv1.HealthCheckResponse_NOT_SERVING)
 	reflection.Register(s)
 	return s, nil
 }
 
 func (p *process) brokerURL() string {
 	if p.broker == nil {
-		return p.config.URL
+		return jetstream.Redacted(p.config.URL)
 	}
 	return p.broker.URL()
 }

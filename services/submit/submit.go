@@ -24,13 +24,18 @@ import (
 // whom it acts as. It is not verified.
 const IdentityKey = "maillage-as"
 
+// AfterKey is the gRPC metadata key under which a client states the last position that
+// it was told of, by whichever process: the call waits until that can be read.
+const AfterKey = "maillage-after"
+
 // headKind is the type of a head of site (responsable médical) in the vault.
 const headKind = "head"
 
-// Desk takes the commands of a process.
+// Desk takes the commands of one part of a process.
 type Desk struct {
 	Runner *projection.Runner
 	Vault  *vault.Vault
+	Rights projection.Rights // of the part
 
 	accounts sync.Map // identity: account, as the vault has it
 }
@@ -126,7 +131,7 @@ func (d *Desk) command(ctx context.Context, req request) (projection.Command, er
 	if err != nil {
 		return projection.Command{}, err
 	}
-	cmd := projection.Command{Actor: actor, RequestID: req.GetRequestId(), Digest: d.Vault.Digest(append([]byte(string(proto.MessageName(req))+"\x00"), body...))}
+	cmd := projection.Command{Actor: actor, RequestID: req.GetRequestId(), Rights: d.Rights, Digest: d.Vault.Digest(append([]byte(string(proto.MessageName(req))+"\x00"), body...))}
 	if cmd.RequestID == "" {
 		cmd.RequestID = uuid.Must(uuid.NewV7()).String()
 	}

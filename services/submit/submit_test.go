@@ -90,7 +90,7 @@ func open(t *testing.T, fail func(n int, store func() error) error) *desk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Desk = &submit.Desk{Vault: v, Runner: projection.NewRunner(projection.Config{Log: d.log, Ledger: store, Fold: projection.Fold{
+	d.Desk = &submit.Desk{Vault: v, Rights: projection.Rights{Own: "registry."}, Runner: projection.NewRunner(projection.Config{Log: d.log, Ledger: store, Fold: projection.Fold{
 		Evolve: func(rec eventlog.Record) (*eventv1.Meta, error) {
 			var e labellingv1.Event
 			err := proto.Unmarshal(rec.Body, &e)

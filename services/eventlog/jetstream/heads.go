@@ -111,3 +111,30 @@ func (l *Log) Turns(ctx context.Context, f func([]byte)) error {
 	_ = sub.Unsubscribe()
 	return ctx.Err()
 }
+
+// bindSubject is where the process of the gating ledger is asked to bind a vault.
+const bindSubject = "ledger.bind"
+
+// AskBinding hands the check of a vault to the process of the gating ledger and returns
+// its answer. An error that wraps eventlog.ErrUnavailable says that there is none.
+func (l *Log) AskBinding(ctx context.Context, check []byte) ([]byte, error) {
+	m, err := l.write.RequestWithContext(ctx, bindSubject, check)
+	if errors.Is(err, nats.ErrNoResponders) {
+		return nil, fmt.Errorf("%w: no ledger binds vaults", eventlog.ErrUnavailable)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("asking the ledger to bind a vault: %w", err)
+	}
+	return m.Data, nil
+}
+
+// AnswerBindings answers with f whoever asks for a binding, one after the other, until
+// the context ends.
+func (l *Log) AnswerBindings(ctx context.Context, f func(check []byte) []byte) error {
+	sub, err := l.write.Subscribe(bindSubject, func(m *nats.Msg) { _ = m.Respond(f(m.Data)) })
+	if err != nil {
+		return fmt.Errorf("bindings of vaults: %w", err)
+	}
+	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
+	return nil
+}

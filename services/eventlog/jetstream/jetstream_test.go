@@ -242,7 +242,7 @@ func TestSettings(t *testing.T) {
 			if _, err := js.CreateStream(t.Context(), c); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Connect(t.Context(), b.s.URL(), ConnectOptions{Wait: true}); !errors.Is(err, errSettings) || !strings.Contains(err.Error(), name) {
+			if _, err := Connect(t.Context(), b.s.URL(), ConnectOptions{}); !errors.Is(err, ErrSettings) || !strings.Contains(err.Error(), name) {
 				t.Errorf("got %v", err)
 			}
 		})

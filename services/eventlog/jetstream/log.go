@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	neturl "net/url"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -29,8 +31,9 @@ type ConnectOptions struct {
 	Name string
 	// Replicas is the number of copies of a stream created, 0 for 1.
 	Replicas int
-	// Wait makes Connect try until its context ends; else it tries once.
-	Wait bool
+	// Existing leaves it to another process to create the stream: where there is none,
+	// the error wraps eventlog.ErrUnavailable.
+	Existing bool
 	// Credentials is the path of a NATS credentials file, "" for none.
 	Credentials string
 	// Dial replaces the dialer. Tests break connections with it.
@@ -79,21 +82,6 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: 2 * time.Second}).Dial
 	}
-	for {
-		l, err := connectOnce(ctx, url, o, in)
-		if err == nil || !o.Wait || errors.Is(err, errSettings) {
-			return l, err
-		}
-		o.Logger.WarnContext(ctx, "the broker cannot be reached yet", "url", url, "error", err)
-		select {
-		case <-ctx.Done():
-			return nil, err
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
-}
-
-func connectOnce(ctx context.Context, url string, o ConnectOptions, in *Server) (*Log, error) {
 	l := &Log{log: o.Logger}
 	opts := []nats.Option{
 		nats.Name(o.Name),
@@ -130,13 +118,24 @@ func connectOnce(ctx context.Context, url string, o ConnectOptions, in *Server) 
 		l.js, err = jetstream.New(l.write)
 	}
 	if err == nil {
-		err = l.ensureStream(ctx, max(o.Replicas, 1))
+		err = l.ensureStream(ctx, o)
 	}
 	if err != nil {
 		l.Close()
-		return nil, fmt.Errorf("broker at %s: %w", url, err)
+		return nil, fmt.Errorf("broker at %s: %w", Redacted(url), err)
 	}
 	return l, nil
+}
+
+// Redacted is the address of a broker, or of several, without passwords.
+func Redacted(addresses string) string {
+	all := strings.Split(addresses, ",")
+	for i, a := range all {
+		if u, err := neturl.Parse(strings.TrimSpace(a)); err == nil {
+			all[i] = u.Redacted()
+		}
+	}
+	return strings.Join(all, ",")
 }
 
 type dialer func(network, address string) (net.Conn, error)
@@ -152,7 +151,8 @@ func (l *Log) Close() {
 	}
 }
 
-var errSettings = errors.New("the stream " + streamName + " has other settings than the register needs")
+// ErrSettings says that the stream's settings endanger the law of the log.
+var ErrSettings = errors.New("the stream " + streamName + " has other settings than the register needs")
 
 func streamConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -175,10 +175,13 @@ func streamConfig(replicas int) jetstream.StreamConfig {
 	}
 }
 
-func (l *Log) ensureStream(ctx context.Context, replicas int) error {
+func (l *Log) ensureStream(ctx context.Context, o ConnectOptions) error {
 	s, err := l.js.Stream(ctx, streamName)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		s, err = l.js.CreateStream(ctx, streamConfig(replicas))
+		if o.Existing {
+			return fmt.Errorf("%w: there is no stream %s", eventlog.ErrUnavailable, streamName)
+		}
+		s, err = l.js.CreateStream(ctx, streamConfig(max(o.Replicas, 1)))
 	}
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", streamName, err)
@@ -217,7 +220,7 @@ func checkSettings(c jetstream.StreamConfig) error {
 	differs("subject_transform", c.SubjectTransform != nil)
 	differs("mirror or sources", c.Mirror != nil || len(c.Sources) > 0)
 	if len(bad) > 0 {
-		return fmt.Errorf("%w:\n%w", errSettings, errors.Join(bad...))
+		return fmt.Errorf("%w:\n%w", ErrSettings, errors.Join(bad...))
 	}
 	return nil
 }

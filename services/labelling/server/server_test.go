@@ -74,7 +74,7 @@ func desk(t *testing.T) (*submit.Desk, *states, *eventlog.Memory) {
 		t.Fatal(err)
 	}
 	s := new(states)
-	d := &submit.Desk{Vault: v, Runner: projection.NewRunner(projection.Config{Log: log, Ledger: store, Fold: s.fold()})}
+	d := &submit.Desk{Vault: v, Rights: projection.Rights{Own: "registry."}, Runner: projection.NewRunner(projection.Config{Log: log, Ledger: store, Fold: s.fold()})}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	wg.Go(func() {

@@ -1,0 +1,298 @@
+package serve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog"
+	"maillage/services/eventlog/jetstream"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+	"maillage/services/projection"
+	"maillage/services/registry"
+	"maillage/services/submit"
+)
+
+const joinPause = 200 * time.Millisecond // between two attempts to join the log
+
+var errStarting = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
+
+// join connects to the log, replays it, and waits until this process can be asked. While
+// the broker, the log or the ledger is not there it tries again: services start in any
+// order. An error is one that waiting does not mend.
+func (p *process) join(ctx, running context.Context) error {
+	said := ""
+	for {
+		err := p.joinOnce(ctx, running)
+		if err == nil {
+			p.joined.Store(true)
+			return nil
+		}
+		if ctx.Err() != nil || !p.passes(err) {
+			return err
+		}
+		p.waitFor(err)
+		if said != err.Error() {
+			said = err.Error()
+			slog.WarnContext(ctx, "waiting", "for", said)
+		}
+		select {
+		case <-time.After(joinPause):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// passes says whether to wait for the end of what an attempt to join failed for.
+func (p *process) passes(err error) bool {
+	if own, ok := errors.AsType[*fault.Error](err); ok {
+		return own.Kind == fault.Unavailable || own.Kind == fault.Conflict
+	}
+	if errors.Is(err, jetstream.ErrDamaged) || errors.Is(err, jetstream.ErrSettings) {
+		return false
+	}
+	return p.broker == nil // of an outside one nothing is certain
+}
+
+// joinOnce is one attempt. After an error nothing of it is left.
+func (p *process) joinOnce(ctx, running context.Context) (err error) {
+	running, stop := context.WithCancel(running)
+	started := false
+	defer func() {
+		if err == nil {
+			context.AfterFunc(running, stop)
+			return
+		}
+		stop()
+		if started {
+			<-p.ended
+		}
+		p.setRunner(nil)
+		if p.log != nil {
+			p.log.Close()
+			p.log = nil
+		}
+	}()
+	if err := p.openLog(ctx); err != nil {
+		return Damaged(err)
+	}
+	if p.store != nil {
+		if err := p.alone(ctx); err != nil {
+			return err
+		}
+		if err := p.firstRecord(ctx); err != nil {
+			return Damaged(err)
+		}
+	}
+	p.replicate(running)
+	started = true
+	if err := p.awaitReady(ctx); err != nil {
+		return err
+	}
+	if p.store != nil {
+		if err := p.answerBinding(running); err != nil {
+			return err
+		}
+	}
+	if p.config.records() {
+		return p.bindVault(ctx)
+	}
+	return nil
+}
+
+// replicate makes the replica and lets it run until the context ends.
+func (p *process) replicate(running context.Context) {
+	p.state = registry.State{}
+	config := projection.Config{
+		Log:    p.log,
+		Fold:   projection.Fold{Evolve: p.state.Evolve, Rollback: p.state.Rollback, Settle: p.state.Settle},
+		Ledger: p.store,
+		Tell:   p.tellTurn,
+	}
+	if p.store != nil {
+		config.Announce = p.announce
+	}
+	runner, ended := projection.NewRunner(config), make(chan struct{})
+	p.ended, p.end = ended, nil
+	p.setRunner(runner)
+	for _, d := range p.desks {
+		d.Runner = runner
+	}
+	go func() {
+		p.end = runner.Run(running)
+		close(ended)
+	}()
+	go p.hearTurns(running, p.log, runner)
+	if p.store == nil {
+		go p.hearLedger(running, p.log, runner)
+	}
+}
+
+// awaitReady waits until the replica can answer. Before that, damage ends the process:
+// nothing has been offered yet.
+func (p *process) awaitReady(ctx context.Context) error {
+	answers := make(chan error, 1)
+	waiting, cancel := context.WithCancel(ctx)
+	defer cancel()
+	go func() { answers <- p.runner.View(waiting, 1, func(uint64) error { return nil }) }()
+	select {
+	case <-p.ended:
+		return errors.Join(p.end, errors.New("the replica ended before it was ready"))
+	case err := <-answers:
+		return err
+	}
+}
+
+func (p *process) openLog(ctx context.Context) (err error) {
+	c := p.config
+	if p.broker != nil {
+		p.log, err = p.broker.Open(ctx)
+		return err
+	}
+	p.log, err = jetstream.Connect(ctx, c.URL, jetstream.ConnectOptions{
+		Name: fmt.Sprint("maillage ", c.Parts), Credentials: c.Credentials, Existing: !c.has(Ledger),
+	})
+	switch {
+	case errors.Is(err, eventlog.ErrUnavailable):
+		return fault.New(fault.Unavailable, "LOG_UNOPENED", "", "the broker keeps no log yet: the process that keeps the ledger opens it")
+	case err != nil && !errors.Is(err, jetstream.ErrSettings):
+		return fault.New(fault.Unavailable, "LOG_UNREACHABLE", "", "%v", err)
+	}
+	return err
+}
+
+// alone refuses to keep a second ledger: exactly one gates.
+func (p *process) alone(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	switch _, err := p.log.LastHead(ctx); {
+	case err == nil:
+		return fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
+	case !errors.Is(err, eventlog.ErrUnavailable):
+		return fault.New(fault.Unavailable, "LOG_UNREACHABLE", "", "whether another process keeps the ledger is not known yet: %v", err)
+	}
+	return nil
+}
+
+func (p *process) setRunner(r *projection.Runner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runner, p.waits = r, nil
+	if r == nil {
+		p.waits = errStarting
+	}
+}
+
+func (p *process) waitFor(err error) {
+	own, ok := errors.AsType[*fault.Error](err)
+	if !ok {
+		own = fault.New(fault.Unavailable, "STARTING", "", "%v", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.waits = own
+}
+
+// ready returns nil once the process answers and takes commands, and otherwise what it
+// waits for.
+func (p *process) ready() error {
+	p.mu.Lock()
+	runner, waits := p.runner, p.waits
+	p.mu.Unlock()
+	if runner == nil {
+		return waits
+	}
+	if err := runner.Ready(); err != nil {
+		return err
+	}
+	if !p.joined.Load() {
+		return errStarting
+	}
+	return nil
+}
+
+// admit lets calls in once the log is joined, and the position that the caller has been
+// told elsewhere can be read here.
+func (p *process) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+	if strings.HasPrefix(info.FullMethod, "/grpc.health.") {
+		return next(ctx, req)
+	}
+	if !p.joined.Load() {
+		if err := p.ready(); err != nil {
+			return nil, err
+		}
+		return nil, errStarting
+	}
+	if after := metadata.ValueFromIncomingContext(ctx, submit.AfterKey); len(after) > 0 {
+		position, err := strconv.ParseUint(after[0], 10, 64)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "REQUEST_INVALID", submit.AfterKey, "%q is no position", after[0])
+		}
+		if err := p.runner.View(ctx, position, func(uint64) error { return nil }); err != nil {
+			return nil, err
+		}
+	}
+	return next(ctx, req)
+}
+
+// announce tells other processes of a flushed head.
+func (p *process) announce(h ledger.Head) {
+	b, err := proto.Marshal(h.Proto())
+	if err == nil {
+		err = p.log.AnnounceHead(b)
+	}
+	if err != nil {
+		slog.Warn("announce the head", "err", err)
+	}
+}
+
+// tellTurn tells other processes of a turn of this one.
+func (p *process) tellTurn(b []byte) {
+	if err := p.log.TellTurn(b); err != nil {
+		slog.Debug("telling of a turn", "err", err) // nothing rests on it
+	}
+}
+
+// hearTurns hands what processes tell of their turns to the replica.
+func (p *process) hearTurns(ctx context.Context, log *jetstream.Log, runner *projection.Runner) {
+	if err := log.Turns(ctx, runner.Told); err != nil && ctx.Err() == nil {
+		slog.Warn("no turns are heard of", "err", err)
+	}
+}
+
+// hearLedger hands the heads that another process announces to the replica.
+func (p *process) hearLedger(ctx context.Context, log *jetstream.Log, runner *projection.Runner) {
+	take := func(b []byte) {
+		var m ledgerv1.Head
+		err := proto.Unmarshal(b, &m)
+		var h ledger.Head
+		if err == nil {
+			h, err = ledger.ParseHead(&m)
+		}
+		if err != nil {
+			slog.Warn("an announcement cannot be read", "err", err)
+			return
+		}
+		runner.Announced(h)
+	}
+	for ctx.Err() == nil {
+		if err := log.Heads(ctx, take); err != nil && ctx.Err() == nil {
+			slog.Warn("announcements of the ledger", "err", err)
+			select {
+			case <-time.After(time.Second):
+			case <-ctx.Done():
+			}
+		}
+	}
+}
