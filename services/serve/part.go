@@ -21,6 +21,15 @@ const (
 // Parts are all of them: what one process offers alone.
 var Parts = []Part{Topology, Labelling, Registry, Ledger}
 
+// Names are the names of all parts.
+func Names() []string {
+	names := make([]string, len(Parts))
+	for i, p := range Parts {
+		names[i] = string(p)
+	}
+	return names
+}
+
 // rights are the subjects of a part: those of its own context. An act changes who exists
 // beside who holds what, so labelling may publish facts of topology in a commit with an
 // act or with the approval of a draft.

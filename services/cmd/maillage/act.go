@@ -141,7 +141,7 @@ func (c *ActRecordCmd) Run(a *app) error {
 		request.RequestId = "act-" + hex.EncodeToString(sum[:])[:40]
 	}
 	a.requestID = request.GetRequestId()
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := labellingv1.NewLabellingServiceClient(conn).RecordAct(ctx, request)
 		if err != nil {
 			return err

@@ -60,7 +60,7 @@ func (c *CampaignOpenCmd) Run(a *app) error {
 		parts := split(text, 3)
 		request.Calls = append(request.Calls, &labellingv1.Call{Title: parts[0], Reference: parts[1], Date: parts[2]})
 	}
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		var err error
 		if request.CycleId, err = cycleID(ctx, conn, c.Cycle); err != nil {
 			return err

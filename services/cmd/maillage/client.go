@@ -17,6 +17,8 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/identifier"
+	"maillage/services/route"
+	"maillage/services/serve"
 	"maillage/services/submit"
 )
 
@@ -28,7 +30,7 @@ const (
 
 // Client is the flags of every verb that asks a server.
 type Client struct {
-	Server  string        `default:"127.0.0.1:9090" env:"MAILLAGE_SERVER" placeholder:"HÔTE:PORT" help:"Adresse gRPC du registre."`
+	Server  string        `default:"127.0.0.1:9090" env:"MAILLAGE_SERVER" placeholder:"HÔTE:PORT" help:"Adresse gRPC du registre ; ou, services séparés, « topology=HÔTE:PORT,labelling=HÔTE:PORT,… » : un service non nommé est à la première adresse, un service nommé deux fois a deux processus."`
 	As      string        `env:"MAILLAGE_AS" placeholder:"COMPTE" help:"Identité de développement : au nom de qui agir."`
 	Timeout time.Duration `default:"1m" help:"Délai d'attente de chaque réponse."`
 }
@@ -46,13 +48,14 @@ func (c Client) AfterApply(a *app) error {
 }
 
 // dial returns a connection to the server, made when it is first used.
-func (a *app) dial() (*grpc.ClientConn, error) {
-	conn, err := grpc.NewClient(a.client.Server,
+func (a *app) dial() (*route.Conn, error) {
+	conn, err := route.Dial(a.client.Server, serve.Names(),
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(maxSend), grpc.MaxCallRecvMsgSize(maxReceive)),
 		grpc.WithChainUnaryInterceptor(submit.Connect(a.client.As), a.inTime))
 	if err != nil {
-		return nil, usageError{fmt.Errorf("adresse du registre %q : %w", a.client.Server, err)}
+		return nil, usageError{fmt.Errorf("« %s » : une adresse s'écrit HÔTE:PORT, ou SERVICE=HÔTE:PORT, plusieurs séparées par des virgules (services : %s) [%w]",
+			a.client.Server, strings.Join(serve.Names(), ", "), err)}
 	}
 	return conn, nil
 }
@@ -65,7 +68,7 @@ func (a *app) inTime(ctx context.Context, method string, req, reply any, conn *g
 }
 
 // ask makes a connection, lets use call over it, and closes it.
-func (a *app) ask(use func(ctx context.Context, conn *grpc.ClientConn) error) error {
+func (a *app) ask(use func(ctx context.Context, conn grpc.ClientConnInterface) error) error {
 	conn, err := a.dial()
 	if err != nil {
 		return err

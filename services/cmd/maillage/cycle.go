@@ -73,7 +73,7 @@ func period(start, end string) *eventv1.Period {
 }
 
 // cycleID is the id of a cycle that is named by its id, code or another name.
-func cycleID(ctx context.Context, conn *grpc.ClientConn, name string) (string, error) {
+func cycleID(ctx context.Context, conn grpc.ClientConnInterface, name string) (string, error) {
 	if canonical, err := identifier.ParseID(name); name == "" || err == nil {
 		return canonical, nil
 	}

@@ -57,7 +57,7 @@ func (p Particulars) answersFile() string {
 }
 
 // annex builds the act from its flags and its file.
-func (p Particulars) annex(ctx context.Context, a *app, conn *grpc.ClientConn) (*labellingv1.Annex, []annex.Resolution, error) {
+func (p Particulars) annex(ctx context.Context, a *app, conn grpc.ClientConnInterface) (*labellingv1.Annex, []annex.Resolution, error) {
 	out := &labellingv1.Annex{
 		Basis: p.basis(), Kind: labellingv1.ActKind(p.Kind), Title: p.Title, Nor: p.NOR, Authority: p.Authority,
 		AnnouncedDate: p.Announced, SignedDate: p.Signed, EffectiveDate: p.Effective,
@@ -198,7 +198,7 @@ func successionOf(s annex.Succession) *labellingv1.Succession {
 }
 
 // scope reads the cells of an act's scope.
-func scope(ctx context.Context, conn *grpc.ClientConn, texts []string) ([]*labellingv1.ScopeCell, error) {
+func scope(ctx context.Context, conn grpc.ClientConnInterface, texts []string) ([]*labellingv1.ScopeCell, error) {
 	var out []*labellingv1.ScopeCell
 	for _, text := range texts {
 		parts := split(text, 4)
@@ -224,7 +224,7 @@ func scope(ctx context.Context, conn *grpc.ClientConn, texts []string) ([]*label
 }
 
 // filiereID is the id of a filière that is named by its id or its acronym.
-func filiereID(ctx context.Context, conn *grpc.ClientConn, name string) (string, error) {
+func filiereID(ctx context.Context, conn grpc.ClientConnInterface, name string) (string, error) {
 	if canonical, err := identifier.ParseID(name); name == "" || err == nil {
 		return canonical, nil
 	}
@@ -298,7 +298,7 @@ type ActPlanCmd struct{ Particulars }
 
 // Run shows it.
 func (c *ActPlanCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		act, answers, err := c.annex(ctx, a, conn)
 		if err != nil {
 			return err
@@ -325,7 +325,7 @@ type ActPrepareCmd struct{ Particulars }
 
 // Run prepares it.
 func (c *ActPrepareCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		act, _, err := c.annex(ctx, a, conn)
 		if err != nil {
 			return err
@@ -355,7 +355,7 @@ type ActApproveCmd struct {
 // Run approves it. Where the register moved so that an effect is another than the one
 // prepared, it shows the difference and asks to be run again.
 func (c *ActApproveCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		labelling := labellingv1.NewLabellingServiceClient(conn)
 		seen, err := labelling.GetDraft(ctx, &labellingv1.GetDraftRequest{DraftId: string(c.ID)})
 		if err != nil {
@@ -432,7 +432,7 @@ type ActDraftsCmd struct {
 
 // Run prints them.
 func (c *ActDraftsCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		labelling := labellingv1.NewLabellingServiceClient(conn)
 		if c.ID != "" {
 			r, err := labelling.GetDraft(ctx, &labellingv1.GetDraftRequest{DraftId: string(c.ID)})
@@ -699,7 +699,7 @@ type ActEffectsCmd struct{ Lookup }
 
 // Run shows it.
 func (c *ActEffectsCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListActEffects(ctx, &registryv1.ListActEffectsRequest{ActId: string(c.ID), AsOf: c.asOf()})
 		if err != nil {
 			return err
@@ -742,7 +742,7 @@ type ActAnnexCmd struct {
 
 // Run writes it.
 func (c *ActAnnexCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListActEffects(ctx, &registryv1.ListActEffectsRequest{ActId: string(c.ID), AsOf: c.asOf()})
 		if err != nil {
 			return err

@@ -15,6 +15,7 @@ import (
 
 	"maillage/services/annex"
 	"maillage/services/fault"
+	"maillage/services/route"
 	"maillage/services/seed"
 )
 
@@ -61,6 +62,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"OUTCOME_OPEN":             "le registre n'a pas répondu à temps, la demande est peut-être enregistrée",
 	"LOG_UNREACHABLE":          "le courtier NATS ne répond pas, rien n'a été enregistré : réessayez",
 	"CLOCK_SKEWED":             "l'horloge du serveur est décalée, il refuse d'écrire : prévenez l'exploitant",
+	"STARTING":                 "le service démarre : réessayez dans un instant",
+	"LOG_UNOPENED":             "le courtier NATS ne tient encore aucun journal : démarrez le service du grand livre (« maillage serve ledger »)",
 	"UNAVAILABLE":              "le registre n'est pas prêt : réessayez dans un instant",
 	"STOPPING":                 "le registre s'arrête : réessayez quand il aura redémarré",
 	"POSITION_NOT_REACHED":     "cette position n'est pas encore lisible",
@@ -372,6 +375,9 @@ func (a *app) explainStatus(err error) (string, int) {
 		return err.Error(), exitFailed
 	}
 	code := exitOf(st.Code(), false)
+	if u, is := errors.AsType[*route.Unreachable](err); is && u.Addresses != a.client.Server {
+		return fmt.Sprintf("le service %s ne répond pas à %s ; démarrez-le avec « maillage serve %s », ou donnez son adresse avec --server%s", u.Part, u.Addresses, u.Part, a.repeat()), code
+	}
 	switch st.Code() {
 	case codes.Unavailable:
 		return fmt.Sprintf("le registre ne répond pas à %s ; démarrez-le avec « maillage up », ou donnez son adresse avec --server%s", a.client.Server, a.repeat()), code

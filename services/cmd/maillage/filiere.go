@@ -77,7 +77,7 @@ type FiliereRenameCmd struct {
 
 // Run renames it.
 func (c *FiliereRenameCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		request := &topologyv1.RenameFiliereRequest{
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, FiliereId: string(c.ID), Acronym: c.Acronym,
 		}

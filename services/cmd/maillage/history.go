@@ -58,7 +58,7 @@ var historyColumns = []column[*registryv1.Fact]{
 
 // Run prints the history.
 func (c *HistoryCmd) Run(a *app) error {
-	return list(a, table[*registryv1.Fact]{columns: historyColumns}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.Fact], error) {
+	return list(a, table[*registryv1.Fact]{columns: historyColumns}, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (page[*registryv1.Fact], error) {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListHistory(ctx, &registryv1.ListHistoryRequest{EntityId: string(c.ID), AsOf: c.asOf()})
 		return page[*registryv1.Fact]{items: r.GetFacts(), resolved: r.GetResolved()}, err
 	})

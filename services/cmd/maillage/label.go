@@ -128,7 +128,7 @@ func (g Granted) check() (held bool, err error) {
 	return holders == 1, nil
 }
 
-func (g Granted) grant(ctx context.Context, conn *grpc.ClientConn) (*labellingv1.Grant, error) {
+func (g Granted) grant(ctx context.Context, conn grpc.ClientConnInterface) (*labellingv1.Grant, error) {
 	cycle, err := cycleID(ctx, conn, g.Cycle)
 	if err != nil {
 		return nil, err
@@ -165,7 +165,7 @@ func (c *LabelGrantCmd) Run(a *app) error {
 	if err := c.unnamed(c.Head); err != nil {
 		return err
 	}
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		grant, err := c.grant(ctx, conn)
 		if err != nil {
 			return err
@@ -194,7 +194,7 @@ func (c *LabelRenewCmd) Run(a *app) error {
 	if err := c.unnamed(c.Head); err != nil {
 		return err
 	}
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		grant, err := c.grant(ctx, conn)
 		if err != nil {
 			return err
@@ -280,7 +280,7 @@ func (c *LabelCorrectCmd) Run(a *app) error {
 		RequestId: a.request(c.RequestID), Basis: c.basis(), LabelId: string(c.ID), Corrects: c.Corrects,
 		Role: (*labellingv1.Role)(c.Role), RoleAsPrinted: c.RoleAsPrinted, HeadName: c.Head,
 	}
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		if err := c.complete(ctx, conn, request); err != nil {
 			return err
 		}
@@ -294,7 +294,7 @@ func (c *LabelCorrectCmd) Run(a *app) error {
 
 // complete fills in what the server must be asked for first: the cycle's id, and
 // the end of the window that stays.
-func (c *LabelCorrectCmd) complete(ctx context.Context, conn *grpc.ClientConn, request *labellingv1.CorrectLabelRequest) error {
+func (c *LabelCorrectCmd) complete(ctx context.Context, conn grpc.ClientConnInterface, request *labellingv1.CorrectLabelRequest) error {
 	if c.Cycle != nil {
 		cycle, err := cycleID(ctx, conn, *c.Cycle)
 		if err != nil {

@@ -21,7 +21,7 @@ type LedgerStatusCmd struct{}
 
 // Run prints it.
 func (c *LedgerStatusCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := ledgerv1.NewLedgerServiceClient(conn).GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 		if err != nil {
 			return err

@@ -12,9 +12,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"maillage/services/serve"
 )
 
 // CLI is the verbs. Each has a method Run(*app) error.
@@ -84,6 +87,7 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	parser, err := kong.New(&cli, kong.Name("maillage"),
 		kong.Description("Le registre des labels maladies rares."),
 		kong.Writers(stdout, stderr), kong.Exit(func(int) { asked = true }),
+		kong.Vars{"parts": strings.Join(serve.Names(), ",")},
 		kong.Bind(a), kong.ConfigureHelp(kong.HelpOptions{Compact: true}), kong.Help(frenchHelp))
 	if err != nil {
 		return a.fail(err)

@@ -413,7 +413,7 @@ func TestListFollowsEveryPage(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := &app{ctx: t.Context(), stdout: &out, stderr: io.Discard, json: asJSON, client: Client{Server: nobody}}
-		err := list(a, table[*topologyv1.Filiere]{columns: columns}, func(_ context.Context, _ *grpc.ClientConn, token string) (page[*topologyv1.Filiere], error) {
+		err := list(a, table[*topologyv1.Filiere]{columns: columns}, func(_ context.Context, _ grpc.ClientConnInterface, token string) (page[*topologyv1.Filiere], error) {
 			return pages[token], nil
 		})
 		if err != nil || out.String() != want {

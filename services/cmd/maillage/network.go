@@ -77,7 +77,7 @@ type NetworkRenameCmd struct {
 
 // Run renames it.
 func (c *NetworkRenameCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		request := &topologyv1.RenameNetworkRequest{
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, NetworkId: string(c.ID), Title: c.Title,
 		}

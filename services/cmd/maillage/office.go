@@ -50,7 +50,7 @@ func (c *OfficeListCmd) Run(a *app) error {
 		{"Décision", texts, func(x *registryv1.OfficeEntry) string {
 			return joined(" le ", inFrench(approvalWords, x.GetOffice().GetApproval()), frDate(x.GetOffice().GetApprovalDate()))
 		}},
-	}}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.OfficeEntry], error) {
+	}}, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (page[*registryv1.OfficeEntry], error) {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListOffices(ctx, &registryv1.ListOfficesRequest{HolderId: string(c.ID), AsOf: c.asOf()})
 		return page[*registryv1.OfficeEntry]{items: r.GetOffices(), resolved: r.GetResolved()}, err
 	})
@@ -84,7 +84,7 @@ func (c *OfficeTakeCmd) Run(a *app) error {
 	if c.Name == "" && c.RPPS == "" { // a source may leave the name out; an officer knows who it is
 		return fault.New(fault.Refused, "NAME_MISSING", "name", "")
 	}
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		if c.Name != "" && c.RPPS == "" && c.RequestID == "" { // else it may be the same request again
 			// An unknown holder is refused below.
 			r, err := registryv1.NewRegistryServiceClient(conn).ListOffices(ctx, &registryv1.ListOfficesRequest{HolderId: string(c.Holder)})

@@ -38,7 +38,7 @@ const (
 type table[T any] struct {
 	columns []column[T]
 	// names gets what the cells need besides the items; nil where they need nothing.
-	names func(ctx context.Context, conn *grpc.ClientConn, at *registryv1.Resolved) error
+	names func(ctx context.Context, conn grpc.ClientConnInterface, at *registryv1.Resolved) error
 	order func(a, b T) int // nil for the order of the answers
 }
 
@@ -53,8 +53,8 @@ const pageSize = 1000
 
 // list asks for every page and prints all items: one JSON object a line, or a table
 // and the moment it speaks for.
-func list[T proto.Message](a *app, t table[T], fetch func(ctx context.Context, conn *grpc.ClientConn, token string) (page[T], error)) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+func list[T proto.Message](a *app, t table[T], fetch func(ctx context.Context, conn grpc.ClientConnInterface, token string) (page[T], error)) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		var all []T
 		var last page[T]
 		for more := true; more; more = last.next != "" {

@@ -44,7 +44,7 @@ func (p point) asOf() *registryv1.AsOf { return Moment{ValidAt: p.valid, KnownAt
 
 // Run prints what differs: what changed in the world, then what we learned better.
 func (c *DiffCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := registryv1.NewRegistryServiceClient(conn).DiffRegister(ctx, &registryv1.DiffRegisterRequest{
 			From: c.From.asOf(), To: c.To.asOf(), Filiere: c.Filiere, Network: c.Network,
 		})
@@ -156,7 +156,7 @@ type CoverageCmd struct {
 
 // Run prints it.
 func (c *CoverageCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := registryv1.NewRegistryServiceClient(conn).GetCoverage(ctx, &registryv1.GetCoverageRequest{AsOf: c.asOf(), WithinDays: c.Within, Filiere: c.Filiere})
 		if err != nil {
 			return err
@@ -214,7 +214,7 @@ type CountCmd struct {
 
 // Run prints the count.
 func (c *CountCmd) Run(a *app) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := registryv1.NewRegistryServiceClient(conn).CountEntities(ctx, &registryv1.CountEntitiesRequest{
 			AsOf: c.asOf(), Unit: registryv1.CountUnit(c.Unit), By: registryv1.CountBy(c.By), WithCrc: c.WithCRC,
 		})
@@ -269,7 +269,7 @@ func (c *TodoCmd) Run(a *app) error {
 		{"Détail", texts, func(x *registryv1.TodoItem) string { return todoText(x.GetMessage()) }},
 		{"Depuis", whole, func(x *registryv1.TodoItem) string { return frDate(x.GetSince()) }},
 		{"Acte", whole, (*registryv1.TodoItem).GetActId},
-	}}, func(ctx context.Context, conn *grpc.ClientConn, _ string) (page[*registryv1.TodoItem], error) {
+	}}, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (page[*registryv1.TodoItem], error) {
 		r, err := registryv1.NewRegistryServiceClient(conn).ListTodo(ctx, &registryv1.ListTodoRequest{AsOf: c.asOf()})
 		return page[*registryv1.TodoItem]{items: r.GetItems(), resolved: r.GetResolved()}, err
 	})

@@ -41,7 +41,7 @@ func listOf[Req any, Res listing, T proto.Message](a *app, t table[T],
 	method func(registryv1.RegistryServiceClient, context.Context, Req, ...grpc.CallOption) (Res, error),
 	request func(token string) Req, items func(Res) []T,
 ) error {
-	return list(a, t, func(ctx context.Context, conn *grpc.ClientConn, token string) (page[T], error) {
+	return list(a, t, func(ctx context.Context, conn grpc.ClientConnInterface, token string) (page[T], error) {
 		r, err := method(registryv1.NewRegistryServiceClient(conn), ctx, request(token))
 		if err != nil {
 			return page[T]{}, err
@@ -54,7 +54,7 @@ func listOf[Req any, Res listing, T proto.Message](a *app, t table[T],
 func getOf[Req any, Res answer, T proto.Message](a *app,
 	method func(registryv1.RegistryServiceClient, context.Context, Req, ...grpc.CallOption) (Res, error), request Req, item func(Res) T,
 ) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := method(registryv1.NewRegistryServiceClient(conn), ctx, request)
 		if err != nil {
 			return err
@@ -83,7 +83,7 @@ func sameMoment(at *registryv1.Resolved) *registryv1.AsOf {
 // hospitals are the establishments of a list's moment, by id.
 type hospitals map[string]*topologyv1.Establishment
 
-func (h hospitals) fetch(ctx context.Context, conn *grpc.ClientConn, at *registryv1.Resolved) error {
+func (h hospitals) fetch(ctx context.Context, conn grpc.ClientConnInterface, at *registryv1.Resolved) error {
 	registry := registryv1.NewRegistryServiceClient(conn)
 	for token := ""; ; {
 		r, err := registry.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{AsOf: sameMoment(at), PageSize: pageSize, PageToken: token})
@@ -129,7 +129,7 @@ func (h hospitals) place(own *topologyv1.Place, ids []string) string {
 // acronyms are those of the filières of a list's moment, by id.
 type acronyms map[string]string
 
-func (f acronyms) fetch(ctx context.Context, conn *grpc.ClientConn, at *registryv1.Resolved) error {
+func (f acronyms) fetch(ctx context.Context, conn grpc.ClientConnInterface, at *registryv1.Resolved) error {
 	registry := registryv1.NewRegistryServiceClient(conn)
 	for token := ""; ; {
 		r, err := registry.ListFilieres(ctx, &registryv1.ListFilieresRequest{AsOf: sameMoment(at), PageSize: pageSize, PageToken: token})
@@ -152,7 +152,7 @@ func command[C any, Req any, Res interface {
 	GetPosition() uint64
 }](a *app, client func(grpc.ClientConnInterface) C, method func(C, context.Context, Req, ...grpc.CallOption) (Res, error), request Req, what string, id func(Res) string,
 ) error {
-	return a.ask(func(ctx context.Context, conn *grpc.ClientConn) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := method(client(conn), ctx, request)
 		if err != nil {
 			return err

@@ -92,8 +92,8 @@ func (a *app) tellWhere(at serve.Addresses) {
 // ServeCmd runs some parts as a process of their own, on an outside broker.
 type ServeCmd struct {
 	Process
-	Parts       []string `arg:"" enum:"topology,labelling,registry,ledger" help:"Services à offrir : topology, labelling, registry, ledger (un seul processus tient le grand livre)."`
-	NATS        string   `name:"nats" required:"" placeholder:"URL" help:"Courtier NATS : nats://hôte:port, plusieurs séparés par des virgules."`
+	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul processus tient le grand livre)."`
+	NATS        string   `name:"nats" required:"" env:"MAILLAGE_NATS" placeholder:"URL" help:"Courtier NATS : nats://hôte:port, plusieurs séparés par des virgules."`
 	Credentials string   `type:"existingfile" help:"Fichier d'accréditation NATS."`
 }
 

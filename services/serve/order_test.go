@@ -1,0 +1,121 @@
+package serve_test
+
+import (
+	"context"
+	"io"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/eventlog/jetstream"
+	"maillage/services/fault"
+	"maillage/services/serve"
+)
+
+// free is an address that nothing listens on.
+func free(t *testing.T) string {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	return lis.Addr().String()
+}
+
+// waiting polls until the readiness of a process says something, or is ready for "".
+func waiting(t *testing.T, http string, says string) {
+	t.Helper()
+	deadline := time.Now().Add(20 * time.Second)
+	for last := ""; ; {
+		code, body := get(http)
+		if last = body; code == 200 && says == "" || says != "" && code == 503 && strings.Contains(body, says) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("readiness says %q, want %q", last, says)
+		}
+	}
+}
+
+func get(at string) (code int, body string) {
+	resp, err := http.Get("http://" + at + "/readyz")
+	if err != nil {
+		return 0, err.Error()
+	}
+	defer resp.Body.Close()
+	b, _ := io.ReadAll(resp.Body)
+	return resp.StatusCode, string(b)
+}
+
+// TestAnyOrder starts the services before the broker, and the ledger last of all. Each
+// waits, says for what, and refuses calls as unavailable meanwhile.
+func TestAnyOrder(t *testing.T) {
+	broker, dir := free(t), t.TempDir()
+	var https []string
+	var configs []serve.Config
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 8)
+	start := func(parts ...serve.Part) {
+		c := serve.Config{
+			Parts: parts, URL: "nats://" + broker, Data: filepath.Join(dir, string(parts[0])), Vault: filepath.Join(dir, "vault"),
+			GRPC: free(t), HTTP: free(t),
+		}
+		https, configs = append(https, c.HTTP), append(configs, c)
+		go func() { ended <- serve.Run(ctx, c, nil) }()
+	}
+	t.Cleanup(func() {
+		cancel()
+		for range configs {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	start(serve.Registry)
+	start(serve.Labelling)
+	start(serve.Topology)
+	for _, http := range https {
+		waiting(t, http, "LOG_UNREACHABLE")
+	}
+	conn, err := grpc.NewClient(configs[0].GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_, err = registryv1.NewRegistryServiceClient(conn).ListCycles(t.Context(), &registryv1.ListCyclesRequest{})
+	if own, ok := fault.FromStatus(err); !ok || status.Code(err) != codes.Unavailable || own.Reason != "LOG_UNREACHABLE" {
+		t.Errorf("a read before there is a broker: %v", err)
+	}
+	health, err := healthv1.NewHealthClient(conn).Check(t.Context(), &healthv1.HealthCheckRequest{Service: "maillage.registry.v1.RegistryService"})
+	if err != nil || health.GetStatus() != healthv1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("health before there is a broker: %v, %v", health, err)
+	}
+
+	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: broker})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nats.Shutdown()
+	defer cancel() // the services end before their broker
+	for _, http := range https {
+		waiting(t, http, "LOG_UNOPENED")
+	}
+	start(serve.Ledger)
+	for _, http := range https {
+		waiting(t, http, "")
+	}
+	if _, err := registryv1.NewRegistryServiceClient(conn).ListCycles(t.Context(), &registryv1.ListCyclesRequest{}); err != nil {
+		t.Errorf("a read once all is there: %v", err)
+	}
+}
