@@ -235,6 +235,23 @@ func (t *Table[V]) IDs() iter.Seq[string] {
 	}
 }
 
+// All yields every version of every id, closed ones included, in an order that means
+// nothing. The table must not be written to meanwhile.
+func (t *Table[V]) All() iter.Seq2[string, Version[V]] {
+	return func(yield func(string, Version[V]) bool) {
+		for place := range t.entities.Len() {
+			e := t.entities.At(place)
+			for _, versions := range [2][]Version[V]{e.past(), e.live()} {
+				for _, v := range versions {
+					if !yield(e.id, v) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
 // Len is the number of ids that [Table.IDs] yields.
 func (t *Table[V]) Len() int { return t.entities.Len() - t.bare }
 

@@ -26,6 +26,7 @@ import (
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
+	"maillage/services/registry"
 )
 
 // maxRequest is the greatest request that is read, in bytes: an act of 10,000 lines
@@ -178,6 +179,33 @@ func (s *statusServer) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*
 		out.Halted = progress.Halted.Error()
 	}
 	return out, nil
+}
+
+// GetStateDigest implements ledgerv1.LedgerServiceServer.
+func (s *statusServer) GetStateDigest(ctx context.Context, req *ledgerv1.GetStateDigestRequest) (*ledgerv1.GetStateDigestResponse, error) {
+	runner, at := s.p.runner, req.GetPosition()
+	if at > 0 { // a position that can be read is the same commit's end for ever
+		if err := runner.View(ctx, at, func(uint64) error { return nil }); err != nil {
+			return nil, err
+		}
+		at = runner.CommitEnd(at)
+	}
+	var rows registry.Rows
+	err := runner.View(ctx, max(req.GetMinPosition(), 1), func(head uint64) error {
+		if req.GetPosition() == 0 {
+			at = head
+		}
+		rows = s.p.state.Rows(at)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	digest, err := rows.Digest() // outside the view: it takes its time
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.GetStateDigestResponse{Position: at, Digest: digest[:], RowCount: uint64(rows.Len())}, nil
 }
 
 // logID is the identity of the log, empty while the process cannot be read.

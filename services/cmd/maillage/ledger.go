@@ -14,6 +14,7 @@ import (
 type LedgerCmd struct {
 	Client
 	Status LedgerStatusCmd `cmd:"" help:"Jusqu'où va le registre, et sous quelle empreinte."`
+	Digest LedgerDigestCmd `cmd:"" help:"Empreinte de tout ce que tient le registre, la même dans toutes ses copies."`
 }
 
 // LedgerStatusCmd tells how far the log has come.
@@ -40,4 +41,25 @@ func halted(why string) string {
 		return ""
 	}
 	return "ARRÊTÉ : " + why + "\n"
+}
+
+// LedgerDigestCmd tells the digest of the state.
+type LedgerDigestCmd struct {
+	At          uint64 `placeholder:"POSITION" help:"Tel que connu à cette position ; la dernière par défaut."`
+	MinPosition uint64 `name:"min-position" placeholder:"N" help:"Attendre que cette position soit lisible."`
+}
+
+// Run prints it.
+func (c *LedgerDigestCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		r, err := ledgerv1.NewLedgerServiceClient(conn).GetStateDigest(ctx, &ledgerv1.GetStateDigestRequest{Position: c.At, MinPosition: c.MinPosition})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		_, err = fmt.Fprintf(a.stdout, "Position %d\n%d lignes\nEmpreinte d1 %x\n", r.GetPosition(), r.GetRowCount(), r.GetDigest())
+		return err
+	})
 }

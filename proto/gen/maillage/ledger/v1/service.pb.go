@@ -131,6 +131,139 @@ func (x *GetStatusResponse) GetHalted() string {
 	return ""
 }
 
+// GetStateDigestRequest asks for the digest of the state.
+type GetStateDigestRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// As known at this position, which must be readable; a position inside a commit rounds
+	// down to the end of the commit before. 0: at the announced head.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// Wait, within the deadline, until this position can be read.
+	MinPosition   uint64 `protobuf:"varint,2,opt,name=min_position,json=minPosition,proto3" json:"min_position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateDigestRequest) Reset() {
+	*x = GetStateDigestRequest{}
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateDigestRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateDigestRequest) ProtoMessage() {}
+
+func (x *GetStateDigestRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateDigestRequest.ProtoReflect.Descriptor instead.
+func (*GetStateDigestRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *GetStateDigestRequest) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *GetStateDigestRequest) GetMinPosition() uint64 {
+	if x != nil {
+		return x.MinPosition
+	}
+	return 0
+}
+
+// GetStateDigestResponse is the digest d1 of the state.
+//
+// It is the SHA-256 over the SHA-256s, in ascending order of their bytes, of all rows of
+// all tables that are known at the position. A row is encoded as: the name of its table;
+// its id; the first day it is valid on and the first it is no longer; the position from
+// which it is known and the one from which it is no longer; its value. A text or a value
+// is its length in bytes (4 bytes) and its bytes. A day is a signed number of 4 bytes,
+// the days since 1970-01-01, the least for no known start and the greatest for no known
+// end. A position is 8 bytes; for a row still believed at the position asked for, the
+// greatest signed number stands for the second. Numbers are big-endian. The value is the
+// resource in the encoding of protocol buffers, without unknown fields and defaults,
+// its fields in ascending order of their numbers, those of a oneof after the others.
+//
+// No personal text and no derived status is in a row.
+type GetStateDigestResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position that it speaks for: the end of a commit.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The digest, 32 bytes.
+	Digest []byte `protobuf:"bytes,2,opt,name=digest,proto3" json:"digest,omitempty"`
+	// Number of rows in it.
+	RowCount      uint64 `protobuf:"varint,3,opt,name=row_count,json=rowCount,proto3" json:"row_count,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetStateDigestResponse) Reset() {
+	*x = GetStateDigestResponse{}
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetStateDigestResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetStateDigestResponse) ProtoMessage() {}
+
+func (x *GetStateDigestResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetStateDigestResponse.ProtoReflect.Descriptor instead.
+func (*GetStateDigestResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetStateDigestResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *GetStateDigestResponse) GetDigest() []byte {
+	if x != nil {
+		return x.Digest
+	}
+	return nil
+}
+
+func (x *GetStateDigestResponse) GetRowCount() uint64 {
+	if x != nil {
+		return x.RowCount
+	}
+	return 0
+}
+
 var File_maillage_ledger_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_service_proto_rawDesc = "" +
@@ -141,9 +274,17 @@ const file_maillage_ledger_v1_service_proto_rawDesc = "" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12,\n" +
 	"\x04head\x18\x02 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12'\n" +
 	"\x0ffolded_position\x18\x03 \x01(\x04R\x0efoldedPosition\x12\x16\n" +
-	"\x06halted\x18\x04 \x01(\tR\x06halted2i\n" +
+	"\x06halted\x18\x04 \x01(\tR\x06halted\"V\n" +
+	"\x15GetStateDigestRequest\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12!\n" +
+	"\fmin_position\x18\x02 \x01(\x04R\vminPosition\"i\n" +
+	"\x16GetStateDigestResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x16\n" +
+	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x1b\n" +
+	"\trow_count\x18\x03 \x01(\x04R\browCount2\xd2\x01\n" +
 	"\rLedgerService\x12X\n" +
-	"\tGetStatus\x12$.maillage.ledger.v1.GetStatusRequest\x1a%.maillage.ledger.v1.GetStatusResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
+	"\tGetStatus\x12$.maillage.ledger.v1.GetStatusRequest\x1a%.maillage.ledger.v1.GetStatusResponse\x12g\n" +
+	"\x0eGetStateDigest\x12).maillage.ledger.v1.GetStateDigestRequest\x1a*.maillage.ledger.v1.GetStateDigestResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_maillage_ledger_v1_service_proto_rawDescOnce sync.Once
@@ -157,18 +298,22 @@ func file_maillage_ledger_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_ledger_v1_service_proto_rawDescData
 }
 
-var file_maillage_ledger_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_maillage_ledger_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
 var file_maillage_ledger_v1_service_proto_goTypes = []any{
-	(*GetStatusRequest)(nil),  // 0: maillage.ledger.v1.GetStatusRequest
-	(*GetStatusResponse)(nil), // 1: maillage.ledger.v1.GetStatusResponse
-	(*Head)(nil),              // 2: maillage.ledger.v1.Head
+	(*GetStatusRequest)(nil),       // 0: maillage.ledger.v1.GetStatusRequest
+	(*GetStatusResponse)(nil),      // 1: maillage.ledger.v1.GetStatusResponse
+	(*GetStateDigestRequest)(nil),  // 2: maillage.ledger.v1.GetStateDigestRequest
+	(*GetStateDigestResponse)(nil), // 3: maillage.ledger.v1.GetStateDigestResponse
+	(*Head)(nil),                   // 4: maillage.ledger.v1.Head
 }
 var file_maillage_ledger_v1_service_proto_depIdxs = []int32{
-	2, // 0: maillage.ledger.v1.GetStatusResponse.head:type_name -> maillage.ledger.v1.Head
+	4, // 0: maillage.ledger.v1.GetStatusResponse.head:type_name -> maillage.ledger.v1.Head
 	0, // 1: maillage.ledger.v1.LedgerService.GetStatus:input_type -> maillage.ledger.v1.GetStatusRequest
-	1, // 2: maillage.ledger.v1.LedgerService.GetStatus:output_type -> maillage.ledger.v1.GetStatusResponse
-	2, // [2:3] is the sub-list for method output_type
-	1, // [1:2] is the sub-list for method input_type
+	2, // 2: maillage.ledger.v1.LedgerService.GetStateDigest:input_type -> maillage.ledger.v1.GetStateDigestRequest
+	1, // 3: maillage.ledger.v1.LedgerService.GetStatus:output_type -> maillage.ledger.v1.GetStatusResponse
+	3, // 4: maillage.ledger.v1.LedgerService.GetStateDigest:output_type -> maillage.ledger.v1.GetStateDigestResponse
+	3, // [3:5] is the sub-list for method output_type
+	1, // [1:3] is the sub-list for method input_type
 	1, // [1:1] is the sub-list for extension type_name
 	1, // [1:1] is the sub-list for extension extendee
 	0, // [0:1] is the sub-list for field type_name
@@ -186,7 +331,7 @@ func file_maillage_ledger_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_ledger_v1_service_proto_rawDesc), len(file_maillage_ledger_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   4,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -19,7 +19,8 @@ import (
 const _ = grpc.SupportPackageIsVersion9
 
 const (
-	LedgerService_GetStatus_FullMethodName = "/maillage.ledger.v1.LedgerService/GetStatus"
+	LedgerService_GetStatus_FullMethodName      = "/maillage.ledger.v1.LedgerService/GetStatus"
+	LedgerService_GetStateDigest_FullMethodName = "/maillage.ledger.v1.LedgerService/GetStateDigest"
 )
 
 // LedgerServiceClient is the client API for LedgerService service.
@@ -30,6 +31,9 @@ const (
 type LedgerServiceClient interface {
 	// GetStatus returns the announced head and how far this process has followed.
 	GetStatus(ctx context.Context, in *GetStatusRequest, opts ...grpc.CallOption) (*GetStatusResponse, error)
+	// GetStateDigest returns the digest d1 of what the register holds as known at a
+	// position. Every process answers for its own fold; all of them agree.
+	GetStateDigest(ctx context.Context, in *GetStateDigestRequest, opts ...grpc.CallOption) (*GetStateDigestResponse, error)
 }
 
 type ledgerServiceClient struct {
@@ -50,6 +54,16 @@ func (c *ledgerServiceClient) GetStatus(ctx context.Context, in *GetStatusReques
 	return out, nil
 }
 
+func (c *ledgerServiceClient) GetStateDigest(ctx context.Context, in *GetStateDigestRequest, opts ...grpc.CallOption) (*GetStateDigestResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetStateDigestResponse)
+	err := c.cc.Invoke(ctx, LedgerService_GetStateDigest_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LedgerServiceServer is the server API for LedgerService service.
 // All implementations must embed UnimplementedLedgerServiceServer
 // for forward compatibility.
@@ -58,6 +72,9 @@ func (c *ledgerServiceClient) GetStatus(ctx context.Context, in *GetStatusReques
 type LedgerServiceServer interface {
 	// GetStatus returns the announced head and how far this process has followed.
 	GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error)
+	// GetStateDigest returns the digest d1 of what the register holds as known at a
+	// position. Every process answers for its own fold; all of them agree.
+	GetStateDigest(context.Context, *GetStateDigestRequest) (*GetStateDigestResponse, error)
 	mustEmbedUnimplementedLedgerServiceServer()
 }
 
@@ -70,6 +87,9 @@ type UnimplementedLedgerServiceServer struct{}
 
 func (UnimplementedLedgerServiceServer) GetStatus(context.Context, *GetStatusRequest) (*GetStatusResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetStatus not implemented")
+}
+func (UnimplementedLedgerServiceServer) GetStateDigest(context.Context, *GetStateDigestRequest) (*GetStateDigestResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetStateDigest not implemented")
 }
 func (UnimplementedLedgerServiceServer) mustEmbedUnimplementedLedgerServiceServer() {}
 func (UnimplementedLedgerServiceServer) testEmbeddedByValue()                       {}
@@ -110,6 +130,24 @@ func _LedgerService_GetStatus_Handler(srv interface{}, ctx context.Context, dec 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LedgerService_GetStateDigest_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetStateDigestRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LedgerServiceServer).GetStateDigest(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LedgerService_GetStateDigest_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LedgerServiceServer).GetStateDigest(ctx, req.(*GetStateDigestRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LedgerService_ServiceDesc is the grpc.ServiceDesc for LedgerService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -120,6 +158,10 @@ var LedgerService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetStatus",
 			Handler:    _LedgerService_GetStatus_Handler,
+		},
+		{
+			MethodName: "GetStateDigest",
+			Handler:    _LedgerService_GetStateDigest_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

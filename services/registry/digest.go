@@ -1,0 +1,149 @@
+package registry
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"runtime"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/proto"
+
+	"maillage/services/bitemporal"
+)
+
+// Rows are what the tables of a state hold as known at a position: what was believed there
+// and everything believed before. They stay as they are while the state goes on.
+type Rows struct{ rows []row }
+
+type row struct {
+	table, id string
+	version   bitemporal.Version[proto.Message]
+}
+
+// stillKnown stands for the position at which what is still believed ceases to be.
+const stillKnown = math.MaxInt64
+
+// table is a table of the state under the name it has in the digest, for ever.
+type table struct {
+	name string
+	len  int
+	add  func(r []row, name string, position uint64) []row
+}
+
+// tables are all two-time tables of the state.
+func (s *State) tables() []table {
+	return []table{
+		of("establishments", &s.Topology.Establishments),
+		of("centres", &s.Topology.Centres),
+		of("networks", &s.Topology.Networks),
+		of("filieres", &s.Topology.Filieres),
+		of("platforms", &s.Topology.Platforms),
+		of("cycles", &s.Labelling.Cycles),
+		of("acts", &s.Labelling.Acts),
+		of("labels", &s.Labelling.Labels),
+		of("assertions", &s.Labelling.Assertions),
+		of("offices", &s.Labelling.Offices),
+		of("campaigns", &s.Labelling.Campaigns),
+		of("drafts", &s.Labelling.Drafts),
+	}
+}
+
+func of[V proto.Message](name string, t *bitemporal.Table[V]) table {
+	return table{name, t.Len(), func(rows []row, name string, position uint64) []row {
+		for id, v := range t.All() {
+			if v.KnownFrom > position {
+				continue
+			}
+			if v.KnownTo > position {
+				v.KnownTo = stillKnown
+			}
+			known := bitemporal.Version[proto.Message]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
+			rows = append(rows, row{name, id, known})
+		}
+		return rows
+	}}
+}
+
+// Rows returns the rows as known at a position, which must not be beyond the one folded.
+// It copies no values, so that what is done with them need not hold up the fold.
+func (s *State) Rows(position uint64) Rows {
+	tables, n := s.tables(), 0
+	for _, t := range tables {
+		n += t.len
+	}
+	rows := make([]row, 0, n+n/4)
+	for _, t := range tables {
+		rows = t.add(rows, t.name, position)
+	}
+	return Rows{rows}
+}
+
+// Len is the number of rows.
+func (r Rows) Len() int { return len(r.rows) }
+
+// Digest is the digest d1 of the rows: the SHA-256 over the SHA-256s of all rows, in
+// ascending order. How a row is encoded is written where the digest is offered,
+// maillage.ledger.v1.GetStateDigestResponse. A store of rows that keeps each value in that
+// encoding computes the same; in SQL a row is
+//
+//	int4send(octet_length(t)) || convert_to(t, 'UTF8') || ... || int4send(valid_from -
+//	DATE '1970-01-01') || ... || int8send(known_from) || ... || int4send(octet_length(value)) || value
+func (r Rows) Digest() ([sha256.Size]byte, error) {
+	hashes := make([][sha256.Size]byte, len(r.rows))
+	var group errgroup.Group
+	const chunk = 4096
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	for from := 0; from < len(r.rows); from += chunk {
+		to := min(from+chunk, len(r.rows))
+		group.Go(func() (err error) {
+			var b []byte
+			for i := from; i < to; i++ {
+				if b, err = r.rows[i].append(b[:0]); err != nil {
+					return err
+				}
+				hashes[i] = sha256.Sum256(b)
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return [sha256.Size]byte{}, err
+	}
+	slices.SortFunc(hashes, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	all := sha256.New()
+	for i := range hashes {
+		all.Write(hashes[i][:])
+	}
+	return [sha256.Size]byte(all.Sum(nil)), nil
+}
+
+// append appends the encoding of a row.
+func (r row) append(b []byte) ([]byte, error) {
+	b = appendText(b, r.table)
+	b = appendText(b, r.id)
+	b = binary.BigEndian.AppendUint32(b, uint32(r.version.Valid.From))
+	b = binary.BigEndian.AppendUint32(b, uint32(r.version.Valid.To))
+	b = binary.BigEndian.AppendUint64(b, r.version.KnownFrom)
+	b = binary.BigEndian.AppendUint64(b, r.version.KnownTo)
+	length := len(b)
+	b, err := AppendValue(append(b, 0, 0, 0, 0), r.version.Value)
+	if err != nil {
+		return nil, fmt.Errorf("row %s of %s: %w", r.id, r.table, err)
+	}
+	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
+	return b, nil
+}
+
+func appendText(b []byte, s string) []byte {
+	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
+}
+
+// AppendValue appends the encoding of a value, as it stands in the row that is hashed and
+// in any store that is to agree on the digest.
+func AppendValue(b []byte, value proto.Message) ([]byte, error) {
+	return proto.MarshalOptions{Deterministic: true}.MarshalAppend(b, value)
+}
