@@ -7,14 +7,12 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/fault"
-	"maillage/services/submit"
 )
 
 const (
@@ -55,7 +53,7 @@ type desk struct {
 
 func newDesk(t *testing.T) *desk {
 	t.Helper()
-	return deskOf(t, up(t, t.TempDir()))
+	return deskOf(t, start(t, t.TempDir()))
 }
 
 func deskOf(t *testing.T, s *server) *desk {
@@ -70,13 +68,7 @@ func deskOf(t *testing.T, s *server) *desk {
 	}
 }
 
-func (s *server) dialAs(who string) *grpc.ClientConn {
-	s.t.Helper()
-	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(submit.Connect(who)))
-	must(s.t, err)
-	s.t.Cleanup(func() { _ = conn.Close() })
-	return conn
-}
+func (s *server) dialAs(who string) grpc.ClientConnInterface { return acting{s.conn, who} }
 
 func (d *desk) named(id, name string) string {
 	d.names[id] = name

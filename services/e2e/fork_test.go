@@ -18,9 +18,10 @@ import (
 	"maillage/services/fault"
 )
 
-// serve starts parts of the register as a process of their own on an outside broker.
-func serve(t *testing.T, url string, more ...string) *server {
+// part starts parts of the register as a process of their own on an outside broker.
+func part(t *testing.T, url string, more ...string) *server {
 	t.Helper()
+	alone(t)
 	s := launch(t, append(append([]string{"serve"}, more...), "--nats", url, "--grpc", "127.0.0.1:0", "--http", "off")...)
 	s.awaitReady()
 	return s
@@ -42,12 +43,12 @@ func TestTailCutWhileRunning(t *testing.T) {
 	broker := startBroker(t, dir, "127.0.0.1:0")
 	url := broker.URL()
 	data, vault := t.TempDir(), t.TempDir()
-	ledger := serve(t, url, "ledger", "--data", data)
+	ledger := part(t, url, "ledger", "--data", data)
 	second := launch(t, "serve", "ledger", "--nats", url, "--data", t.TempDir(), "--grpc", "127.0.0.1:0", "--http", "off")
 	if code := second.exit(); code != 3 {
 		t.Errorf("a second ledger: exit code %d, want 3", code)
 	}
-	writer := serve(t, url, "topology", "registry", "--data", vault)
+	writer := part(t, url, "topology", "registry", "--data", vault)
 	fill(t, writer, "kept-", 5)
 
 	broker.Shutdown()
@@ -106,10 +107,10 @@ func TestServicesShareOneLog(t *testing.T) {
 	broker := startBroker(t, filepath.Join(t.TempDir(), "nats"), "127.0.0.1:0")
 	defer broker.Shutdown()
 	vault := t.TempDir()
-	serve(t, broker.URL(), "ledger", "--data", t.TempDir())
+	part(t, broker.URL(), "ledger", "--data", t.TempDir())
 	var writers []*server
 	for range 3 {
-		writers = append(writers, serve(t, broker.URL(), "topology", "registry", "--data", vault))
+		writers = append(writers, part(t, broker.URL(), "topology", "registry", "--data", vault))
 	}
 	const each = 60
 	var wg sync.WaitGroup

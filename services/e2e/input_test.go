@@ -19,7 +19,7 @@ import (
 // TestBadInput sends what must be refused: each gets an error that names the field,
 // and nothing is written.
 func TestBadInput(t *testing.T) {
-	s := up(t, t.TempDir())
+	s := start(t, t.TempDir())
 	conn := s.dial()
 	topology, labelling := topologyv1.NewTopologyServiceClient(conn), labellingv1.NewLabellingServiceClient(conn)
 	ctx := t.Context()

@@ -26,7 +26,7 @@ type book struct {
 	seen  uint64            // greatest head that a reader was shown
 }
 
-func register(ctx context.Context, conn *grpc.ClientConn, request string) (*topologyv1.RegisterCentreResponse, error) {
+func register(ctx context.Context, conn grpc.ClientConnInterface, request string) (*topologyv1.RegisterCentreResponse, error) {
 	return topologyv1.NewTopologyServiceClient(conn).RegisterCentre(ctx, &topologyv1.RegisterCentreRequest{
 		RequestId: request, Basis: &eventv1.Basis{Source: "kill test", Evidence: eventv1.Evidence_EVIDENCE_STATED}, Name: request,
 	})

@@ -21,7 +21,10 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/metadata"
 
+	"maillage/services/route"
+	"maillage/services/serve"
 	"maillage/services/submit"
 )
 
@@ -46,14 +49,16 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// server is a running `maillage up` or `maillage serve`.
+// server is a running `maillage up` or `maillage serve`, or a register of several.
 type server struct {
-	t    *testing.T
-	cmd  *exec.Cmd
-	grpc string
-	nats string
-	log  *output
-	end  chan error
+	t        *testing.T
+	cmd      *exec.Cmd
+	grpc     string // what clients are told with --server
+	nats     string
+	log      *output
+	end      chan error
+	conn     *route.Conn // one for all: who acts is said with each call
+	services []*server   // the processes of a register, where it is several
 }
 
 // output collects what a process prints and wakes who waits for a line.
@@ -117,6 +122,7 @@ func tailOf(s string, n int) string { return s[max(0, len(s)-n):] }
 // up starts `maillage up` on free ports and waits until it is ready.
 func up(t *testing.T, data string, more ...string) *server {
 	t.Helper()
+	alone(t)
 	s := launch(t, append([]string{"up", "--data", data, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--nats", "127.0.0.1:0"}, more...)...)
 	s.awaitReady()
 	return s
@@ -126,7 +132,20 @@ func up(t *testing.T, data string, more ...string) *server {
 func (s *server) awaitReady() {
 	s.t.Helper()
 	line := s.await("msg=ready")
-	s.grpc, s.nats = field(line, "grpc="), field(line, "nats=")
+	s.reachAt(field(line, "grpc="))
+	s.nats = field(line, "nats=")
+}
+
+// reachAt says where clients find the process, or the register.
+func (s *server) reachAt(address string) {
+	s.t.Helper()
+	conn, err := route.Dial(address, serve.Names(), grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(64<<20)))
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { _ = conn.Close() })
+	s.grpc, s.conn = address, conn
 }
 
 // await waits for a line of the log that holds a text.
@@ -162,6 +181,13 @@ func (s *server) kill()     { s.signal(syscall.SIGKILL) }
 
 func (s *server) signal(sig syscall.Signal) int {
 	s.t.Helper()
+	if len(s.services) > 0 {
+		worst := 0
+		for _, one := range s.services {
+			worst = max(worst, one.signal(sig))
+		}
+		return worst
+	}
 	if err := s.cmd.Process.Signal(sig); err != nil && !errors.Is(err, os.ErrProcessDone) {
 		s.t.Fatal(err)
 	}
@@ -182,20 +208,31 @@ func (s *server) exit() int {
 }
 
 // dial returns a connection that acts as an officer.
-func (s *server) dial() *grpc.ClientConn {
-	s.t.Helper()
-	conn, err := grpc.NewClient(s.grpc, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(submit.Connect("officer")))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { _ = conn.Close() })
-	return conn
+func (s *server) dial() grpc.ClientConnInterface { return acting{s.conn, "officer"} }
+
+// acting is a connection under somebody's name.
+type acting struct {
+	grpc.ClientConnInterface
+	as string
+}
+
+func (a acting) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	return a.ClientConnInterface.Invoke(metadata.AppendToOutgoingContext(ctx, submit.IdentityKey, a.as), method, args, reply, opts...)
 }
 
 // cli runs a verb against a server and returns what it printed and its exit code.
 func (s *server) cli(args ...string) (stdout, stderr string, code int) {
 	s.t.Helper()
-	return verb(s.t, append(args, "--server", s.grpc, "--as", "officer")...)
+	return s.as("officer", args...)
+}
+
+// as runs a verb as somebody. Each verb is a client of its own, that knows of nothing the
+// one before it was told: what is recorded must have come everywhere.
+func (s *server) as(who string, args ...string) (stdout, stderr string, code int) {
+	s.t.Helper()
+	s.even()
+	defer s.even()
+	return verb(s.t, append(args, "--server", s.grpc, "--as", who)...)
 }
 
 // verb runs the binary to its end.

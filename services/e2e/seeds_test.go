@@ -22,7 +22,7 @@ const seeds = "../../seeds"
 // TestSeeds loads the real facts through the public verbs and asks what an officer
 // asks first.
 func TestSeeds(t *testing.T) {
-	s := up(t, t.TempDir())
+	s := start(t, t.TempDir())
 	before := root(t, s)
 	seedOnce(t, s)
 	loaded := root(t, s)
@@ -69,7 +69,7 @@ func TestSeeds(t *testing.T) {
 // TestSeedsHistory: a load that broke off goes on where it was under any account, and the history that
 // changes.csv tells is what the register answers.
 func TestSeedsHistory(t *testing.T) {
-	s := up(t, t.TempDir())
+	s := start(t, t.TempDir())
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	if _, err := seed.Load(ctx, s.dial(), seeds, func(done, total int) {
@@ -80,7 +80,7 @@ func TestSeedsHistory(t *testing.T) {
 		t.Fatal("the load did not break off")
 	}
 	seedAs(t, s, "other") // to whom no request_id is known
-	whole := up(t, t.TempDir())
+	whole := start(t, t.TempDir())
 	seedOnce(t, whole)
 	if broken, once := size(t, s), size(t, whole); broken != once {
 		t.Errorf("%d events after a load that broke off, %d after one that did not", broken, once)
@@ -142,7 +142,7 @@ func seedOnce(t *testing.T, s *server) {
 
 func seedAs(t *testing.T, s *server, account string) {
 	t.Helper()
-	if out, errs, code := verb(t, "seed", seeds, "--server", s.grpc, "--as", account); code != 0 {
+	if out, errs, code := s.as(account, "seed", seeds); code != 0 {
 		t.Fatalf("seed: exit code %d\n%s%s", code, out, errs)
 	}
 }
@@ -155,7 +155,7 @@ func compactOne(t *testing.T, v map[string]any) string {
 // TestSeedsBrokenOff loads them in pieces, each broken off and by another account: what is
 // there in the end is what one load records.
 func TestSeedsBrokenOff(t *testing.T) {
-	whole, pieces := up(t, t.TempDir()), up(t, t.TempDir())
+	whole, pieces := start(t, t.TempDir()), start(t, t.TempDir())
 	seedOnce(t, whole)
 	for i, at := range []string{"150", "330", "600"} {
 		load := exec.Command(binary, "seed", seeds, "--server", pieces.grpc, "--as", fmt.Sprint("piece", i))
@@ -178,7 +178,7 @@ func TestSeedsBrokenOff(t *testing.T) {
 // TestBadSeeds refuses files that cannot be read, naming the place, and writes
 // nothing.
 func TestBadSeeds(t *testing.T) {
-	s := up(t, t.TempDir())
+	s := start(t, t.TempDir())
 	before := root(t, s)
 	good, err := os.ReadFile(filepath.Join(seeds, "establishments.csv"))
 	if err != nil {

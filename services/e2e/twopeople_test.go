@@ -20,12 +20,6 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 )
 
-// as runs a verb as somebody.
-func (s *server) as(who string, args ...string) (stdout, stderr string, code int) {
-	s.t.Helper()
-	return verb(s.t, append(args, "--server", s.grpc, "--as", who)...)
-}
-
 // told runs a verb that must be accepted, and reads the one message it answers with.
 func told[M proto.Message](s *server, answer M, args ...string) M {
 	s.t.Helper()
@@ -108,7 +102,7 @@ func TestTwoPeople(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			annex, data := filepath.Join(t.TempDir(), name), t.TempDir()
 			must(t, os.WriteFile(annex, file(t), 0o600))
-			d := deskOf(t, up(t, data))
+			d := deskOf(t, start(t, data))
 			twoPeople(d, annex)
 			d.stop()
 			if found := filesWith(t, data, "TÉMOIN"); len(found) == 0 || slices.ContainsFunc(found, func(f string) bool { return !strings.HasPrefix(f, "vault"+string(filepath.Separator)) }) {

@@ -23,7 +23,7 @@ import (
 	"maillage/services/submit"
 )
 
-const joinPause = 200 * time.Millisecond // between two attempts to join the log
+const joinPause = 100 * time.Millisecond // between two attempts to join the log
 
 var errStarting = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
 

@@ -115,7 +115,7 @@ func (p *process) source() memory.Source {
 		KnownAt:   func(t time.Time) uint64 { return p.runner.KnownAt(t) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
-		Record:    p.log.Get,
+		Record:    func(ctx context.Context, position uint64) (eventlog.Record, error) { return p.log.Get(ctx, position) },
 		Records:   p.records,
 		Personal:  p.personal,
 		Now:       time.Now,

@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/serve"
+)
+
+// apart says that the tests run against services that are processes of their own, and not
+// against one process that is all of them. What depends on neither runs with the latter.
+var apart = os.Getenv("MAILLAGE_APART") != ""
+
+func alone(t *testing.T) {
+	t.Helper()
+	if apart {
+		t.Skip("it starts its own processes")
+	}
+}
+
+// start starts a register: one process or, with MAILLAGE_APART, each service on its own.
+func start(t *testing.T, data string) *server {
+	t.Helper()
+	if !apart {
+		return up(t, data)
+	}
+	broker := startBroker(t, filepath.Join(data, "nats"), "127.0.0.1:0")
+	t.Cleanup(broker.Shutdown)
+	s := &server{t: t}
+	for _, p := range serve.Parts {
+		s.services = append(s.services, launch(t, "serve", string(p), "--data", data, "--nats", broker.URL(), "--grpc", "127.0.0.1:0", "--http", "off"))
+	}
+	var addresses []string
+	for i, one := range s.services {
+		one.awaitReady()
+		addresses = append(addresses, string(serve.Parts[i])+"="+one.grpc)
+	}
+	s.reachAt(strings.Join(addresses, ","))
+	return s
+}
+
+// even waits until every process of a register shows what the ledger announced.
+func (s *server) even() {
+	s.t.Helper()
+	if len(s.services) == 0 {
+		return
+	}
+	head, err := ledgerv1.NewLedgerServiceClient(s.dial()).GetStatus(s.t.Context(), &ledgerv1.GetStatusRequest{})
+	must(s.t, err)
+	for _, one := range s.services {
+		_, err := ledgerv1.NewLedgerServiceClient(one.dial()).GetStateDigest(s.t.Context(), &ledgerv1.GetStateDigestRequest{Position: 1, MinPosition: head.GetHead().GetSize()})
+		must(s.t, err)
+	}
+}
