@@ -29,9 +29,15 @@ func start(t *testing.T, data string) *server {
 	}
 	broker := startBroker(t, filepath.Join(data, "nats"), "127.0.0.1:0")
 	t.Cleanup(broker.Shutdown)
+	return eachAlone(t, data, func(serve.Part) string { return broker.URL() })
+}
+
+// eachAlone starts each service as a process of its own, at the broker that url names.
+func eachAlone(t *testing.T, data string, url func(serve.Part) string) *server {
+	t.Helper()
 	s := &server{t: t}
 	for _, p := range serve.Parts {
-		s.services = append(s.services, launch(t, "serve", string(p), "--data", data, "--nats", broker.URL(), "--grpc", "127.0.0.1:0", "--http", "off"))
+		s.services = append(s.services, launch(t, "serve", string(p), "--data", data, "--nats", url(p), "--grpc", "127.0.0.1:0", "--http", "off"))
 	}
 	var addresses []string
 	for i, one := range s.services {
