@@ -26,6 +26,7 @@ run: build ## start everything in one process, with the seeds loaded
 test: build ## run every test; on Debian, as root, installs PostgreSQL if it is missing
 	.ci/postgres
 	go test work
+	MAILLAGE_APART=1 go test ./services/e2e # the same, each service a process of its own
 	GOWORK=off go -C tools/bench test ./...
 
 race: build ## run every test under the race detector (needs gcc)
@@ -47,7 +48,7 @@ breaking: $(BIN)/buf third_party ## refuse a change of the .proto files that bre
 bench: build ## measure against raw JetStream and PostgreSQL (8 minutes; BENCH=-quick: 1.5)
 	GOWORK=off go -C tools/bench run . -maillage $(CURDIR)/bin/maillage $(BENCH)
 
-fault: build ## kill it 200 times under load, flip bits, cut tails, race for a minute
+fault: build ## kill it and its services 200 times each under load, flip bits, cut tails, race for a minute
 	MAILLAGE_FAULT_ROUNDS=200 go test -count=1 -timeout 2h -v -run 'Kill|Flipped|Lost|RolledBack|TailCut|Share' ./services/e2e
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m ./services/eventlog/...
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m -v -run 'Race|Schedules' ./services/projection ./services/serve

@@ -200,6 +200,16 @@ func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint6
 	}
 }
 
+// Latest returns the last position of the log, whether it has come here or not: what a
+// View that must miss nothing waits for.
+func (r *Runner) Latest(ctx context.Context) (uint64, error) {
+	head, _, err := r.log.Head(ctx)
+	if err != nil {
+		return 0, fault.New(fault.Unavailable, "LOG_UNREACHABLE", "", "where the log ends cannot be told now: %v", err)
+	}
+	return head, nil
+}
+
 // Progress says how far a replica has come.
 type Progress struct {
 	Folded uint64      // last position in the state

@@ -139,8 +139,10 @@ func tables(of reflect.Type, above map[reflect.Type]bool) (n int) {
 	if of.Kind() != reflect.Struct || above[of] {
 		return 0
 	}
-	for i := range of.NumField() {
-		n += tables(of.Field(i).Type, above)
+	above[of] = true
+	defer delete(above, of)
+	for f := range of.Fields() {
+		n += tables(f.Type, above)
 	}
 	return n
 }

@@ -165,7 +165,7 @@ func TestUnreachable(t *testing.T) {
 }
 
 func TestBadAddresses(t *testing.T) {
-	for _, bad := range []string{"", "topology=", "regisrty=127.0.0.1:1", "127.0.0.1:1,"} {
+	for _, bad := range []string{"", "topology=", "journal=127.0.0.1:1", "127.0.0.1:1,"} {
 		if _, err := route.Dial(bad, parts, grpc.WithTransportCredentials(insecure.NewCredentials())); err == nil {
 			t.Errorf("%q is accepted", bad)
 		}

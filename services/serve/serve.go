@@ -149,7 +149,7 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	defer stopRunner()
 	if err := p.join(ctx, running); err != nil {
 		if ctx.Err() != nil {
-			return nil //nolint:nilerr // it was ended while it waited
+			return nil // it was ended while it waited
 		}
 		return err
 	}

@@ -4,6 +4,7 @@
 package submit
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"log/slog"
@@ -94,16 +95,24 @@ func (d *Desk) Submit(ctx context.Context, req request, keep Keep,
 			return projection.Commit{}, err
 		}
 	}
-	decided := false
-	cmd.Decide = func() ([]projection.Event, error) {
-		decided = true
-		return decide(kept)
-	}
+	cmd.Decide = func() ([]projection.Event, error) { return decide(kept) }
 	commit, err := d.Runner.Do(ctx, cmd)
-	if refused(err) || err == nil && !decided { // or the same request was done meanwhile
+	if refused(err) || err == nil && !names(commit, kept) { // or the same request was done meanwhile, perhaps elsewhere
 		d.Forget(ctx, kept)
 	}
 	return commit, err
+}
+
+// names says whether a commit refers to any of the values.
+func names(c projection.Commit, kept []*eventv1.PersonalValue) bool {
+	for _, rec := range c.Records {
+		for _, h := range kept {
+			if id := h.GetValueId(); id != "" && bytes.Contains(rec.Body, []byte(id)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // SubmitApproved is Submit for a caller who approves what another account prepared: its

@@ -342,6 +342,48 @@ func TestRepeatedWhileStored(t *testing.T) {
 	})
 }
 
+// TestRecordedElsewhere: a request repeated here was recorded by another process, whose
+// append is in the way of this one's. What was put for it here does not stay.
+func TestRecordedElsewhere(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var d *desk
+		d = open(t, func(n int, store func() error) error {
+			if n > 1 {
+				return store()
+			}
+			e := granted(nil)
+			account, err := d.Vault.Account("development", "officer")
+			if err != nil {
+				return err
+			}
+			request := &labellingv1.GrantLabelRequest{RequestId: "g", Grant: &labellingv1.Grant{HeadName: head}}
+			body, err := proto.MarshalOptions{Deterministic: true}.Marshal(request)
+			if err != nil {
+				return err
+			}
+			e.Meta = &eventv1.Meta{
+				CommitSize: 1, RequestId: "g", Actor: &eventv1.Actor{Account: account},
+				RequestDigest: d.Vault.Digest(append([]byte(string(proto.MessageName(request))+"\x00"), body...)),
+			}
+			if body, err = proto.Marshal(e); err != nil {
+				return err
+			}
+			if err := d.log.Memory.Append(context.Background(), 2, []eventlog.Record{{Subject: subject, Body: body}}); err != nil {
+				return err
+			}
+			return eventlog.ErrMoved
+		})
+		close(d.log.follow)
+		before := d.values(t)
+		if err := d.grant(d.ctx, record); err != nil {
+			t.Fatal(err)
+		}
+		if got := d.values(t) - before; got != 0 {
+			t.Errorf("the vault keeps %d values to which nothing refers", got)
+		}
+	})
+}
+
 // What one account prepared another approves: the events name both, the request is the
 // approver's, and nobody approves what they prepared.
 func TestSubmitApproved(t *testing.T) {

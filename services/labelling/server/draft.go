@@ -157,9 +157,22 @@ func (s *Server) document(d *labellingv1.Draft) (*labellingv1.DraftDocument, err
 	return doc, nil
 }
 
-// draft finds a draft as announced.
+// draft finds a draft as announced. Another process may have prepared it a moment ago:
+// only the latest state can tell that there is none.
 func (s *Server) draft(ctx context.Context, id string) (d *labellingv1.Draft, head uint64, err error) {
-	err = s.desk.Runner.View(ctx, 0, func(at uint64) error {
+	d, head, err = s.draftAfter(ctx, 0, id)
+	if gone, is := errors.AsType[*fault.Error](err); !is || gone.Kind != fault.NotFound {
+		return d, head, err
+	}
+	latest, err := s.desk.Runner.Latest(ctx)
+	if err != nil {
+		return nil, 0, err
+	}
+	return s.draftAfter(ctx, latest, id)
+}
+
+func (s *Server) draftAfter(ctx context.Context, least uint64, id string) (d *labellingv1.Draft, head uint64, err error) {
+	err = s.desk.Runner.View(ctx, least, func(at uint64) error {
 		var ok bool
 		if d, ok = s.state.Drafts.At(id, 0, at); !ok {
 			return fault.New(fault.NotFound, "DRAFT_UNKNOWN", "draft_id", "No draft is known under %q.", id)
