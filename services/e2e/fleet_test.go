@@ -239,8 +239,8 @@ func (f *fleet) same(what string, known map[uint64]string, position uint64, valu
 	known[position] = value
 }
 
-// TestKillServices kills services that are apart, one at a time, at any moment under load,
-// and starts them again. Callers see nothing but errors that invite to repeat a request;
+// TestKillServices kills services that are apart, or ends them as an operator does, one at
+// a time, at any moment under load, and starts them again. Callers see nothing but errors that invite to repeat a request;
 // what was acknowledged is there, once; all processes come to hold the same, and what any
 // of them ever showed is still so.
 func TestKillServices(t *testing.T) {
@@ -272,7 +272,11 @@ func TestKillServices(t *testing.T) {
 		f.await(5 + rand.IntN(40))
 		n := rand.IntN(len(f.running))
 		kills[f.parts[n]]++
-		f.running[n].kill()
+		if rand.IntN(4) > 0 {
+			f.running[n].kill()
+		} else if code := f.running[n].stop(); code != 0 {
+			t.Errorf("%s: exit code %d", f.parts[n], code)
+		}
 		if f.parts[n] != string(serve.Ledger) && rand.IntN(2) == 0 {
 			f.await(rand.IntN(20)) // the other one does it all
 		}
