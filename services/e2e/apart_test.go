@@ -12,11 +12,12 @@ import (
 
 // apart says that the tests run against services that are processes of their own, and not
 // against one process that is all of them. What depends on neither runs with the latter.
-var apart = os.Getenv("MAILLAGE_APART") != ""
+// It is asked within tests, so that the cache of tests knows of it.
+func apart() bool { return os.Getenv("MAILLAGE_APART") != "" }
 
 func alone(t *testing.T) {
 	t.Helper()
-	if apart {
+	if apart() {
 		t.Skip("it starts its own processes")
 	}
 }
@@ -24,7 +25,7 @@ func alone(t *testing.T) {
 // start starts a register: one process or, with MAILLAGE_APART, each service on its own.
 func start(t *testing.T, data string) *server {
 	t.Helper()
-	if !apart {
+	if !apart() {
 		return up(t, data)
 	}
 	broker := startBroker(t, filepath.Join(data, "nats"), "127.0.0.1:0")
