@@ -104,6 +104,9 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 		if err := p.answerBinding(running); err != nil {
 			return err
 		}
+		if err := p.log.Rivals(running, p.giveUp); err != nil {
+			return err
+		}
 	}
 	if p.config.records() {
 		return p.bindVault(ctx)
@@ -172,17 +175,27 @@ func (p *process) openLog(ctx context.Context) (err error) {
 	return err
 }
 
+var errTaken = fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
+
 // alone refuses to keep a second ledger: exactly one gates.
 func (p *process) alone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
 	switch _, err := p.log.LastHead(ctx); {
 	case err == nil:
-		return fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
+		return errTaken
 	case !errors.Is(err, eventlog.ErrUnavailable):
 		return fault.New(fault.Unavailable, "LOG_UNREACHABLE", "", "whether another process keeps the ledger is not known yet: %v", err)
 	}
 	return nil
+}
+
+// giveUp ends the process for another that keeps the ledger.
+func (p *process) giveUp() {
+	select {
+	case p.rival <- struct{}{}:
+	default:
+	}
 }
 
 func (p *process) setRunner(r *projection.Runner) {

@@ -2,10 +2,12 @@ package serve_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"net/http"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,5 +119,39 @@ func TestAnyOrder(t *testing.T) {
 	}
 	if _, err := registryv1.NewRegistryServiceClient(conn).ListCycles(t.Context(), &registryv1.ListCyclesRequest{}); err != nil {
 		t.Errorf("a read once all is there: %v", err)
+	}
+}
+
+// TestOneLedger: of processes that come to keep the ledger at once, one does. The others
+// are refused.
+func TestOneLedger(t *testing.T) {
+	dir := t.TempDir()
+	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: "127.0.0.1:0"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nats.Shutdown()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	const all = 3
+	ended, ready := make(chan error, all), make(chan serve.Addresses, all)
+	for i := range all {
+		c := serve.Config{Parts: []serve.Part{serve.Ledger}, URL: nats.URL(), Data: filepath.Join(dir, strconv.Itoa(i)), GRPC: "127.0.0.1:0", HTTP: "off"}
+		go func() { ended <- serve.Run(ctx, c, func(a serve.Addresses) { ready <- a }) }()
+	}
+	<-ready
+	for range all - 1 {
+		select {
+		case err := <-ended:
+			if own, ok := errors.AsType[*fault.Error](err); !ok || own.Reason != "LEDGER_TAKEN" {
+				t.Errorf("it ended with %v", err)
+			}
+		case <-time.After(20 * time.Second):
+			t.Fatal("two keep the ledger")
+		}
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Errorf("the one that kept it: %v", err)
 	}
 }

@@ -112,7 +112,8 @@ type process struct {
 	ended chan struct{} // closed when the replica ended
 	end   error         // why, once it has
 
-	joined atomic.Bool // all of the above stands, and can be asked
+	rival  chan struct{} // another process came to keep the ledger at the same moment, and goes on
+	joined atomic.Bool   // all of the above stands, and can be asked
 	mu     sync.Mutex
 	runner *projection.Runner
 	waits  error // what the process waits for before it has a runner
@@ -125,7 +126,7 @@ type process struct {
 // store that is damaged at the start is an error of kind fault.Damaged; damage found
 // later keeps the process up, answering every call with that error.
 func Run(ctx context.Context, c Config, ready func(Addresses)) error {
-	p := &process{config: c.withDefaults(), health: health.NewServer(), waits: errStarting}
+	p := &process{config: c.withDefaults(), health: health.NewServer(), waits: errStarting, rival: make(chan struct{}, 1)}
 	telemetryEnd, err := startTelemetry(ctx)
 	if err != nil {
 		return err
@@ -208,6 +209,8 @@ func (p *process) stand(ctx context.Context, server *grpc.Server, served chan er
 		select {
 		case <-ctx.Done():
 			return halted, err
+		case <-p.rival:
+			return halted, errors.Join(err, errTaken)
 		case <-look.C:
 			p.tellHealth(server)
 		case end := <-served:

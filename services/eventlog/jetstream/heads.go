@@ -16,6 +16,7 @@ import (
 const (
 	headSubject    = "ledger.head"
 	headGetSubject = "ledger.head.get"
+	ledgerHeader   = "Maillage-Ledger" // who announces
 )
 
 // headServer answers who asks for the last head announced.
@@ -41,11 +42,27 @@ func (l *Log) AnnounceHead(b []byte) error {
 	}
 	l.head.mu.Unlock()
 	if err == nil {
-		err = l.write.Publish(headSubject, b)
+		err = l.write.PublishMsg(&nats.Msg{Subject: headSubject, Data: b, Header: nats.Header{ledgerHeader: {l.name}}})
 	}
 	if err != nil {
 		return fmt.Errorf("announcing the ledger's head: %w", err)
 	}
+	return nil
+}
+
+// Rivals calls f whenever another process announces heads too and comes before this one in
+// an order that all of them know, until the context ends: of several that began at once
+// one goes on.
+func (l *Log) Rivals(ctx context.Context, f func()) error {
+	sub, err := l.write.Subscribe(headSubject, func(m *nats.Msg) {
+		if m.Header.Get(ledgerHeader) < l.name {
+			f()
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("other ledgers: %w", err)
+	}
+	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
 	return nil
 }
 

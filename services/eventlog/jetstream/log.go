@@ -2,6 +2,7 @@ package jetstream
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -46,6 +47,7 @@ type ConnectOptions struct {
 // and reconnects for ever.
 type Log struct {
 	log   *slog.Logger
+	name  string     // of this Log among all
 	write *nats.Conn // appends and requests
 	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower
 	js    jetstream.JetStream
@@ -82,7 +84,7 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: 2 * time.Second}).Dial
 	}
-	l := &Log{log: o.Logger}
+	l := &Log{log: o.Logger, name: rand.Text()}
 	opts := []nats.Option{
 		nats.Name(o.Name),
 		nats.ReconnectBufSize(-1), // nothing is sent later than its caller thinks
