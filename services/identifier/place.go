@@ -79,3 +79,10 @@ func Fold(s string) string {
 	}
 	return b.String()
 }
+
+var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ", "*", " ", "†", " ", "‡", " ")
+
+// Words is a text folded, without punctuation: its words, one space between two.
+func Words(s string) string {
+	return strings.Join(strings.Fields(punctuation.Replace(Fold(s))), " ")
+}

@@ -1,11 +1,11 @@
 package plan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
@@ -13,6 +13,7 @@ import (
 	"maillage/services/fact"
 	"maillage/services/fault"
 	"maillage/services/identifier"
+	"maillage/services/labelling"
 )
 
 // warn says that something is odd and stands; l is nil for the act as a whole.
@@ -334,7 +335,7 @@ func (r *Reckoning) checkNetworks() {
 func (r *Reckoning) checkTotals() {
 	for _, t := range r.annex.GetAnnouncedTotals() {
 		check := &labellingv1.TotalCheck{Unit: t.GetUnit(), Announced: t.GetCount()}
-		if unit, ok := r.reg.readUnit(t.GetUnit()); ok {
+		if unit, ok := labelling.ReadUnit(t.GetUnit(), r.reg.filieres); ok {
 			n := uint32(r.counted(unit))
 			check.Counted = &n
 		} else {
@@ -344,133 +345,45 @@ func (r *Reckoning) checkTotals() {
 	}
 }
 
-// unit is what a total counts.
-type unit struct {
-	networks, filieres, lines bool
-	roles                     []labellingv1.Role
-	filiere                   string // empty for all
-}
-
-// filler are words of a unit that say nothing of what is counted.
-var filler = []string{
-	"centre", "centres", "de", "des", "du", "la", "le", "les", "d", "l", "et", "pour", "dont", "site", "sites", "maladies", "rares", "labellises",
-	"labellise", "labels", "label", "en", "dans", "filiere", "sante", "total", "nombre", "crmr", "reference", "competence", "competences", "ressources", "ressource",
-	"general", "sous", "au", "tout", "soit", "ligne", "lignes",
-}
-
-// readUnit reads the words of a unit: sites or lines alone are all of them. Not ok where a
-// word is not understood, or they do not tell what is counted: CRMR alone has three
-// meanings.
-func (g *register) readUnit(printed string) (u unit, ok bool) {
-	text := g.words(printed)
-	if _, id := g.filiereIn(text); id != "" {
-		name, _ := g.filiereIn(text)
-		u.filiere = id
-		text = strings.TrimSpace(strings.Replace(" "+text+" ", " "+name+" ", " ", 1))
-	}
-	words := strings.Fields(text)
-	has := func(some ...string) bool {
-		return slices.ContainsFunc(words, func(w string) bool { return slices.Contains(some, w) })
-	}
-	kinds := 0
-	coordinating := has("coordonnateur", "coordonnateurs", "coordinateur", "coordinateurs")
-	constitutive := has("constitutif", "constitutifs")
-	resource := has("crc", "crcm", "ressource", "ressources")
-	if coordinating {
-		u.roles = append(u.roles, labellingv1.Role_ROLE_COORDINATOR)
-	}
-	if constitutive {
-		u.roles = append(u.roles, labellingv1.Role_ROLE_CONSTITUTIVE)
-	}
-	if coordinating || constitutive {
-		kinds++
-	} else if has("reference") {
-		kinds++
-		u.roles = append(u.roles, labellingv1.Role_ROLE_COORDINATOR, labellingv1.Role_ROLE_CONSTITUTIVE, labellingv1.Role_ROLE_REFERENCE)
-	}
-	if resource {
-		kinds++
-		u.roles = append(u.roles, labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE)
-	} else if has("competence", "competences", "ccmr") {
-		kinds++
-		u.roles = append(u.roles, labellingv1.Role_ROLE_COMPETENCE)
-	}
-	if u.networks = has("reseaux"); u.networks {
-		kinds++
-	}
-	if u.filieres = has("filieres", "fsmr"); u.filieres {
-		kinds++
-	}
-	if all := has("site", "sites", "ligne", "lignes", "label", "labels"); all && kinds == 0 && !has("crmr", "centre", "centres") {
-		kinds, u.lines = 1, true
-	} else if all && (u.networks || u.filieres) {
-		kinds++ // of both, or of those of one
-	}
-	understood := []string{
-		"coordonnateur", "coordonnateurs", "coordinateur", "coordinateurs", "constitutif", "constitutifs", "crc", "crcm", "ccmr",
-		"reseaux", "filieres", "fsmr",
-	}
-	for _, w := range words {
-		if !slices.Contains(filler, w) && !slices.Contains(understood, w) {
-			return u, false
-		}
-	}
-	return u, kinds == 1
-}
-
-// filiereIn returns the filière that a text names as words of its own, the longest name.
-func (g *register) filiereIn(text string) (name, id string) {
-	for folded, of := range g.filieres {
-		if strings.Contains(" "+text+" ", " "+folded+" ") && (len(folded) > len(name) || len(folded) == len(name) && folded < name) {
-			name, id = folded, of
-		}
-	}
-	return name, id
-}
-
-// filiereOf is the filière of a name: its own, or one among other words where no other
-// filière is named.
-func (g *register) filiereOf(printed string) (id string, ok bool) {
-	folded := g.words(printed)
-	if folded == "" {
-		return "", false
-	}
-	if id, ok := g.filieres[folded]; ok {
-		return id, true
-	}
-	name, id := g.filiereIn(folded)
-	if id == "" {
-		return "", false
-	}
-	rest := strings.Replace(" "+folded+" ", " "+name+" ", " ", 1)
-	if _, other := g.filiereIn(strings.TrimSpace(rest)); other != "" && other != id {
-		return "", false
-	}
-	return id, true
-}
-
-// counted is how many lines, networks or filières of a unit the list prints.
-func (r *Reckoning) counted(u unit) int {
+// counted is how many lines, networks or filières of a unit the list restates, as they are
+// after the act. Lines that wait for an answer count as printed.
+func (r *Reckoning) counted(u labelling.Unit) int {
 	seen := make(map[string]bool)
 	for _, l := range r.lines {
-		filiere, known := r.reg.filiereOf(l.in.GetFiliere())
-		if u.filiere != "" && filiere != u.filiere {
+		role, filiere := l.role, r.filiereAfter(l)
+		if l.effect != nil {
+			role = l.effect.GetRole()
+		}
+		if l.does != unstated && !labelling.Restates(l.does) || !u.Counts(role, filiere) {
 			continue
 		}
 		switch {
-		case u.networks:
+		case u.Networks:
 			if l.network != nil {
 				seen[strconv.Itoa(slices.Index(r.networks, l.network))] = true
 			}
-		case u.filieres:
-			if known {
+		case u.Filieres:
+			if filiere != "" {
 				seen[filiere] = true
-			} else if printed := r.reg.fold(l.in.GetFiliere()); printed != "" {
-				seen[printed] = true
 			}
-		case u.lines && l.site(), slices.Contains(u.roles, l.role):
+		default:
 			seen[strconv.Itoa(int(l.at))] = true
 		}
 	}
 	return len(seen)
+}
+
+// filiereAfter is the filière that the label of a line is under after the act, as printed
+// where none is registered so; empty where nobody can tell.
+func (r *Reckoning) filiereAfter(l *line) string {
+	if f := l.holder.GetFiliereId(); f != "" {
+		return f
+	}
+	if n := l.network; n != nil {
+		now, _ := r.reg.network(n.id)
+		if id := cmp.Or(n.filiere, now.GetFiliereId()); id != "" {
+			return id
+		}
+	}
+	return r.reg.fold(l.in.GetFiliere())
 }

@@ -69,7 +69,7 @@ func (r *Reckoning) dispose(l *line) {
 func (r *Reckoning) findHolder(l *line) {
 	if l.role == labellingv1.Role_ROLE_FSMR {
 		for _, printed := range []string{l.in.GetFiliere(), l.in.GetNetworkAcronym(), l.in.GetNetworkTitle()} {
-			if id, ok := r.reg.filiereOf(printed); ok {
+			if id, ok := r.reg.filieres.Of(printed); ok {
 				l.holder = &labellingv1.Holder{Holder: &labellingv1.Holder_FiliereId{FiliereId: id}}
 				l.labels = r.reg.byHolder[id]
 				return

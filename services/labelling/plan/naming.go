@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"maillage/services/identifier"
 )
 
 // Words that stand before the title of a network in some lists and not in others.
@@ -36,11 +38,15 @@ var entities = strings.NewReplacer(" aphp ", " ap hp ", " aphm ", " ap hm ", " a
 	" chru ", " chu ", " centre hospitalier regional et universitaire ", " chu ", " centre hospitalier regional universitaire ", " chu ",
 	" centre hospitalier universitaire ", " chu ", " hopitaux universitaires ", " chu ", " centre hospitalier regional ", " chr ")
 
-var punctuation = strings.NewReplacer(",", " ", "(", " ", ")", " ", ".", " ", ";", " ", ":", " ", "/", " ", "–", " ", "—", " ", "*", " ", "†", " ", "‡", " ")
-
-// words is a text folded, without punctuation.
+// words is [identifier.Words], each text once.
 func (g *register) words(s string) string {
-	return strings.Join(strings.Fields(punctuation.Replace(g.fold(s))), " ")
+	key := "\x04" + s
+	words, ok := g.folded[key]
+	if !ok {
+		words = identifier.Words(s)
+		g.folded[key] = words
+	}
+	return words
 }
 
 // Words of a hospital's name that lists shorten, and those that they leave out.

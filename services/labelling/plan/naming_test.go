@@ -84,7 +84,7 @@ func TestFilieresAsListsPrintThem(t *testing.T) {
 	} {
 		w := newWorld(t)
 		r := w.reckon(act(nil))
-		if got, ok := r.reg.filiereOf(printed); ok != (want != "") || ok && got != id(want) {
+		if got, ok := r.reg.filieres.Of(printed); ok != (want != "") || ok && got != id(want) {
 			t.Errorf("%q is %q, %t", printed, got, ok)
 		}
 	}

@@ -126,7 +126,7 @@ func (r *Reckoning) readFiliere(l *line) {
 	if printed == "" {
 		return
 	}
-	id, ok := r.reg.filiereOf(printed)
+	id, ok := r.reg.filieres.Of(printed)
 	switch n := l.network; {
 	case !ok:
 		r.warn(l, "FILIERE_UNKNOWN_PRINTED", "No filière is registered as %q: nothing is attached to it.", printed)

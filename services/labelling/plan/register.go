@@ -26,7 +26,7 @@ type register struct {
 	sites     map[siteKey]*site
 	present   map[string][]*site  // sites by network with something that may still be decided
 	networks  map[string][]naming // by title or acronym of any time, as [register.title] writes it
-	filieres  map[string]string
+	filieres  labelling.FiliereNames
 	platforms map[string][]string
 	hospitals map[string][]string // by folded name
 	cores     map[string][]string // by name without its group
@@ -84,7 +84,7 @@ func readRegister(s *labelling.State, topo *topology.State, known uint64, day bi
 		sites:     make(map[siteKey]*site),
 		present:   make(map[string][]*site),
 		networks:  make(map[string][]naming),
-		filieres:  make(map[string]string),
+		filieres:  labelling.NamesOfFilieres(topo, known),
 		platforms: make(map[string][]string),
 		hospitals: make(map[string][]string),
 		cores:     make(map[string][]string),
@@ -129,15 +129,6 @@ func (g *register) readNames() {
 		for _, v := range g.topo.Networks.Versions(id, g.known) {
 			g.named(v.Value.GetTitle(), id, byTitle, now.GetTitle())
 			g.named(v.Value.GetAcronym(), id, byAcronym, now.GetAcronym())
-		}
-	}
-	for id := range g.topo.Filieres.IDs() {
-		for _, v := range g.topo.Filieres.Versions(id, g.known) {
-			for _, name := range []string{v.Value.GetAcronym(), v.Value.GetName()} {
-				if name != "" {
-					g.filieres[g.words(name)] = id
-				}
-			}
 		}
 	}
 	for id := range g.topo.Platforms.IDs() {

@@ -416,7 +416,7 @@ func (g *register) person(name string) string {
 	if person, ok := g.folded[key]; ok {
 		return person
 	}
-	words := strings.Fields(punctuation.Replace(g.fold(name)))
+	words := strings.Fields(g.words(name))
 	words = slices.DeleteFunc(words, func(w string) bool { return slices.Contains(titles, w) })
 	slices.Sort(words)
 	person := strings.Join(words, " ")

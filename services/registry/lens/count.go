@@ -22,10 +22,13 @@ func (l Lens) Count(req *registryv1.CountEntitiesRequest) (total *registryv1.Cou
 	c.countLabels()
 	total = c.total.row("", "")
 	if roles := c.roles(); roles != nil || req.GetUnit() == registryv1.CountUnit_COUNT_UNIT_NETWORK {
-		total.Announced = c.announced(unit{roles: roles, networks: roles == nil})
+		total.Announced = c.announced(labelling.Unit{Networks: roles == nil, Roles: roles})
 	}
 	return total, c.sorted()
 }
+
+// referenceRoles are those of reference sites.
+var referenceRoles = labelling.ReferenceRoles()
 
 // How a unit stands, the best first: by one of its labels it is in force, in abeyance
 // by no better one, undetermined by no better one.
@@ -210,7 +213,7 @@ func (c *count) sorted() []*registryv1.CountRow {
 		}
 		for _, r := range rows {
 			if c.req.GetUnit() == registryv1.CountUnit_COUNT_UNIT_LABEL || c.req.GetUnit() == registryv1.CountUnit_COUNT_UNIT_REFERENCE_SITE {
-				r.Announced = c.announced(unit{roles: []labellingv1.Role{role(r)}})
+				r.Announced = c.announced(labelling.Unit{Roles: []labellingv1.Role{role(r)}})
 			}
 		}
 		slices.SortFunc(rows, func(a, b *registryv1.CountRow) int { return rank(role(a)) - rank(role(b)) })
@@ -247,12 +250,13 @@ func (c *count) name(key string) string {
 	return key
 }
 
-// announced is what the latest act in effect on the day announces of a unit, nil where
-// none does. Totals that an act states twice are not added up: the last one counts.
-func (c *count) announced(u unit) (total *uint32) {
-	slices.Sort(u.roles)
+// announced is what the latest act in effect on the day announces of a unit as a whole, nil
+// where none does. Totals that an act states twice are not added up: the last one counts.
+func (c *count) announced(u labelling.Unit) (total *uint32) {
+	slices.Sort(u.Roles)
 	latest := bitemporal.Past
 	l := c.lens
+	names := labelling.NamesOfFilieres(&l.s.Topology, l.m.known)
 	for id := range l.s.Labelling.Acts.IDs() {
 		act, known := l.s.Labelling.Acts.At(id, l.m.valid, l.m.known)
 		day, dated := labelling.EffectOf(act)
@@ -260,7 +264,7 @@ func (c *count) announced(u unit) (total *uint32) {
 			continue
 		}
 		for _, t := range act.GetAnnouncedTotals() {
-			if read, understood := readUnit(t.GetUnit()); understood && read.networks == u.networks && slices.Equal(read.roles, u.roles) {
+			if read, understood := labelling.ReadUnit(t.GetUnit(), names); understood && read.Same(u) {
 				n := t.GetCount()
 				total, latest = &n, day
 			}

@@ -7,6 +7,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/labelling"
 	"maillage/services/registry"
 )
 
@@ -27,7 +28,7 @@ func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResp
 	slices.SortStableFunc(resp.Effects, func(a, b *registryv1.ActEffect) int {
 		return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
 	})
-	resp.Counts, resp.Totals = countEffects(resp.GetEffects()), checkTotals(act, resp.GetEffects())
+	resp.Counts, resp.Totals = countEffects(resp.GetEffects()), l.checkTotals(act, resp.GetEffects())
 	return resp, topology
 }
 
@@ -107,24 +108,28 @@ func countEffects(effects []*registryv1.ActEffect) []*labellingv1.EffectCount {
 	return counts
 }
 
-// checkTotals puts what was counted beside what an act announces: the labels that it
-// grants, renews, confirms or amends, or the networks these are in.
-func checkTotals(act *labellingv1.Act, effects []*registryv1.ActEffect) []*labellingv1.TotalCheck {
+// checkTotals puts what was counted beside what an act announces: the labels that its list
+// restates, or the networks or filières these are in.
+func (l Lens) checkTotals(act *labellingv1.Act, effects []*registryv1.ActEffect) []*labellingv1.TotalCheck {
 	checks := make([]*labellingv1.TotalCheck, 0, len(act.GetAnnouncedTotals()))
+	names := labelling.NamesOfFilieres(&l.s.Topology, l.m.known)
 	for _, total := range act.GetAnnouncedTotals() {
 		check := &labellingv1.TotalCheck{Unit: total.GetUnit(), Announced: total.GetCount()}
 		checks = append(checks, check)
-		u, understood := readUnit(total.GetUnit())
+		u, understood := labelling.ReadUnit(total.GetUnit(), names)
 		if !understood {
 			continue
 		}
 		counted := map[string]bool{}
 		for _, e := range effects {
-			switch label := e.GetEntry().GetLabel(); {
-			case !restates(e.GetDisposition()):
-			case u.networks:
+			label := e.GetEntry().GetLabel()
+			switch filiere := e.GetEntry().GetFiliereId(); {
+			case !labelling.Restates(e.GetDisposition()) || !u.Counts(label.GetRole(), filiere):
+			case u.Networks:
 				counted[networkOf(label)] = true
-			case slices.Contains(u.roles, label.GetRole()):
+			case u.Filieres:
+				counted[filiere] = true
+			default:
 				counted[label.GetLabelId()] = true
 			}
 		}
@@ -133,14 +138,4 @@ func checkTotals(act *labellingv1.Act, effects []*registryv1.ActEffect) []*label
 		check.Counted = &n
 	}
 	return checks
-}
-
-// restates tells whether a line that does so to a label is one that says it is held.
-func restates(d labellingv1.Disposition) bool {
-	switch d {
-	case labellingv1.Disposition_DISPOSITION_GRANTED, labellingv1.Disposition_DISPOSITION_RENEWED,
-		labellingv1.Disposition_DISPOSITION_CONFIRMED, labellingv1.Disposition_DISPOSITION_AMENDED:
-		return true
-	}
-	return false
 }
