@@ -112,8 +112,8 @@ func (u Unit) Counts(role labellingv1.Role, filiereID string) bool {
 }
 
 // Restates reports whether a line that does so to a label says that the label is held: only
-// those count towards what an act announces. One that nobody could identify counts once it
-// is settled.
+// those count towards what an act announces. One that nobody could identify says it of no
+// label.
 func Restates(does labellingv1.Disposition) bool {
 	switch does {
 	case labellingv1.Disposition_DISPOSITION_GRANTED, labellingv1.Disposition_DISPOSITION_RENEWED,

@@ -352,16 +352,19 @@ func TestEveryFieldHasAName(t *testing.T) {
 
 func TestTodoInFrench(t *testing.T) {
 	for given, want := range map[string]string{
-		"The line recorded at position 12 stayed undetermined: 3 | CHU [Nord]": "3 | CHU [Nord] — à régler : « act settle 12 »",
-		"The post of co head is vacant.":                                       "coresponsable",
-		"The coordinator is held without approval.":                            "coordonnateur",
-		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.":         "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
-		"The label is in force and its network is closed.":                     "le réseau est fermé",
+		"The line stayed undetermined: 3 | CHU [Nord]":                 "3 | CHU [Nord]",
+		"The post of co head is vacant.":                               "coresponsable",
+		"The coordinator is held without approval.":                    "coordonnateur",
+		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.": "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
+		"The label is in force and its network is closed.":             "le réseau est fermé",
 		"Anything else.": "",
 	} {
-		if got := todoText(given); got != want {
+		if got := todoText(&registryv1.TodoItem{Message: given}); got != want {
 			t.Errorf("%q is told as %q, want %q", given, got, want)
 		}
+	}
+	if got := todoText(&registryv1.TodoItem{Message: "The line stayed undetermined: x", Position: 12}); got != "x — à régler : « act settle 12 »" {
+		t.Errorf("a line to be settled is told as %q", got)
 	}
 	text := assertionText(&labellingv1.Assertion{
 		Field: "line", Value: "v", Position: 7, Settlement: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, SettledLabelId: "A000000001",

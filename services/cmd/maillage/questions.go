@@ -266,7 +266,7 @@ func (c *TodoCmd) Run(a *app) error {
 		{"À faire", texts, func(x *registryv1.TodoItem) string { return inFrench(todoWords, x.GetKind()) }},
 		{"Objet", whole, (*registryv1.TodoItem).GetEntityId},
 		{"Nom", texts, (*registryv1.TodoItem).GetName},
-		{"Détail", texts, func(x *registryv1.TodoItem) string { return todoText(x.GetMessage()) }},
+		{"Détail", texts, func(x *registryv1.TodoItem) string { return todoText(x) }},
 		{"Depuis", whole, func(x *registryv1.TodoItem) string { return frDate(x.GetSince()) }},
 		{"Acte", whole, (*registryv1.TodoItem).GetActId},
 	}}, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (page[*registryv1.TodoItem], error) {
@@ -281,7 +281,7 @@ var todoSays = []struct {
 	said   *regexp.Regexp
 	french string
 }{
-	{regexp.MustCompile(`^The line recorded at position (\d+) stayed undetermined: (.*)$`), "$2 — à régler : « act settle $1 »"},
+	{regexp.MustCompile(`^The line stayed undetermined: (.*)$`), "$1"},
 	{regexp.MustCompile(`^Its act prints (.*), its centre is in (.*)\.$`), "l'acte imprime $1, le centre est à $2"},
 	{regexp.MustCompile(`^The label is in force and its centre is closed\.$`), "le centre est fermé"},
 	{regexp.MustCompile(`^The label is in force and its network is closed\.$`), "le réseau est fermé"},
@@ -289,8 +289,16 @@ var todoSays = []struct {
 	{regexp.MustCompile(`^The (.*) is held without approval\.$`), "$1"},
 }
 
-// todoText is what there is to know of open work, in French.
-func todoText(message string) string {
+// todoText is what there is to know of open work, in French, and how a line is settled.
+func todoText(x *registryv1.TodoItem) string {
+	text := todoFrench(x.GetMessage())
+	if x.GetPosition() == 0 {
+		return text
+	}
+	return joined(" — ", text, fmt.Sprintf("à régler : « act settle %d »", x.GetPosition()))
+}
+
+func todoFrench(message string) string {
 	for _, s := range todoSays {
 		m := s.said.FindStringSubmatchIndex(message)
 		if m == nil {

@@ -102,7 +102,9 @@ func (c comparison) differences(before, after []labelState) []*registryv1.Differ
 			})
 		},
 		func() []*registryv1.Difference {
-			return compare(c, "filiere", &x.Filieres, &y.Filieres, (*topologyv1.Filiere).GetAcronym)
+			return compare(c, "filiere", &x.Filieres, &y.Filieres, func(v *topologyv1.Filiere) string {
+				return cmp.Or(v.GetAcronym(), v.GetName())
+			})
 		},
 		func() []*registryv1.Difference {
 			return compare(c, "platform", &x.Platforms, &y.Platforms, (*topologyv1.Platform).GetName)
@@ -146,7 +148,7 @@ func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], n
 			}
 			d.Kind = differenceKind(!closed(before), !closed(after))
 		}
-		d.Name = name(last)
+		d.Name = cmp.Or(name(last), id)
 		d.Positions, d.ActIds = made(c, tx, ty, id)
 		all = append(all, d)
 	}

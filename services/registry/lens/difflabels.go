@@ -3,11 +3,11 @@ package lens
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/identifier"
 	"maillage/services/labelling"
 )
 
@@ -88,7 +88,8 @@ func (c comparison) labelChanges(a, b *labelState) (changes []*labellingv1.Chang
 	return changes
 }
 
-// labelName is what a label is called: its network and where it is, or its holder.
+// labelName is what a label is called: its network and where it is, as far as these are
+// known, or its holder.
 func (l Lens) labelName(label *labellingv1.Label) string {
 	var place string
 	if site := label.GetHolder().GetSite(); site != nil {
@@ -102,10 +103,15 @@ func (l Lens) labelName(label *labellingv1.Label) string {
 			place = h.establishments[0].GetName()
 		}
 	}
-	return strings.TrimPrefix(l.networkName(networkOf(label))+", "+place, ", ")
+	name := l.networkName(networkOf(label))
+	if name == "" || place == "" {
+		return cmp.Or(name, place, holderOf(label))
+	}
+	return name + ", " + place
 }
 
-// seat is the first hospital known of a centre, else its town.
+// seat is the first hospital known of a centre, else its town, else its department or
+// territory.
 func (l Lens) seat(centreID string) string {
 	centre := near(&l.s.Topology.Centres, centreID, l.m)
 	for _, id := range centre.GetEstablishmentIds() {
@@ -113,7 +119,8 @@ func (l Lens) seat(centreID string) string {
 			return e.GetName()
 		}
 	}
-	return centre.GetPlace().GetCity()
+	department, _ := identifier.Department(departmentOf(centre.GetPlace()))
+	return cmp.Or(centre.GetPlace().GetCity(), department.Name, centre.GetPlace().GetTerritory())
 }
 
 // holderName is what a holder of labels or offices is called, its id where that is unknown.
@@ -122,7 +129,7 @@ func (l Lens) holderName(id string) string {
 		return l.labelName(label)
 	}
 	return cmp.Or(
-		near(&l.s.Topology.Networks, id, l.m).GetTitle(), near(&l.s.Topology.Filieres, id, l.m).GetName(),
+		near(&l.s.Topology.Networks, id, l.m).GetTitle(), near(&l.s.Topology.Filieres, id, l.m).GetName(), near(&l.s.Topology.Filieres, id, l.m).GetAcronym(),
 		near(&l.s.Topology.Platforms, id, l.m).GetName(), id,
 	)
 }

@@ -4,6 +4,7 @@
 package lens
 
 import (
+	"cmp"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -102,7 +103,7 @@ func (l Lens) holding(label *labellingv1.Label) holding {
 		h.holderName = h.network.GetTitle()
 	case *labellingv1.Holder_FiliereId:
 		h.filiere = near(&topo.Filieres, holder.FiliereId, l.m)
-		h.holderName = h.filiere.GetName()
+		h.holderName = cmp.Or(h.filiere.GetName(), h.filiere.GetAcronym())
 		h.at(l, nil, []string{h.filiere.GetEstablishmentId()})
 	case *labellingv1.Holder_PlatformId:
 		platform := near(&topo.Platforms, holder.PlatformId, l.m)

@@ -56,7 +56,8 @@ func (t *todo) identities() {
 		}
 		t.add(&registryv1.TodoItem{
 			Kind: registryv1.TodoKind_TODO_KIND_IDENTITY, EntityId: a.GetEntityId(), Name: l.entityName(a.GetEntityId()),
-			Message: fmt.Sprintf("The line recorded at position %d stayed undetermined: %s", a.GetPosition(), a.GetValue()), Since: a.GetBasis().GetSeenDate(), ActId: a.GetBasis().GetActId(),
+			Message: "The line stayed undetermined: " + a.GetValue(), Position: a.GetPosition(),
+			Since: a.GetBasis().GetSeenDate(), ActId: a.GetBasis().GetActId(),
 		})
 	}
 }

@@ -151,8 +151,10 @@ func TestTodo(t *testing.T) {
 	right := resting(confirmed("LCOORD0000"), "ASEAT00000", 5)
 	right.GetMeta().GetBasis().AsPrinted = []*eventv1.Printed{{Field: "Établissement", Value: "FEMME MERE ENFANT"}}
 	unknown := resting(assertion("NSLA000000", labelling.UndeterminedLine, "ligne 12"), "ASEAT00000", 12)
+	line := w.head + 4
 	w.commit(
 		publishedAct("ASEAT00000"), odd, right, unknown,
+		centre("CNOWHERE00"), granted("LNOWHERE00", site("SNOWHERE00", "CNOWHERE00", "NOS0000000"), competence, "", "2020-01-01", "2025-01-01"),
 		taken("OHEAD00000", "SBRONOS000", headOffice, "2025-01-01", ""),
 		taken("OAPPROVED0", "SELOIOS000", headOffice, "2024-01-01", ""), approved("OAPPROVED0", "2024-06-01"),
 		taken("OGONE00000", "NSLA000000", labellingv1.OfficeKind_OFFICE_KIND_COORDINATOR, "2024-01-01", ""), left("OGONE00000", "2025-05-01"),
@@ -165,6 +167,9 @@ func TestTodo(t *testing.T) {
 	}
 	var items []string
 	for _, i := range got.GetItems() {
+		if at := i.GetPosition(); (at == line) != (i.GetKind() == registryv1.TodoKind_TODO_KIND_IDENTITY) || at != 0 && at != line {
+			t.Errorf("%v is of position %d", i, at)
+		}
 		items = append(items, fmt.Sprintf("%s %s (%s) %s %s", strings.TrimPrefix(i.GetKind().String(), "TODO_KIND_"), i.GetEntityId(), i.GetName(), i.GetSince(), i.GetActId()))
 	}
 	want := `IDENTITY NSLA000000 (Scléroses latérales)  ASEAT00000
@@ -172,6 +177,7 @@ VACANCY NSLA000000 (Scléroses latérales) 2025-05-01
 APPROVAL OHEAD00000 (MOC, Hôpital Femme-Mère-Enfant) 2025-01-01 
 SEAT LCOMP00000 (MOC, Hôpital Saint-Éloi)  ASEAT00000
 DRAFT D000000001 (D000000001) 2026-01-10 
+ABEYANCE LNOWHERE00 (MOC) 2025-01-01 
 ABEYANCE LENDED0000 (MOC, Fort-de-France) 2025-01-01 `
 	if s := strings.Join(items, "\n"); s != want {
 		t.Errorf("got\n%s\nwant\n%s", s, want)
@@ -199,7 +205,7 @@ func TestSettledLineWaitsForNobody(t *testing.T) {
 	if after := count(); after != before {
 		t.Errorf("counted %s, before the settlement %s", after, before)
 	}
-	for known, want := range map[uint64]string{line: fmt.Sprintf("The line recorded at position %d stayed undetermined: ligne 12", line), w.head: ""} {
+	for known, want := range map[uint64]string{line: fmt.Sprintf("The line stayed undetermined: ligne 12 at %d", line), w.head: ""} {
 		got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at("", known)})
 		if err != nil {
 			t.Fatal(err)
@@ -207,7 +213,7 @@ func TestSettledLineWaitsForNobody(t *testing.T) {
 		message := ""
 		for _, i := range got.GetItems() {
 			if i.GetKind() == registryv1.TodoKind_TODO_KIND_IDENTITY {
-				message += i.GetMessage()
+				message += fmt.Sprintf("%s at %d", i.GetMessage(), i.GetPosition())
 			}
 		}
 		if message != want {

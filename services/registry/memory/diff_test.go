@@ -8,8 +8,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/registry/memory"
 )
 
@@ -105,5 +107,34 @@ func checkLabels(rt *rapid.T, q *memory.Queries, found []*registryv1.Difference,
 			i >= 0 && d.GetChanges()[i].GetAfter() != b.GetStatus().String() {
 			rt.Fatalf("%v\nfrom %v\nto %v", d, a, b)
 		}
+	}
+}
+
+// TestDiffNamesAll: whatever differs has a name, its id where nothing better is known.
+func TestDiffNamesAll(t *testing.T) {
+	w := newWorld(t)
+	before := w.commit(filiere("FACRONYM00", "", "SIGLE", "", ""))
+	fsmr := &labellingv1.Holder{Holder: &labellingv1.Holder_FiliereId{FiliereId: "FACRONYM00"}}
+	period := &eventv1.Period{Start: "2024-01-01", End: "2029-01-01"}
+	w.commit(
+		filiere("FNAME00000", "", "", "Nom", ""), network("NTITLE0000", "", "Réseau", "", ""), centre("CNOWHERE00"),
+		&topologyv1.Event{Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{CentreId: "CTERRITORY", Place: &topologyv1.Place{DepartmentCode: "34"}}}},
+		&labellingv1.Event{Fact: &labellingv1.Event_LabelGranted{LabelGranted: &labellingv1.LabelGranted{
+			LabelId: "LFSMR00000", Holder: fsmr, Role: labellingv1.Role_ROLE_FSMR, Period: period,
+		}}},
+		granted("LNOWHERE00", site("SNOWHERE00", "CNOWHERE00", "NTITLE0000"), competence, "", "2024-01-01", "2029-01-01"),
+		granted("LTERRITORY", site("STERRITORY", "CTERRITORY", "NTITLE0000"), competence, "", "2024-01-01", "2029-01-01"),
+	)
+	got, err := w.queries().DiffRegister(t.Context(), &registryv1.DiffRegisterRequest{From: at("2026-01-01", before), To: at("2026-01-01", w.head)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, d := range got.GetLearned() {
+		names = append(names, d.GetEntityKind()+" "+d.GetName())
+	}
+	want := "label Réseau, label Réseau, Hérault, label SIGLE, centre 34, centre CNOWHERE00, network Réseau, filiere Nom"
+	if s := strings.Join(names, ", "); s != want {
+		t.Errorf("named %s, want %s", s, want)
 	}
 }

@@ -316,7 +316,8 @@ const (
 	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_RENAMED TopologyEffectKind = 2
 	// It takes the place of others, which are closed.
 	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_SUCCEEDED TopologyEffectKind = 3
-	// It moves to another filière.
+	// It is attached: a network to another filière, or to its first; a centre known by its
+	// town alone to a hospital.
 	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED TopologyEffectKind = 4
 )
 

@@ -4574,7 +4574,9 @@ type TodoItem struct {
 	// Since when, as a date of any precision; empty where unknown.
 	Since string `protobuf:"bytes,5,opt,name=since,proto3" json:"since,omitempty"`
 	// The act concerned; empty for none.
-	ActId         string `protobuf:"bytes,6,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	ActId string `protobuf:"bytes,6,opt,name=act_id,json=actId,proto3" json:"act_id,omitempty"`
+	// The position at which a line that waits to be settled is recorded; 0 for other work.
+	Position      uint64 `protobuf:"varint,7,opt,name=position,proto3" json:"position,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -4649,6 +4651,13 @@ func (x *TodoItem) GetActId() string {
 		return x.ActId
 	}
 	return ""
+}
+
+func (x *TodoItem) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
 }
 
 var File_maillage_registry_v1_service_proto protoreflect.FileDescriptor
@@ -4977,14 +4986,15 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x84\x01\n" +
 	"\x10ListTodoResponse\x124\n" +
 	"\x05items\x18\x01 \x03(\v2\x1e.maillage.registry.v1.TodoItemR\x05items\x12:\n" +
-	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xb6\x01\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xd2\x01\n" +
 	"\bTodoItem\x122\n" +
 	"\x04kind\x18\x01 \x01(\x0e2\x1e.maillage.registry.v1.TodoKindR\x04kind\x12\x1b\n" +
 	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x18\n" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\tR\x05since\x12\x15\n" +
-	"\x06act_id\x18\x06 \x01(\tR\x05actId*J\n" +
+	"\x06act_id\x18\x06 \x01(\tR\x05actId\x12\x1a\n" +
+	"\bposition\x18\a \x01(\x04R\bposition*J\n" +
 	"\x06Window\x12\x16\n" +
 	"\x12WINDOW_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fWINDOW_LEGAL\x10\x01\x12\x16\n" +
