@@ -155,6 +155,8 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(dispositionWords, labellingv1.Disposition(v))
 	case "DraftState":
 		return inFrench(draftWords, labellingv1.DraftState(v))
+	case "Subject":
+		return inFrench(subjectWords, labellingv1.Subject(v))
 	case "Settlement":
 		return inFrench(settlementWords, labellingv1.Settlement(v))
 	case "Assurance":

@@ -640,11 +640,7 @@ func effectLine(d labellingv1.Disposition, line string) string {
 	return line
 }
 
-var (
-	remarkField  = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
-	remarkQuoted = regexp.MustCompile(`"([^"]+)"`)
-	remarkLines  = regexp.MustCompile(`^Lines (\d+) and (\d+) `)
-)
+var remarkField = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
 
 // remarkText is a remark in French, with the field and the values that the register's own
 // sentence names.
@@ -653,16 +649,11 @@ func remarkText(r *labellingv1.Remark) string {
 	if text == "" {
 		return r.GetMessage()
 	}
-	var values []string
-	for _, m := range remarkQuoted.FindAllStringSubmatch(r.GetMessage(), -1) {
-		values = append(values, "« "+m[1]+" »")
-	}
-	if m := remarkLines.FindStringSubmatch(r.GetMessage()); m != nil {
-		text += " : lignes " + m[1] + " et " + m[2]
-	}
-	text = joined(" : ", text, strings.Join(values, ", "))
-	if m := remarkField.FindStringSubmatch(r.GetMessage()); m != nil {
-		text += " — champ " + fieldText(m[1])
+	field := remarkField.FindStringSubmatch(r.GetMessage())
+	said := remarkField.ReplaceAllString(r.GetMessage(), "")
+	text = joined(" : ", text, toldInFrench(strings.TrimSuffix(said, ".")))
+	if field != nil {
+		text += " — champ " + fieldText(field[1])
 	}
 	return text
 }

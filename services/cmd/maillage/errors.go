@@ -89,6 +89,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"HALTED":                   "le registre s'est arrêté de répondre : voyez « maillage ledger status », prévenez l'exploitant",
 	"COMMIT_OPEN":              "un enregistrement n'est pas encore complet : réessayez dans un instant",
 	"RESOLUTION_UNKNOWN":       "une réponse ne convient pas : la ligne ou l'objet qu'elle nomme n'existe pas",
+	"RESOLUTION_NOT_ASKED":     "une réponse porte sur ce que le plan ne demande pas : elle ne change rien",
 	"RESOLUTION_CONTRADICTORY": "deux réponses se contredisent sur la même chose",
 	"SCOPE_MISSING":            "dites la portée (--scope) de ce que l'acte proroge ou abroge",
 	"SCOPE_DATE_MISSING":       "dites le jour (AAAA-MM-JJ) jusqu'auquel l'acte proroge, ou à compter duquel il abroge",

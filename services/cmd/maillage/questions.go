@@ -104,7 +104,7 @@ func changesText(all []*labellingv1.Change) string {
 var contractEnums = map[protoreflect.Name]map[string]int32{
 	"Role": labellingv1.Role_value, "Status": labellingv1.Status_value, "OperationState": labellingv1.OperationState_value,
 	"OfficeKind": labellingv1.OfficeKind_value, "Approval": labellingv1.Approval_value, "DraftState": labellingv1.DraftState_value,
-	"ThresholdUnit": labellingv1.ThresholdUnit_value, "FinessKind": topologyv1.FinessKind_value,
+	"Subject": labellingv1.Subject_value, "ThresholdUnit": labellingv1.ThresholdUnit_value, "FinessKind": topologyv1.FinessKind_value,
 	"Population": topologyv1.Population_value, "PlatformKind": topologyv1.PlatformKind_value,
 }
 

@@ -75,6 +75,20 @@ func TestDetailsAreInFrench(t *testing.T) {
 			t.Errorf("%q is told as %q, want %q", given, got, want)
 		}
 	}
+	for said, want := range map[string]string{
+		"Lines 3 and 7 of the list are about one site, or go on from one label: an act has one line for it.": "lignes 3 et 7",
+		"Line 12 of the list answers otherwise for the same printed network.":                                "ligne 12",
+		"The list has no line 40 that this would be an answer about.":                                        "ligne 40",
+		"3 labels begin without a stated end.":                                                               "3",
+		`publications[0].date: "2023-13-01" is no date of the calendar`:                                      "« 2023-13-01 » — champ",
+		"The window 2023 to 2028-12-29 is not that of the cycle, 2023 to 2027.":                              "du 2023 au 29/12/2028, et le cycle du 2023 au 2027",
+		"Nothing is asked of the line about SUBJECT_CENTRE: the answer changes nothing.":                     ": centre",
+		"The centre of the answer has no site in the network.":                                               "n'existe pas",
+	} {
+		if got := remarkText(&labellingv1.Remark{Reason: "RESOLUTION_UNKNOWN", Message: said}); !strings.Contains(got, want) {
+			t.Errorf("%q is remarked as %q, want %q in it", said, got, want)
+		}
+	}
 	wire := fault.New(fault.NotFound, "LABEL_UNKNOWN", "label_id", "No label is recorded under %q.", "0000000000").GRPCStatus().Err()
 	officer := &app{client: Client{Server: "x"}}
 	if text, _ := officer.explain(wire); text != "ce label n'est pas au registre — « 0000000000 » — champ « Label » (LABEL_UNKNOWN)" {

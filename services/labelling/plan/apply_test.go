@@ -201,6 +201,15 @@ func TestSuccessions(t *testing.T) {
 	if got := said(w.reckon(asked).Plan); got != want {
 		t.Errorf("the plan is\n%s\nwant\n%s", got, want)
 	}
+	hospital := &labellingv1.Annex{Basis: source, Successions: []*labellingv1.Succession{{Network: "MDS", Establishment: "Clinique", City: "Dijon", Role: coordinator, Incoming: "Dr Ida Vert"}}}
+	w.hospital("H2", "Clinique", "Dijon")
+	w.hospital("H3", "Clinique", "Dijon")
+	if got := said(w.reckon(hospital).Plan); !strings.Contains(got, "1 asks establishment H200000000 (name) H300000000 (name)") {
+		t.Errorf("of two hospitals the plan is\n%s", got)
+	}
+	if got := said(w.reckon(answered(hospital, answer(1, aboutHospital, isSame, "H2"))).Plan); strings.Contains(got, "establishment") || strings.Contains(got, "RESOLUTION") {
+		t.Errorf("answered which hospital, the plan is\n%s", got)
+	}
 }
 
 // TestHeadsFollowOneAnother: of several successions of one site in a batch, each ends the

@@ -90,6 +90,25 @@ func (r *Reckoning) checkAct() {
 	}
 }
 
+// checkAnswers warns of answers to what was not asked. Of a line with open questions nobody
+// can say so yet.
+func (r *Reckoning) checkAnswers() {
+	open := make(map[uint32]bool)
+	for _, l := range r.lines {
+		open[l.at] = l.asked
+	}
+	for _, q := range r.Plan.GetQuestions() {
+		open[q.GetLine()] = true
+	}
+	for _, a := range r.annex.GetResolutions() {
+		in := r.printedOn(a.GetLine())
+		if in == nil || r.taken[a] || open[a.GetLine()] {
+			continue
+		}
+		r.warn(&line{at: a.GetLine(), in: in}, "RESOLUTION_NOT_ASKED", "Nothing is asked of the line about %s: the answer changes nothing.", a.GetSubject())
+	}
+}
+
 func (r *Reckoning) checkScope() {
 	a := r.annex
 	for i, c := range a.GetScope() {

@@ -60,7 +60,13 @@ func TestWhatIsOddStands(t *testing.T) {
 		"no basis":               {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Basis = nil }), []string{"0 BASIS_MISSING"}},
 		"recorded already":       {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Title = "arrêté du 1er mai" }), []string{"0 ACT_KNOWN"}},
 		"an answer about nobody": {answered(act(nil, first()), answer(1, aboutCentre, isSame, "X")), []string{"1 RESOLUTION_UNKNOWN"}},
-		"two answers":            {answered(act(nil, first()), answer(1, aboutCentre, isSame, "CD"), answer(1, aboutCentre, isNew, "")), []string{"1 RESOLUTION_CONTRADICTORY"}},
+		"an answer to what is not asked": {
+			answered(act(nil, &labellingv1.AnnexLine{Role: labellingv1.Role_ROLE_FSMR, Filiere: "FIL1"}, first()), answer(1, aboutCentre, isNew, ""), answer(2, aboutCentre, isSame, "CD")),
+			[]string{"1 RESOLUTION_NOT_ASKED"},
+		},
+		"an answer beside one that nobody knows": {answered(act(nil, first()), answer(1, aboutCentre, isUnknown, ""), answer(1, aboutLabel, isNew, "")), []string{"1 RESOLUTION_NOT_ASKED"}},
+		"an answer to what may yet be asked":     {answered(act(nil, row("", coordinator, "CHU de Dijon", "Dijon")), answer(1, aboutCentre, isSame, "CD")), nil},
+		"two answers":                            {answered(act(nil, first()), answer(1, aboutCentre, isSame, "CD"), answer(1, aboutCentre, isNew, "")), []string{"1 RESOLUTION_CONTRADICTORY"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)

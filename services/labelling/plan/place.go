@@ -52,10 +52,10 @@ func (r *Reckoning) spotOf(l *line) *spot {
 		n, err := identifier.FINESS(finess)
 		finess, valid = n, err == nil
 	}
-	answers := r.hospitalAnswers(key)
+	answer := r.hospitalAnswer(key)
 	switch {
-	case len(answers) > 0:
-		r.answerHospital(l, s, key, finess, valid, answers[0])
+	case answer != nil:
+		r.answerHospital(l, s, key, finess, valid, answer)
 		return s
 	case key.name == "" && !valid:
 		return s
@@ -117,16 +117,39 @@ func (r *Reckoning) seat(s *spot) {
 	}
 }
 
-// hospitalAnswers are the answers about any line that prints the place.
-func (r *Reckoning) hospitalAnswers(key spotKey) []*labellingv1.Resolution {
-	for _, a := range r.annex.GetResolutions() {
-		if a.GetSubject() != labellingv1.Subject_SUBJECT_ESTABLISHMENT || a.GetLine() == 0 || int(a.GetLine()) > len(r.annex.GetLines()) {
-			continue
+// hospitalAnswer is the first answer about any line that prints the place, nil for none.
+func (r *Reckoning) hospitalAnswer(key spotKey) *labellingv1.Resolution {
+	if r.hospitals == nil {
+		r.hospitals = make(map[spotKey]*labellingv1.Resolution)
+		for _, a := range r.annex.GetResolutions() {
+			in := r.printedOn(a.GetLine())
+			if a.GetSubject() != labellingv1.Subject_SUBJECT_ESTABLISHMENT || in == nil {
+				continue
+			}
+			at := r.spotKeyOf(in)
+			first, answered := r.hospitals[at]
+			if !answered {
+				r.hospitals[at] = a
+			}
+			if !answered || first.GetIdentity() == a.GetIdentity() && first.GetEntityId() == a.GetEntityId() {
+				r.taken[a] = true
+			}
 		}
-		in := r.annex.GetLines()[a.GetLine()-1]
-		if key == r.spotKeyOf(in) {
-			return []*labellingv1.Resolution{a}
-		}
+	}
+	return r.hospitals[key]
+}
+
+// printedOn is a line of the list, or of the batch of successions, as far as both print the
+// same; nil where there is none.
+func (r *Reckoning) printedOn(line uint32) *labellingv1.AnnexLine {
+	i := int(line) - 1
+	switch lines, passed := r.annex.GetLines(), r.annex.GetSuccessions(); {
+	case i < 0:
+		return nil
+	case i < len(lines):
+		return lines[i]
+	case i < len(passed):
+		return lineOf(passed[i])
 	}
 	return nil
 }

@@ -39,21 +39,23 @@ type Reckoning struct {
 	// person is in it.
 	Plan *labellingv1.Plan
 
-	annex    *labellingv1.Annex
-	name     func(valueID string) string
-	reg      *register
-	window   *eventv1.Period // of the labels that the act begins, where their lines print none
-	day      bitemporal.Date // from which the act certainly has effect; Future where it states none
-	answers  map[question][]*labellingv1.Resolution
-	lines    []*line
-	networks []*network // printed, in the order of their first line
-	spots    map[spotKey]*spot
-	hosts    map[string]*hospital // the hospitals that would be registered, by core name and town
-	fresh    map[string]int       // how many entities of a kind would be registered
-	heirs    []succession         // teams that take the place of others
-	learnt   []*line              // that print the hospital of a team which had none
-	kept     map[string]bool      // labels that are no loss: restated, or perhaps so
-	passed   []*passing           // successions of heads
+	annex     *labellingv1.Annex
+	name      func(valueID string) string
+	reg       *register
+	window    *eventv1.Period // of the labels that the act begins, where their lines print none
+	day       bitemporal.Date // from which the act certainly has effect; Future where it states none
+	answers   map[question][]*labellingv1.Resolution
+	taken     map[*labellingv1.Resolution]bool // answers to what was asked
+	lines     []*line
+	networks  []*network // printed, in the order of their first line
+	spots     map[spotKey]*spot
+	hospitals map[spotKey]*labellingv1.Resolution // answered; nil before it is looked for
+	hosts     map[string]*hospital                // the hospitals that would be registered, by core name and town
+	fresh     map[string]int                      // how many entities of a kind would be registered
+	heirs     []succession                        // teams that take the place of others
+	learnt    []*line                             // that print the hospital of a team which had none
+	kept      map[string]bool                     // labels that are no loss: restated, or perhaps so
+	passed    []*passing                          // successions of heads
 }
 
 // question is what an answer answers.
@@ -92,6 +94,7 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 		annex:   annex,
 		name:    name,
 		answers: make(map[question][]*labellingv1.Resolution),
+		taken:   make(map[*labellingv1.Resolution]bool),
 		spots:   make(map[spotKey]*spot),
 		hosts:   make(map[string]*hospital),
 		fresh:   make(map[string]int),
@@ -128,6 +131,7 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 		r.checkNetworks()
 		r.checkTotals()
 	}
+	r.checkAnswers()
 	r.count()
 	slices.SortStableFunc(r.Plan.Questions, func(a, b *labellingv1.Question) int {
 		return cmp.Or(cmp.Compare(a.GetLine(), b.GetLine()), cmp.Compare(a.GetSubject(), b.GetSubject()))
@@ -213,7 +217,11 @@ func (l *line) site() bool {
 
 // answer returns what the officer answered to a question about a line.
 func (r *Reckoning) answer(l *line, subject labellingv1.Subject) []*labellingv1.Resolution {
-	return r.answers[question{l.at, subject}]
+	answers := r.answers[question{l.at, subject}]
+	for _, a := range answers {
+		r.taken[a] = true
+	}
+	return answers
 }
 
 // ask puts a question about a line.

@@ -32,10 +32,7 @@ func (p *passing) ends() (start string, one bool) {
 func (r *Reckoning) succeed() {
 	last := make(map[string]*passing) // of a site
 	for i, in := range r.annex.GetSuccessions() {
-		l := &line{at: uint32(i + 1), role: in.GetRole(), does: succeeded, in: &labellingv1.AnnexLine{
-			Sheet: in.GetSheet(), Row: in.GetRow(), NetworkTitle: in.GetNetwork(), Role: in.GetRole(),
-			Establishment: in.GetEstablishment(), City: in.GetCity(), Heads: nonEmpty(in.GetOutgoing()),
-		}}
+		l := &line{at: uint32(i + 1), role: in.GetRole(), does: succeeded, in: lineOf(in)}
 		if _, _, err := bitemporal.Span(in.GetDate()); err != nil {
 			r.refuse(l, "DATE_INVALID", "%q is no date of the calendar: write YYYY-MM-DD, YYYY-MM or YYYY.", in.GetDate())
 		}
@@ -56,6 +53,14 @@ func (r *Reckoning) succeed() {
 		}
 		r.passed = append(r.passed, p)
 		r.succeededEffect(l, p)
+	}
+}
+
+// lineOf is what a succession prints of its site, as a line of a list would.
+func lineOf(in *labellingv1.Succession) *labellingv1.AnnexLine {
+	return &labellingv1.AnnexLine{
+		Sheet: in.GetSheet(), Row: in.GetRow(), NetworkTitle: in.GetNetwork(), Role: in.GetRole(),
+		Establishment: in.GetEstablishment(), City: in.GetCity(), Heads: nonEmpty(in.GetOutgoing()),
 	}
 }
 
