@@ -56,6 +56,8 @@ const (
 	networkMissing  = "NETWORK_MISSING"
 	periodReversed  = "PERIOD_REVERSED"
 	cellTooLong     = "CELL_TOO_LONG"
+	cellAmbiguous   = "CELL_AMBIGUOUS"
+	columnAmbiguous = "COLUMN_AMBIGUOUS"
 	headMissing     = "HEAD_MISSING"
 	lineUnreadable  = "LINE_UNREADABLE"
 	subjectUnknown  = "SUBJECT_UNKNOWN"
@@ -88,6 +90,7 @@ const (
 	// A row or sheet holds no line.
 	sheetHidden       = "SHEET_HIDDEN"
 	sheetWithoutTable = "SHEET_WITHOUT_TABLE"
+	sheetOfCounts     = "SHEET_OF_COUNTS"
 	titleRow          = "TITLE_ROW"
 	headerRepeated    = "HEADER_REPEATED"
 	footnote          = "FOOTNOTE"
@@ -108,6 +111,8 @@ var sentences = map[string]string{
 	networkMissing:  "The line names no network, and no heading above it does.",
 	periodReversed:  "The end is not after the start.",
 	cellTooLong:     "The cell holds more than 2,000 characters.",
+	cellAmbiguous:   "The cell may name one hospital or several: put each on a line of its own, or a semicolon between them.",
+	columnAmbiguous: "The column is headed by a role, and it is not certain whether its cells name hospitals or persons: say so in its header.",
 	headMissing:     "The succession names neither who leaves nor who comes.",
 	lineUnreadable:  "The line is not a number from 1.",
 	subjectUnknown:  "The subject is none of network, centre, label, establishment.",
@@ -138,6 +143,7 @@ var sentences = map[string]string{
 
 	sheetHidden:       "The sheet is hidden and not read.",
 	sheetWithoutTable: "The sheet holds no table.",
+	sheetOfCounts:     "The sheet counts centres and lists none.",
 	titleRow:          "The row stands above the table.",
 	headerRepeated:    "The row repeats the headers.",
 	footnote:          "The row is a note.",

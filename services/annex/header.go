@@ -39,6 +39,8 @@ const (
 	source
 	other    // of use to people, kept as printed only
 	personal // of persons, and of no use here
+	seats    // hospitals or towns, under the name of their role
+	crosses  // under the name of the role of the line
 
 	// Of successions.
 	outgoing

@@ -33,6 +33,7 @@ type sheetReader struct {
 	last                      Line             // the line before, under the same filière's heading
 	above                     *Line            // the line right above
 	title                     int              // the last row of one cell above the headers, from 1
+	counts                    bool             // the table counts centres and lists none
 	broken                    bool             // the headers came again, and no network since
 }
 
@@ -80,6 +81,10 @@ func (a *reader) readSheet(g *grid) bool {
 		}
 		s.row(row)
 	}
+	if s.counts {
+		a.Ignored = append(a.Ignored[:before], &Error{Place: Place{Sheet: g.sheet}, Reason: sheetOfCounts})
+		return false
+	}
 	if s.head >= 0 {
 		return true
 	}
@@ -97,6 +102,7 @@ func (s *sheetReader) row(row int) {
 	_, first := s.own(row)
 	text := s.at(row, first).text
 	switch {
+	case s.counts:
 	case s.total(row):
 	case s.single(row) && s.heading(row, text):
 	case s.head < 0:
@@ -130,6 +136,9 @@ func (s *sheetReader) header(row int, columns []column) {
 	if !first {
 		s.ignore(row, headerRepeated)
 		s.broken = s.sameHeaders(columns)
+	}
+	if s.judge(row, columns) {
+		s.counts = true
 	}
 	s.open(row, columns)
 	if s.has(role) {
@@ -316,6 +325,11 @@ func (s *sheetReader) line(row int) {
 		l.Number = uint32(n)
 	}
 	s.belong(row, &l)
+	if s.has(seats) {
+		s.windowOf(row, &l)
+		s.seatsOf(row, l)
+		return
+	}
 	s.roleOf(row, &l)
 	l.Establishment = withSite(s.text(row, establishment), s.text(row, site))
 	var reason string
@@ -335,7 +349,7 @@ func (s *sheetReader) line(row int) {
 		s.doubt(row, head, headNotNamed)
 	}
 	s.windowOf(row, &l)
-	s.print(row, &l)
+	s.print(row, -1, &l)
 	s.last = l
 	s.Lines = append(s.Lines, l)
 	s.above = &s.Lines[len(s.Lines)-1]
@@ -382,6 +396,9 @@ func (s *sheetReader) belong(row int, l *Line) {
 
 func (s *sheetReader) roleOf(row int, l *Line) {
 	l.RoleAsPrinted = s.text(row, role)
+	if s.has(crosses) {
+		l.RoleAsPrinted = s.crossed(row)
+	}
 	l.RoleAsPrinted = cmp.Or(l.RoleAsPrinted, s.role)
 	if l.RoleAsPrinted == "" {
 		if r, ok := readRole(s.sheet); ok && r != labellingv1.Role_ROLE_UNSPECIFIED {
@@ -419,8 +436,9 @@ func (s *sheetReader) windowOf(row int, l *Line) {
 	}
 }
 
-// print keeps the cells of a line verbatim, and the headings above it.
-func (s *sheetReader) print(row int, l *Line) {
+// print keeps the cells of a line verbatim, and the headings above it; of columns of seats
+// its own alone.
+func (s *sheetReader) print(row, seat int, l *Line) {
 	for _, at := range []level{ofFiliere, ofNetwork, ofRole} {
 		if v := s.headings[at]; v != "" {
 			l.AsPrinted = append(l.AsPrinted, &eventv1.Printed{Field: "heading", Value: v})
@@ -431,7 +449,7 @@ func (s *sheetReader) print(row int, l *Line) {
 		switch {
 		case formulaError(s.at(row, i).text):
 			s.problem(row, i, cellError)
-		case tidy(v) == "":
+		case tidy(v) == "", c.field == seats && i != seat:
 		case c.field.named(), c.field == unknown, c.field == note, c.field == source:
 		case person.MatchString(v):
 			s.problem(row, i, personSuspected)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/xuri/excelize/v2"
 
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/identifier"
 )
 
@@ -50,12 +51,21 @@ func (t *table) columnsOf(row int) []column {
 	for i, c := range t.rows[row] {
 		texts[i] = c.text
 	}
-	known, presume := recognised(texts, t.fieldOf), false
+	fieldOf := t.fieldOf
+	if (t.head < 0 || t.has(seats) || t.has(crosses)) && severalRoles(texts) {
+		fieldOf = func(text string) field {
+			if f := t.fieldOf(text); f != unknown || roleOfHeader(text) == labellingv1.Role_ROLE_UNSPECIFIED {
+				return f
+			}
+			return seats
+		}
+	}
+	known, presume := recognised(texts, fieldOf), false
 	if known == 0 && t.head < 0 && len(t.rows[row]) > 2 { // then every one of its headers must say something
 		known = recognised(texts, presumedField)
 		presume = known > 2 && !slices.ContainsFunc(texts, func(s string) bool { return !blank(s) && presumedField(s) == unknown })
 	}
-	if known == 0 || !presume && recognised(texts, t.fieldOf) == 0 {
+	if known == 0 || !presume && recognised(texts, fieldOf) == 0 {
 		return nil
 	}
 	columns := make([]column, len(texts))
@@ -66,12 +76,12 @@ func (t *table) columnsOf(row int) []column {
 			continue
 		}
 		filled++
-		columns[i].field = t.fieldOf(text)
+		columns[i].field = fieldOf(text)
 		if f := presumedField(text); columns[i].field == unknown && f != unknown &&
-			!slices.ContainsFunc(texts, func(s string) bool { return t.fieldOf(s) == f }) {
+			!slices.ContainsFunc(texts, func(s string) bool { return fieldOf(s) == f }) {
 			columns[i].field, columns[i].byWord = f, true
 		}
-		columns[i].again = columns[i].field != other && !columns[i].field.named() && slices.ContainsFunc(columns[:i], func(c column) bool {
+		columns[i].again = columns[i].field != other && columns[i].field != seats && !columns[i].field.named() && slices.ContainsFunc(columns[:i], func(c column) bool {
 			return c.field == columns[i].field && c.field != unknown
 		})
 	}

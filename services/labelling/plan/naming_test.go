@@ -192,3 +192,13 @@ func TestTheNumberOfALegalEntityStaysIts(t *testing.T) {
 		t.Errorf("the number is that of %v", got)
 	}
 }
+
+// TestATownInPlaceOfTheHospital: what the register knows as a town is no new hospital.
+func TestATownInPlaceOfTheHospital(t *testing.T) {
+	w := newWorld(t)
+	dijon(w)
+	got := said(w.reckon(act(nil, row("MDS", competence, "Besançon", ""))).Plan)
+	if want := "1 renewed B000000000 competence CB00000000 in NET0000000\n"; got != want {
+		t.Errorf("the plan is\n%s\nwant\n%s", got, want)
+	}
+}

@@ -81,11 +81,13 @@ func (r *Reckoning) spotOf(l *line) *spot {
 }
 
 // spotKeyOf is a place as printed. Where no column has the town, it may stand at the end of
-// the hospital's name: it does if the register knows it as one.
+// the hospital's name, or in its place: it does if the register knows it as one.
 func (r *Reckoning) spotKeyOf(in *labellingv1.AnnexLine) spotKey {
 	key := spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}
 	if m := townLast.FindStringSubmatch(key.name); key.city == "" && m != nil && r.reg.knowsTown(m[2]) {
 		key.name, key.city = m[1], m[2]
+	} else if key.city == "" && key.name != "" && r.reg.knowsTown(key.name) {
+		key.name, key.city = "", key.name
 	}
 	return key
 }
