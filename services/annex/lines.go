@@ -56,6 +56,7 @@ var (
 	acronymAfter   = regexp.MustCompile(`^(.*\p{Ll}{3}.*\S)\s+[-\x{2013}\x{2014}]\s+([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)$`)
 	acronymLast    = regexp.MustCompile(`^(.*\S)\s*\(([\pL\pN-]*\p{Lu}[\pL\pN-]*\p{Lu}[\pL\pN-]*)\)$`)
 	footnoteStart  = regexp.MustCompile(`^(?:[*†‡¹²³⁴]|\(?\d{1,2}\)\s|(?i:nb|n\.b\.|notes?|sources?|l[eé]gende|remarques?)\s*[:.])`)
+	pageMark       = regexp.MustCompile(`^(?i:(?:[-\x{2013}\x{2014}] ?)?(?:p\.|page)? ?\d+(?: ?(?:/|sur|de) ?\d+)?(?: ?[-\x{2013}\x{2014}])?)$`)
 	plainSheet     = regexp.MustCompile(`^(?:(?:feuil|feuille|sheet|tableau|table|tab|page|annexe?|liste|list|donnee|data|export|arrete|bo|crmr|centre|labellisation)(?: .*|\d*)|[\d ]*|.*\d{4}.*)$`)
 	numeric        = regexp.MustCompile(`^\d+(?:[ \x{00a0}\x{202f}]\d{3})*$`)
 )
@@ -78,6 +79,9 @@ func (a *reader) readSheet(g *grid) bool {
 		if s.empty(row) {
 			s.above = nil
 			continue
+		}
+		if row < len(g.unshown) && g.unshown[row] && (row == 0 || !g.unshown[row-1]) {
+			s.problem(row, -1, rowHidden)
 		}
 		s.row(row)
 	}
@@ -124,6 +128,8 @@ func (s *sheetReader) row(row int) {
 			return
 		}
 		s.networkHeading(row, text)
+	case s.figures(row):
+		s.ignore(row, totalUnreadable)
 	default:
 		s.line(row)
 	}
@@ -188,7 +194,7 @@ func (s *sheetReader) heading(row int, text string) bool {
 		s.underFiliere(row, name, text)
 		return true
 	}
-	if s.head >= 0 && footnoteStart.MatchString(plain) {
+	if s.head >= 0 && (footnoteStart.MatchString(plain) || pageMark.MatchString(plain)) {
 		s.ignore(row, footnote)
 		return true
 	}
@@ -227,7 +233,7 @@ func filiereIn(text string) string {
 
 // underFiliere takes a row for the heading of a filière.
 func (s *sheetReader) underFiliere(row int, name, text string) {
-	s.filiere, s.network, s.acronym, s.last, s.broken = name, "", "", Line{}, false
+	s.filiere, s.network, s.acronym, s.last, s.broken = withoutSequel(name), "", "", Line{}, false
 	s.under(row, ofFiliere, text)
 }
 
@@ -287,7 +293,7 @@ func (s *sheetReader) linesFollow(row int) bool {
 
 // networkHeading takes a row for the title of the network of the lines that follow.
 func (s *sheetReader) networkHeading(row int, text string) {
-	title := tidy(text)
+	title := withoutSequel(tidy(text))
 	s.network, s.acronym = splitAcronym(title[len(networkHeading.FindString(title)):])
 	s.under(row, ofNetwork, text)
 }
@@ -296,6 +302,11 @@ func (s *sheetReader) firstText(row int) string {
 	_, first := s.own(row)
 	return s.at(row, first).text
 }
+
+var sequel = regexp.MustCompile(`(?i)\s*(?:\(|[-\x{2013}\x{2014}]\s?)\s*(?:suite(?: et fin)?|fin)\s*\)?$`)
+
+// withoutSequel takes off a name that a page goes on with what says so.
+func withoutSequel(name string) string { return sequel.ReplaceAllString(name, "") }
 
 // splitAcronym takes off an acronym at the end of a title, in brackets or after a dash, or
 // before it.

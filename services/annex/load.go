@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"path"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -31,6 +32,7 @@ type grid struct {
 	hidden   bool
 	date1904 bool
 	rows     [][]cell
+	unshown  []bool // rows that the sheet hides, if any
 }
 
 type cell struct {
@@ -156,11 +158,14 @@ func (g *grid) fill(f *excelize.File, budget *int) error {
 			row[i].text = t
 		}
 		g.rows = append(g.rows, row)
+		g.unshown = append(g.unshown, rows.GetRowOpts().Hidden)
 	}
 	if rows.Error() != nil || rows.Close() != nil {
 		return &Error{Place: Place{Sheet: g.sheet}, Reason: notASpreadsheet}
 	}
-	for _, m := range mergedCells(f, g.sheet) {
+	part := sheetPart(f, g.sheet)
+	g.blameFormulas(part)
+	for _, m := range mergedCells(part) {
 		if err := g.merge(m, budget); err != nil {
 			return err
 		}
@@ -168,10 +173,28 @@ func (g *grid) fill(f *excelize.File, budget *int) error {
 	return nil
 }
 
+// unsaved is the cell of a formula without the value it has.
+var unsaved = regexp.MustCompile(`<c r="([A-Z]{1,3}\d{1,7})"[^>]*><f(?:[^>]*/>|[^>]*>[^<]*</f>)(?:<v/>|<v></v>)?</c>`)
+
+// blameFormulas writes the error of a formula where a program other than a spreadsheet
+// wrote a formula and no value: what the sheet shows is not known.
+func (g *grid) blameFormulas(part []byte) {
+	for _, m := range unsaved.FindAllSubmatch(part, -1) {
+		col, row, err := excelize.CellNameToCoordinates(string(m[1]))
+		if err != nil || row > len(g.rows) {
+			continue
+		}
+		if of := &g.rows[row-1]; col <= len(*of) && (*of)[col-1].text == "" {
+			(*of)[col-1].text = "#N/A"
+		} else if col == len(*of)+1 {
+			*of = append(*of, cell{text: "#N/A"})
+		}
+	}
+}
+
 // mergedCells are the ranges of merged cells of a sheet, as B2:B14. The library can tell
 // them too, but takes gigabytes to do so where a file of a few kilobytes asks for it.
-func mergedCells(f *excelize.File, sheet string) (ranges []string) {
-	part := sheetPart(f, sheet)
+func mergedCells(part []byte) (ranges []string) {
 	// What follows the rows is short.
 	end := bytes.LastIndex(part, []byte("sheetData>"))
 	if end < 0 {

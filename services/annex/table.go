@@ -188,6 +188,9 @@ func (t *table) get(row int, f field) (cell, int) {
 func (t *table) text(row int, f field) string {
 	c, _ := t.get(row, f)
 	text := tidy(clean(c.text))
+	if f == filiere || f == network {
+		text = withoutSequel(text)
+	}
 	switch f {
 	case filiere, network, acronym, role, establishment, site, city:
 		text = t.withoutCall(text)
@@ -207,7 +210,7 @@ func (t *table) withoutCall(text string) string {
 	}
 	if t.calls == nil {
 		t.calls = []string{}
-		for row := range t.rows {
+		for row := t.head + 1; row < len(t.rows); row++ {
 			if n, first := t.own(row); n == 1 {
 				if m := footnoteSign.FindStringSubmatch(tidy(t.at(row, first).text)); m != nil {
 					t.calls = append(t.calls, cmp.Or(m[2], "("+m[1]+")"))

@@ -2,8 +2,11 @@ package annex
 
 import (
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/identifier"
@@ -11,7 +14,9 @@ import (
 
 var (
 	totalHeading = regexp.MustCompile(`^(?:(?:au |en )?(?:sou total|total|tout)|nombre (?:de|total)|soit \d+|number of|subtotal|grand total)(?: |$)`)
-	partTotal    = regexp.MustCompile(`^(?:sou total|subtotal|total (?:de la )?(?:filiere|fsmr))`)
+	// These begin a total where a number follows at once, beside them or in their cell.
+	otherTotal = regexp.MustCompile(`^(?:totaux|t o t a l|somme|ensemble|cumul|s total|nb|recapitulatif|dont|soit un total|effectif)(?: (?:general|generaux|de [a-z]+|total))?(?: \d.*)?$|^\d.* (?:au|en) total$`)
+	partTotal  = regexp.MustCompile(`^(?:sou total|subtotal|total (?:de la )?(?:filiere|fsmr))`)
 	// A sum that stands alone begins with its number and says at once of what it is.
 	bareTotal = regexp.MustCompile(`^\d+(?: \d{3})* (?:site|centre|reseau|reseaux|label|ligne|coordonnateur|constitutif|ccmr|crmr|crc)(?: |$)`)
 	counted   = regexp.MustCompile(`\d+(?:[ \x{00a0}\x{202f}]\d{3})*`)
@@ -23,12 +28,12 @@ var (
 func (s *sheetReader) total(row int) bool {
 	_, first := s.own(row)
 	text := tidy(s.at(row, first).text)
-	if !strings.ContainsRune("TtSsNnGgAaEe0123456789", []rune(text)[0]) {
+	if !strings.ContainsRune("TtSsNnGgAaEeCcRrDd0123456789", []rune(text)[0]) {
 		return false
 	}
 	k := key(text)
 	bare := s.head >= 0 && s.single(row) && text[0] >= '0' && text[0] <= '9' && bareTotal.MatchString(k) && !strings.Contains(text, ":") // else a footnote
-	if !bare && !totalHeading.MatchString(k) {
+	if !bare && !totalHeading.MatchString(k) && !otherTotal.MatchString(k) {
 		return false
 	}
 	var totals []*labellingv1.AnnouncedTotal
@@ -74,11 +79,38 @@ func (s *sheetReader) total(row int) bool {
 	return true
 }
 
+// figures says that a row holds a text and, beside it, numbers alone where a line has
+// words: a sum in words of its own, or what is no line.
+func (s *sheetReader) figures(row int) bool {
+	_, first := s.own(row)
+	found := false
+	for i, c := range s.rows[row] {
+		text := tidy(c.text)
+		if i <= first || c.filled || dash(text) {
+			continue
+		}
+		if !numeric.MatchString(text) {
+			return false
+		}
+		if i < len(s.columns) {
+			switch s.columns[i].field {
+			case network, acronym, role, establishment, site, city, region, seats:
+				found = true
+			}
+		}
+	}
+	return found
+}
+
 // sums reads the numbers of a text, each with the words after it or, where it is the only
 // one, those before it too; none where that leaves one without words, as a year would be.
 func sums(text string) []*labellingv1.AnnouncedTotal {
 	var all []*labellingv1.AnnouncedTotal
-	found := counted.FindAllStringIndex(text, -1)
+	found := slices.DeleteFunc(counted.FindAllStringIndex(text, -1), func(n []int) bool { // those of a name, as G2M
+		before, _ := utf8.DecodeLastRuneInString(text[:n[0]])
+		after, _ := utf8.DecodeRuneInString(text[n[1]:])
+		return unicode.IsLetter(before) || unicode.IsLetter(after)
+	})
 	for i, n := range found {
 		end := len(text)
 		if i+1 < len(found) {
