@@ -2,6 +2,7 @@ package annex
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"strings"
 	"testing"
@@ -30,13 +31,14 @@ func tell(t *testing.T, file []byte) string {
 }
 
 func faultsOf(err error) (all []*Error) {
-	if e, ok := err.(*Error); ok {
-		return []*Error{e}
-	}
 	if several, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range several.Unwrap() {
 			all = append(all, faultsOf(e)...)
 		}
+		return all
+	}
+	if e, ok := errors.AsType[*Error](err); ok {
+		all = append(all, e)
 	}
 	return all
 }

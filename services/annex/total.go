@@ -15,7 +15,7 @@ import (
 var (
 	totalHeading = regexp.MustCompile(`^(?:(?:au |en )?(?:sou total|total|tout)|nombre (?:de|total)|soit \d+|number of|subtotal|grand total)(?: |$)`)
 	// These begin a total where a number follows at once, beside them or in their cell.
-	otherTotal = regexp.MustCompile(`^(?:totaux|t o t a l|somme|ensemble|cumul|s total|nb|recapitulatif|dont|soit un total|effectif)(?: (?:general|generaux|de [a-z]+|total))?(?: \d.*)?$|^\d.* (?:au|en) total$`)
+	otherTotal = regexp.MustCompile(`^(?:totaux|t o t a l|somme|ensemble|cumul|s total|nb de [a-z]+|recapitulatif|dont|soit un total|effectif)(?: (?:general|generaux|de [a-z]+|total))?(?: \d.*)?$|^\d.* (?:au|en) total$`)
 	partTotal  = regexp.MustCompile(`^(?:sou total|subtotal|total (?:de la )?(?:filiere|fsmr))`)
 	// A sum that stands alone begins with its number and says at once of what it is.
 	bareTotal = regexp.MustCompile(`^\d+(?: \d{3})* (?:site|centre|reseau|reseaux|label|ligne|coordonnateur|constitutif|ccmr|crmr|crc)(?: |$)`)

@@ -73,8 +73,13 @@ func TestCount(t *testing.T) {
 	w := newWorld(t)
 	totals := publishedAct("ATOTALS000", "2024-01-01")
 	totals.GetActRecorded().AnnouncedTotals = []*labellingv1.AnnouncedTotal{
-		{Unit: "coordonnateurs", Count: 2}, {Unit: "réseaux", Count: 9}, {Unit: "sites de référence (CRMR)", Count: 4}, {Unit: "CRC", Count: 1},
-		{Unit: "centres de compétence (UN)", Count: 5}, {Unit: "CRMR", Count: 6}, {Unit: "réseaux de la filière DEUX", Count: 7},
+		{Unit: "coordonnateurs", Count: 2},
+		{Unit: "réseaux", Count: 9},
+		{Unit: "sites de référence (CRMR)", Count: 4},
+		{Unit: "CRC", Count: 1},
+		{Unit: "centres de compétence (UN)", Count: 5},
+		{Unit: "CRMR", Count: 6},
+		{Unit: "réseaux de la filière DEUX", Count: 7},
 	}
 	w.commit(
 		establishment("E000000034", "", "CHU", "", "Montpellier", "34"), establishment("E000000069", "", "HCL", "", "Lyon", "69"),
