@@ -720,7 +720,7 @@ func fuzzed(t *testing.T, file []byte) {
 		}
 	}
 	_, _, _ = ReadSuccessions("f", bytes.NewReader(file))
-	_, _ = ReadResolutions("f", bytes.NewReader(file))
+	_, _, _ = ReadResolutions("f", bytes.NewReader(file))
 }
 
 func BenchmarkReadXLSX(b *testing.B) {

@@ -41,10 +41,25 @@ type Resolution struct {
 	ID         string               // of the entity, where the decision is the same or a successor
 }
 
-// WriteResolutions writes questions and answers as a CSV file that a French spreadsheet
-// program opens and saves: UTF-8 with a byte order mark, semicolons, one question a row.
-// A text that such a program would take for a formula gets an apostrophe before it.
-func WriteResolutions(w io.Writer, all []Resolution) error {
+// Loss is a label that an act takes from a centre, and whether the officer says that the
+// centre goes on as a collaborator of its network (centre collaborateur).
+type Loss struct {
+	LabelID      string
+	Printed      string // network, hospital, town and role, for people
+	Collaborates bool
+}
+
+// Words of the rows of losses.
+var (
+	lossWords         = []string{"perte", "perdu", "loss"}
+	collaboratorWords = []string{"collaborateur", "centre collaborateur", "collaborator"}
+)
+
+// WriteResolutions writes questions and answers, and then losses, as a CSV file that a
+// French spreadsheet program opens and saves: UTF-8 with a byte order mark, semicolons,
+// one question or loss a row. A text that such a program would take for a formula gets an
+// apostrophe before it.
+func WriteResolutions(w io.Writer, all []Resolution, losses []Loss) error {
 	rows := [][]string{{"ligne", "feuille", "rangée", "objet", "imprimé", "candidats", "décision", "id"}}
 	for _, r := range all {
 		var list []string
@@ -61,6 +76,13 @@ func WriteResolutions(w io.Writer, all []Resolution) error {
 			strconv.FormatUint(uint64(r.Line), 10), tidy(r.Sheet), at, first(subjectWords[r.Subject]), tidy(r.Printed),
 			strings.Join(list, "\n"), first(decisionWords[r.Decision]), tidy(r.ID),
 		})
+	}
+	for _, l := range losses {
+		says := ""
+		if l.Collaborates {
+			says = first(collaboratorWords)
+		}
+		rows = append(rows, []string{"", "", "", first(lossWords), tidy(l.Printed), "", says, tidy(l.LabelID)})
 	}
 	return writeCSV(w, rows)
 }
@@ -96,12 +118,11 @@ func writeCSV(w io.Writer, rows [][]string) error {
 // regard to case and accents; an id may be followed by the candidate's words. An id is
 // canonical when returned; whether it is in the register is not looked up. The error
 // joins an [*Error] for each cell at fault.
-func ReadResolutions(name string, r io.Reader) ([]Resolution, error) {
+func ReadResolutions(name string, r io.Reader) (all []Resolution, losses []Loss, err error) {
 	_, grids, err := load(name, r)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var all []Resolution
 	var refused []*Error
 	tables := 0
 	for _, g := range grids {
@@ -120,24 +141,59 @@ func ReadResolutions(name string, r io.Reader) ([]Resolution, error) {
 			if t.head < 0 {
 				continue
 			}
-			r, f, reason := t.resolution(row)
-			if reason == "" && slices.ContainsFunc(all, func(o Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject }) {
-				f, reason = number, decidedTwice
+			var f field
+			var reason string
+			if isOne(lossWords, t.text(row, subject)) {
+				var l Loss
+				l, f, reason = t.loss(row)
+				if reason == "" && slices.ContainsFunc(losses, func(o Loss) bool { return o.LabelID == l.LabelID }) {
+					f, reason = id, decidedTwice
+				}
+				losses = append(losses, l)
+			} else {
+				var r Resolution
+				r, f, reason = t.resolution(row)
+				if reason == "" && slices.ContainsFunc(all, func(o Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject }) {
+					f, reason = number, decidedTwice
+				}
+				all = append(all, r)
 			}
 			if reason != "" {
 				_, col := t.get(row, f)
 				refused = append(refused, t.fault(row, col, reason))
 			}
-			all = append(all, r)
 		}
 	}
 	switch {
 	case tables == 0:
-		return nil, &Error{File: name, Reason: noTable}
+		return nil, nil, &Error{File: name, Reason: noTable}
 	case len(refused) > 0:
-		return nil, joined(name, refused)
+		return nil, nil, joined(name, refused)
 	}
-	return all, nil
+	return all, losses, nil
+}
+
+// loss reads a row of a label that is lost; a reason says what is wrong with which of its
+// cells.
+func (t *table) loss(row int) (l Loss, at field, reason string) {
+	l.Printed = t.text(row, printed)
+	says := t.text(row, decision)
+	if l.Collaborates = isOne(collaboratorWords, says); !l.Collaborates && says != "" {
+		return l, decision, decisionUnknown
+	}
+	label, _, _ := strings.Cut(t.text(row, id), " ")
+	if label == "" {
+		return l, id, idMissing
+	}
+	var err error
+	if l.LabelID, err = identifier.ParseID(label); err != nil {
+		return l, id, idUnreadable
+	}
+	return l, unknown, ""
+}
+
+func isOne(words []string, text string) bool {
+	return slices.ContainsFunc(words, func(w string) bool { return key(w) == key(text) })
 }
 
 // resolution reads a row; a reason says what is wrong with which of its cells.
@@ -178,7 +234,7 @@ func (t *table) resolution(row int) (r Resolution, at field, reason string) {
 
 func wordOf[T comparable](words map[T][]string, text string) (T, bool) {
 	for v, all := range words {
-		if slices.ContainsFunc(all, func(w string) bool { return key(w) == key(text) }) {
+		if isOne(all, text) {
 			return v, true
 		}
 	}

@@ -110,23 +110,27 @@ func TestResolutionsReadBack(t *testing.T) {
 			}
 			all = append(all, r)
 		}
+		var losses []Loss
+		for range rapid.IntRange(0, 3).Draw(t, "losses") {
+			losses = append(losses, Loss{LabelID: identifier.NewID(), Printed: tidy(odd.Draw(t, "lost")), Collaborates: rapid.Bool().Draw(t, "collaborates")})
+		}
 		var b bytes.Buffer
-		if err := WriteResolutions(&b, all); err != nil {
+		if err := WriteResolutions(&b, all, losses); err != nil {
 			t.Fatal(err)
 		}
-		got, err := ReadResolutions("f", &b)
+		got, lost, err := ReadResolutions("f", &b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if fmt.Sprintf("%+v", got) != fmt.Sprintf("%+v", all) {
-			t.Fatalf("got\n%+v\nwant\n%+v", got, all)
+		if fmt.Sprintf("%+v %+v", got, lost) != fmt.Sprintf("%+v %+v", all, losses) {
+			t.Fatalf("got\n%+v %+v\nwant\n%+v %+v", got, lost, all, losses)
 		}
 	})
 }
 
 func TestResolutionsAsOfficersFillThemIn(t *testing.T) {
 	const headers = "ligne;objet;décision;id\n"
-	got, err := ReadResolutions("f", strings.NewReader(headers+"1;Reseau;IDENTIQUE;000000001y CHU de Lyon\n1;centre;Nouveau;\n2;CENTRE;successor;000000001Y\n3;network;indetermine;\n4;network;;\n"))
+	got, lost, err := ReadResolutions("f", strings.NewReader(headers+";Perte;Centre Collaborateur;000000001y\n;perdu;;0000000000\n1;Reseau;IDENTIQUE;000000001y CHU de Lyon\n1;centre;Nouveau;\n2;CENTRE;successor;000000001Y\n3;network;indetermine;\n4;network;;\n"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,12 +141,15 @@ func TestResolutionsAsOfficersFillThemIn(t *testing.T) {
 	if want := "1 1 1 000000001Y,1 2 2 ,2 2 3 000000001Y,3 1 4 ,4 1 0 "; strings.Join(shown, ",") != want {
 		t.Errorf("got %s", strings.Join(shown, ","))
 	}
-	_, err = ReadResolutions("f", strings.NewReader(headers+"x;centre;;\n1;ville;;\n2;centre;peut-être;\n3;centre;same;\n4;centre;new;000000001Y\n5;centre;same;0123\n6;centre;;\n6;centre;;\n"))
-	want := []string{"A2 LINE_UNREADABLE", "B3 SUBJECT_UNKNOWN", "C4 DECISION_UNKNOWN", "D5 ID_MISSING", "D6 ID_SUPERFLUOUS", "D7 ID_UNREADABLE", "A9 DECIDED_TWICE"}
+	if want := "[{000000001Y  true} {0000000000  false}]"; fmt.Sprint(lost) != want {
+		t.Errorf("lost %v", lost)
+	}
+	_, _, err = ReadResolutions("f", strings.NewReader(headers+"x;centre;;\n1;ville;;\n2;centre;peut-être;\n3;centre;same;\n4;centre;new;000000001Y\n5;centre;same;0123\n6;centre;;\n6;centre;;\n;perte;identique;0000000000\n;perte;;\n;perte;;x\n;perte;;0000000000\n;perte;;0000000000\n"))
+	want := []string{"A2 LINE_UNREADABLE", "B3 SUBJECT_UNKNOWN", "C4 DECISION_UNKNOWN", "D5 ID_MISSING", "D6 ID_SUPERFLUOUS", "D7 ID_UNREADABLE", "A9 DECIDED_TWICE", "C10 DECISION_UNKNOWN", "D11 ID_MISSING", "D12 ID_UNREADABLE", "D14 DECIDED_TWICE"}
 	if got := reasons(err); !slices.Equal(got, want) {
 		t.Errorf("got %v", got)
 	}
-	if _, err := ReadResolutions("f", strings.NewReader("a;b\n")); !slices.Equal(reasons(err), []string{" NO_TABLE"}) {
+	if _, _, err := ReadResolutions("f", strings.NewReader("a;b\n")); !slices.Equal(reasons(err), []string{" NO_TABLE"}) {
 		t.Errorf("got %v", err)
 	}
 }

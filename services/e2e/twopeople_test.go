@@ -231,18 +231,29 @@ func lostOf(p *labellingv1.Plan) (n int) {
 // answer fills in the file of questions, as an officer does: the first candidate, or new.
 func answer(t *testing.T, file string) {
 	t.Helper()
+	fillIn(t, file, func(cell func(column string) *string) {
+		if *cell("objet") == "perte" {
+			return
+		}
+		*cell("décision") = "nouveau"
+		if first, _, _ := strings.Cut(*cell("candidats"), " "); first != "" {
+			*cell("décision"), *cell("id") = "identique", first
+		}
+	})
+}
+
+// fillIn fills in each row of the file of answers, and saves it as a spreadsheet program
+// does.
+func fillIn(t *testing.T, file string, fill func(cell func(column string) *string)) {
+	t.Helper()
 	text, err := os.ReadFile(file)
 	must(t, err)
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(text, []byte("\ufeff"))))
 	r.Comma = ';'
 	rows, err := r.ReadAll()
 	must(t, err)
-	at := func(column string) int { return slices.Index(rows[0], column) }
 	for _, row := range rows[1:] {
-		row[at("décision")] = "nouveau"
-		if first, _, _ := strings.Cut(row[at("candidats")], " "); first != "" {
-			row[at("décision")], row[at("id")] = "identique", first
-		}
+		fill(func(column string) *string { return &row[slices.Index(rows[0], column)] })
 	}
 	var out bytes.Buffer
 	w := csv.NewWriter(&out)

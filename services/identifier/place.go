@@ -10,8 +10,12 @@ import (
 )
 
 // Dept is a department or an overseas collectivity. Codes are INSEE's; a collectivity
-// without a region bears its own code and name as the region's.
-type Dept struct{ Code, Name, RegionCode, Region string }
+// without a region bears its own code and name as the region's. Its middle is in degrees,
+// WGS 84: both zero where it is not known.
+type Dept struct {
+	Code, Name, RegionCode, Region string
+	Latitude, Longitude            float64
+}
 
 // By code, by region code and by folded region name.
 var byCode, byRegion = func() (map[string]Dept, map[string]Dept) {

@@ -1,6 +1,7 @@
 package identifier
 
 import (
+	"strconv"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -12,7 +13,16 @@ func TestDepartmentsAreTheSeeds(t *testing.T) {
 		t.Errorf("%d departments, %d in the seeds", len(departments), len(rows))
 	}
 	for _, row := range rows {
-		want := Dept{row["insee_code"], row["name"], row["region_code"], row["region"]}
+		want := Dept{Code: row["insee_code"], Name: row["name"], RegionCode: row["region_code"], Region: row["region"]}
+		for column, degrees := range map[string]*float64{"latitude": &want.Latitude, "longitude": &want.Longitude} {
+			if row[column] == "" {
+				continue
+			}
+			var err error
+			if *degrees, err = strconv.ParseFloat(row[column], 64); err != nil {
+				t.Fatal(err)
+			}
+		}
 		if got, ok := Department(want.Code); !ok || got != want {
 			t.Errorf("Department(%q) = %+v, %v; want %+v", want.Code, got, ok, want)
 		}

@@ -21,7 +21,7 @@ type Rows struct{ rows []row }
 
 type row struct {
 	table, id string
-	version   bitemporal.Version[proto.Message]
+	version   bitemporal.Version[any] // a message, or what is kept in place of one
 }
 
 // stillKnown stands for the position at which what is still believed ceases to be.
@@ -42,6 +42,9 @@ func (s *State) tables() []table {
 		of("networks", &s.Topology.Networks),
 		of("filieres", &s.Topology.Filieres),
 		of("platforms", &s.Topology.Platforms),
+		of("links", &s.Topology.Links),
+		of("continuities", &s.Topology.Continuities),
+		of("plans", &s.Topology.Plans),
 		of("cycles", &s.Labelling.Cycles),
 		of("acts", &s.Labelling.Acts),
 		of("labels", &s.Labelling.Labels),
@@ -52,7 +55,7 @@ func (s *State) tables() []table {
 	}
 }
 
-func of[V proto.Message](name string, t *bitemporal.Table[V]) table {
+func of[V any](name string, t *bitemporal.Table[V]) table {
 	return table{name, t.Len(), func(rows []row, name string, position uint64) []row {
 		for id, v := range t.All() {
 			if v.KnownFrom > position {
@@ -61,7 +64,7 @@ func of[V proto.Message](name string, t *bitemporal.Table[V]) table {
 			if v.KnownTo > position {
 				v.KnownTo = stillKnown
 			}
-			known := bitemporal.Version[proto.Message]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
+			known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
 			rows = append(rows, row{name, id, known})
 		}
 		return rows
@@ -130,12 +133,22 @@ func (r row) append(b []byte) ([]byte, error) {
 	b = binary.BigEndian.AppendUint64(b, r.version.KnownFrom)
 	b = binary.BigEndian.AppendUint64(b, r.version.KnownTo)
 	length := len(b)
-	b, err := AppendValue(append(b, 0, 0, 0, 0), r.version.Value)
+	b, err := AppendValue(append(b, 0, 0, 0, 0), message(r.version.Value))
 	if err != nil {
 		return nil, fmt.Errorf("row %s of %s: %w", r.id, r.table, err)
 	}
 	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
 	return b, nil
+}
+
+// message is the message that a value stands for. A measure is kept smaller than its own:
+// its site, unit and year are the id and the days of its row.
+func message(value any) proto.Message {
+	switch v := value.(type) {
+	case proto.Message:
+		return v
+	}
+	return nil
 }
 
 func appendText(b []byte, s string) []byte {

@@ -153,7 +153,7 @@ func TestValuesAreInOrder(t *testing.T) {
 	for _, empty := range []proto.Message{
 		&topologyv1.Establishment{}, &topologyv1.Centre{}, &topologyv1.Network{}, &topologyv1.Filiere{}, &topologyv1.Platform{},
 		&labellingv1.Cycle{}, &labellingv1.Act{}, &labellingv1.Label{}, &labellingv1.Assertion{}, &labellingv1.Office{},
-		&labellingv1.Campaign{}, &labellingv1.Draft{},
+		&labellingv1.Campaign{}, &labellingv1.Draft{}, &topologyv1.Link{}, &topologyv1.Continuity{}, &topologyv1.Plan{},
 	} {
 		m := empty.ProtoReflect()
 		fill(m, 0)

@@ -258,7 +258,9 @@ func (p *process) server() (*grpc.Server, error) {
 		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(p.desk(Labelling), &p.state.Labelling, &p.state.Topology))
 	}
 	if p.config.has(Registry) {
-		registryv1.RegisterRegistryServiceServer(s, registryserver.New(memory.New(p.source())))
+		queries := memory.New(p.source())
+		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
+		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)

@@ -51,27 +51,41 @@ type request interface {
 // those that were put before it.
 type Keep func(ctx context.Context) ([]*eventv1.PersonalValue, error)
 
-// Names is the Keep of names as printed: what stands for each of them, in their order,
-// nil for an empty one.
+// Value is a text that belongs to a person, and its type in the vault.
+type Value struct{ Kind, Text string }
+
+// Names is [Desk.Values] for names of heads as printed.
 func (d *Desk) Names(names ...string) Keep {
+	values := make([]Value, len(names))
+	for i, n := range names {
+		values[i] = Value{headKind, n}
+	}
+	return d.Values(values...)
+}
+
+// Values is the Keep of texts: what stands for each of them, in their order, nil for an
+// empty one.
+func (d *Desk) Values(values ...Value) Keep {
 	return func(ctx context.Context) ([]*eventv1.PersonalValue, error) {
-		kept := make([]*eventv1.PersonalValue, len(names))
-		var given []string
-		for _, n := range names {
-			if n != "" {
-				given = append(given, n)
+		kept := make([]*eventv1.PersonalValue, len(values))
+		texts, places := make(map[string][]string), make(map[string][]int)
+		var kinds []string
+		for i, v := range values {
+			if v.Text == "" {
+				continue
 			}
+			if texts[v.Kind] == nil {
+				kinds = append(kinds, v.Kind)
+			}
+			texts[v.Kind], places[v.Kind] = append(texts[v.Kind], v.Text), append(places[v.Kind], i)
 		}
-		if len(given) == 0 {
-			return kept, nil
-		}
-		put, err := d.Vault.Put(ctx, headKind, given...)
-		if err != nil {
-			return nil, err
-		}
-		for i, n := range names {
-			if n != "" {
-				kept[i], put = put[0], put[1:]
+		for _, kind := range kinds {
+			put, err := d.Vault.Put(ctx, kind, texts[kind]...)
+			if err != nil {
+				return kept, err
+			}
+			for n, i := range places[kind] {
+				kept[i] = put[n]
 			}
 		}
 		return kept, nil

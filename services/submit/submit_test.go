@@ -425,3 +425,27 @@ func TestSubmitApproved(t *testing.T) {
 		t.Errorf("the preparer's own request: position %d, %v", mine.First, err)
 	}
 }
+
+// TestValues: each text is in the vault under what stands for it, whatever its type, and
+// nothing is for an empty one.
+func TestValues(t *testing.T) {
+	d := open(t, nil)
+	kept, err := d.Values(submit.Value{Kind: "email", Text: "a@example.org"}, submit.Value{Kind: "phone"}, submit.Value{Kind: "phone", Text: "01"}, submit.Value{Kind: "email", Text: "b@example.org"})(t.Context())
+	if err != nil || len(kept) != 4 {
+		t.Fatal(kept, err)
+	}
+	for i, want := range []string{"a@example.org", "", "01", "b@example.org"} {
+		if want == "" {
+			if kept[i] != nil {
+				t.Errorf("%v stands for nothing", kept[i])
+			}
+			continue
+		}
+		if text, ok, err := d.Vault.Verify(kept[i]); text != want || !ok || err != nil {
+			t.Errorf("value %d is %q, %v, %v; want %q", i, text, ok, err, want)
+		}
+	}
+	if kept, err := d.Values()(t.Context()); len(kept) != 0 || err != nil {
+		t.Errorf("of nothing, %v, %v", kept, err)
+	}
+}

@@ -12,16 +12,38 @@ import (
 	"maillage/services/fault"
 )
 
-// lookAhead notes the first day of a fact, where that is a full date ahead.
+// What a fact says of a day: the fields of the agenda.
+const (
+	begins = "valid_from"
+	ends   = "end"
+)
+
+// lookAhead notes the first day of a fact, and the end of what it lasts for, where those
+// are full dates ahead.
 func (s *State) lookAhead(at uint64, e *topologyv1.Event) {
-	from := validFrom(e)
-	if day, err := bitemporal.ParseDate(from); err == nil {
-		_, id := subject(e)
-		s.agenda.Note(e.GetMeta().GetRecordTime().AsTime(), fact.Day{Entity: id, Field: "valid_from", Date: from, Due: day, Position: at})
+	_, id := subject(e)
+	note := func(field, date string) {
+		if day, err := bitemporal.ParseDate(date); err == nil {
+			s.agenda.Note(e.GetMeta().GetRecordTime().AsTime(), fact.Day{Entity: id, Field: field, Date: date, Due: day, Position: at})
+		}
+	}
+	switch f := e.GetFact().(type) {
+	case *topologyv1.Event_LinkDeclared:
+		note(begins, f.LinkDeclared.GetPeriod().GetStart())
+		note(ends, f.LinkDeclared.GetPeriod().GetEnd())
+	case *topologyv1.Event_LinkEnded:
+		note(ends, f.LinkEnded.GetEnd())
+	case *topologyv1.Event_PlanRegistered:
+		note(begins, f.PlanRegistered.GetPeriod().GetStart())
+		note(ends, f.PlanRegistered.GetPeriod().GetEnd())
+	case *topologyv1.Event_PlanExtended:
+		note(ends, f.PlanExtended.GetEnd())
+	default:
+		note(begins, validFrom(e))
 	}
 }
 
-// validFrom is the first day of a fact: but for those of the clock, all have one.
+// validFrom is the first day of a fact, empty for one without.
 func validFrom(e *topologyv1.Event) string {
 	if e.GetFact() == nil {
 		return ""
@@ -70,5 +92,18 @@ func Tell(s *State, today bitemporal.Date, e *topologyv1.Event, basis *eventv1.B
 }
 
 func (s *State) untold(d fact.Day, today bitemporal.Date) bool {
-	return d.Due <= today && !s.agenda.Told(d.Entity, d.Date, d.Position)
+	return d.Due <= today && !s.agenda.Told(d.Entity, d.Date, d.Position) && s.stands(d)
+}
+
+// stands reports whether an end is still the one believed: a link may have ended before,
+// a plan may go on for longer.
+func (s *State) stands(d fact.Day) bool {
+	if d.Field != ends {
+		return true
+	}
+	if l, ok := s.Links.Last(d.Entity, bitemporal.Latest); ok {
+		return l.GetPeriod().GetEnd() == d.Date
+	}
+	p, _ := s.Plans.Last(d.Entity, bitemporal.Latest)
+	return p.GetPeriod().GetEnd() == d.Date
 }

@@ -27,20 +27,9 @@ func RegisterEstablishment(s *State, id string, r *topologyv1.RegisterEstablishm
 	if err := cmp.Or(s.entering(id, r), checkPlace(r.GetPlace())); err != nil {
 		return nil, err
 	}
-	finess, siret := r.GetFiness(), r.GetSiret()
-	var err error
-	if finess != "" {
-		if finess, err = identifier.FINESS(finess); err != nil {
-			return nil, fault.New(fault.Invalid, "FINESS_INVALID", "finess", "%v", err)
-		}
-		if err := s.finessFree(finess, r.GetFinessKind()); err != nil {
-			return nil, err
-		}
-	}
-	if siret != "" {
-		if siret, err = identifier.SIRET(siret); err != nil {
-			return nil, fault.New(fault.Invalid, "SIRET_INVALID", "siret", "%v", err)
-		}
+	finess, siret, err := s.numbers(id, r)
+	if err != nil {
+		return nil, err
 	}
 	return one(r, &topologyv1.Event{Fact: &topologyv1.Event_EstablishmentRegistered{EstablishmentRegistered: &topologyv1.EstablishmentRegistered{
 		EstablishmentId: id,
@@ -55,7 +44,7 @@ func RegisterEstablishment(s *State, id string, r *topologyv1.RegisterEstablishm
 
 // RenameEstablishment decides that a hospital has another name from a day on.
 func RenameEstablishment(s *State, r *topologyv1.RenameEstablishmentRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.establishment("establishment_id", r.GetEstablishmentId()))
+	err := cmp.Or(dated(r), s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -72,14 +61,15 @@ func RenameEstablishment(s *State, r *topologyv1.RenameEstablishmentRequest) ([]
 }
 
 // AttachEstablishment decides that a hospital belongs to a legal entity from a day on,
-// besides those it already belongs to. It cannot be its own: LEGAL_ENTITY_SELF.
+// besides those it already belongs to. It cannot be its own, nor by way of another:
+// LEGAL_ENTITY_SELF.
 func AttachEstablishment(s *State, r *topologyv1.AttachEstablishmentRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.establishment("establishment_id", r.GetEstablishmentId()), s.establishment("legal_entity_id", r.GetLegalEntityId()))
+	err := cmp.Or(dated(r), s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()), s.openAs(aHospital, "legal_entity_id", r.GetLegalEntityId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
-	if r.GetEstablishmentId() == r.GetLegalEntityId() {
-		return nil, fault.New(fault.Invalid, "LEGAL_ENTITY_SELF", "legal_entity_id", "A hospital is not registered as its own legal entity.")
+	if err := s.otherEntity(r.GetEstablishmentId(), r.GetLegalEntityId(), "legal_entity_id"); err != nil {
+		return nil, err
 	}
 	if !changes(&s.Establishments, r.GetEstablishmentId(), r.GetValidFrom(), func(e *topologyv1.Establishment) bool {
 		return !slices.Contains(e.GetLegalEntityIds(), r.GetLegalEntityId())
@@ -95,7 +85,7 @@ func AttachEstablishment(s *State, r *topologyv1.AttachEstablishmentRequest) ([]
 
 // RegisterCentre decides that a team enters the register under id.
 func RegisterCentre(s *State, id string, r *topologyv1.RegisterCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(s.entering(id, r), s.hospitals(r.GetEstablishmentIds()), checkPlace(r.GetPlace()))
+	err := cmp.Or(s.entering(id, r), s.hospitals(r), checkPlace(r.GetPlace()))
 	if err != nil {
 		return nil, err
 	}
@@ -111,7 +101,7 @@ func RegisterCentre(s *State, id string, r *topologyv1.RegisterCentreRequest) ([
 
 // RenameCentre decides that a team has another name from a day on.
 func RenameCentre(s *State, r *topologyv1.RenameCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), centreOpen(s, r.GetCentreId(), r.GetValidFrom()))
+	err := cmp.Or(dated(r), s.openAs(aCentre, "centre_id", r.GetCentreId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -130,7 +120,7 @@ func RenameCentre(s *State, r *topologyv1.RenameCentreRequest) ([]*topologyv1.Ev
 // AttachCentre decides that a team works in a hospital from a day on, besides those it
 // already works in.
 func AttachCentre(s *State, r *topologyv1.AttachCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), s.establishment("establishment_id", r.GetEstablishmentId()), centreOpen(s, r.GetCentreId(), r.GetValidFrom()))
+	err := cmp.Or(dated(r), s.openAs(aCentre, "centre_id", r.GetCentreId(), r.GetValidFrom()), s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -150,7 +140,7 @@ func AttachCentre(s *State, r *topologyv1.AttachCentreRequest) ([]*topologyv1.Ev
 func RegisterNetwork(s *State, id string, r *topologyv1.RegisterNetworkRequest) ([]*topologyv1.Event, error) {
 	err := s.entering(id, r)
 	if r.GetFiliereId() != "" {
-		err = cmp.Or(err, s.filiere("filiere_id", r.GetFiliereId()))
+		err = cmp.Or(err, s.openAs(aFiliere, "filiere_id", r.GetFiliereId(), r.GetValidFrom()))
 	}
 	if err != nil {
 		return nil, err
@@ -166,7 +156,7 @@ func RegisterNetwork(s *State, id string, r *topologyv1.RegisterNetworkRequest) 
 
 // RenameNetwork decides that a network has another title and acronym from a day on.
 func RenameNetwork(s *State, r *topologyv1.RenameNetworkRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()), networkOpen(s, r.GetNetworkId(), r.GetValidFrom()))
+	err := cmp.Or(dated(r), s.openAs(aNetwork, "network_id", r.GetNetworkId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +176,7 @@ func RenameNetwork(s *State, r *topologyv1.RenameNetworkRequest) ([]*topologyv1.
 // AttachNetwork decides that a network belongs to a filière from a day on, and no
 // longer to another.
 func AttachNetwork(s *State, r *topologyv1.AttachNetworkRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.network("network_id", r.GetNetworkId()), s.filiere("filiere_id", r.GetFiliereId()), networkOpen(s, r.GetNetworkId(), r.GetValidFrom()))
+	err := cmp.Or(dated(r), s.openAs(aNetwork, "network_id", r.GetNetworkId(), r.GetValidFrom()), s.openAs(aFiliere, "filiere_id", r.GetFiliereId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -206,7 +196,7 @@ func AttachNetwork(s *State, r *topologyv1.AttachNetworkRequest) ([]*topologyv1.
 func RegisterFiliere(s *State, id string, r *topologyv1.RegisterFiliereRequest) ([]*topologyv1.Event, error) {
 	err := s.entering(id, r)
 	if r.GetEstablishmentId() != "" {
-		err = cmp.Or(err, s.establishment("establishment_id", r.GetEstablishmentId()))
+		err = cmp.Or(err, s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()))
 	}
 	if err != nil {
 		return nil, err
@@ -223,7 +213,7 @@ func RegisterFiliere(s *State, id string, r *topologyv1.RegisterFiliereRequest) 
 
 // RenameFiliere decides that a filière has another name and acronym from a day on.
 func RenameFiliere(s *State, r *topologyv1.RenameFiliereRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.filiere("filiere_id", r.GetFiliereId()))
+	err := cmp.Or(dated(r), s.openAs(aFiliere, "filiere_id", r.GetFiliereId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -243,7 +233,7 @@ func RenameFiliere(s *State, r *topologyv1.RenameFiliereRequest) ([]*topologyv1.
 // AttachFiliere decides that a filière is coordinated from a hospital from a day on,
 // and no longer from another.
 func AttachFiliere(s *State, r *topologyv1.AttachFiliereRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.filiere("filiere_id", r.GetFiliereId()), s.establishment("establishment_id", r.GetEstablishmentId()))
+	err := cmp.Or(dated(r), s.openAs(aFiliere, "filiere_id", r.GetFiliereId(), r.GetValidFrom()), s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -261,7 +251,7 @@ func AttachFiliere(s *State, r *topologyv1.AttachFiliereRequest) ([]*topologyv1.
 
 // RegisterPlatform decides that a platform enters the register under id.
 func RegisterPlatform(s *State, id string, r *topologyv1.RegisterPlatformRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(s.entering(id, r), s.hospitals(r.GetEstablishmentIds()), checkPlace(r.GetPlace()))
+	err := cmp.Or(s.entering(id, r), s.hospitals(r), checkPlace(r.GetPlace()))
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +267,7 @@ func RegisterPlatform(s *State, id string, r *topologyv1.RegisterPlatformRequest
 
 // RenamePlatform decides that a platform has another name from a day on.
 func RenamePlatform(s *State, r *topologyv1.RenamePlatformRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.platform("platform_id", r.GetPlatformId()))
+	err := cmp.Or(dated(r), s.openAs(aPlatform, "platform_id", r.GetPlatformId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -296,7 +286,7 @@ func RenamePlatform(s *State, r *topologyv1.RenamePlatformRequest) ([]*topologyv
 // AttachPlatform decides that a hospital hosts a platform from a day on, besides those
 // that already do.
 func AttachPlatform(s *State, r *topologyv1.AttachPlatformRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.platform("platform_id", r.GetPlatformId()), s.establishment("establishment_id", r.GetEstablishmentId()))
+	err := cmp.Or(dated(r), s.openAs(aPlatform, "platform_id", r.GetPlatformId(), r.GetValidFrom()), s.openAs(aHospital, "establishment_id", r.GetEstablishmentId(), r.GetValidFrom()))
 	if err != nil {
 		return nil, err
 	}
@@ -312,7 +302,8 @@ func AttachPlatform(s *State, r *topologyv1.AttachPlatformRequest) ([]*topologyv
 	}}})
 }
 
-// request is what every request says, whatever it asks.
+// request is what every request about a day says, whatever it asks. Its law: a decision
+// rests on this basis and holds from this day on.
 type request interface {
 	GetBasis() *eventv1.Basis
 	GetValidFrom() string
@@ -328,7 +319,11 @@ func (s *State) entering(id string, r request) error {
 	if err := dated(r); err != nil {
 		return err
 	}
-	if id == "" || s.Knows(id) {
+	return s.free(id)
+}
+
+func (s *State) free(id string) error {
+	if id == "" || s.Knows(id) || len(s.Continuities.History(id)) > 0 {
 		return fault.New(fault.Refused, "ID_TAKEN", "", "The id %q is taken: mint another.", id)
 	}
 	return nil
@@ -350,12 +345,42 @@ func checkPlace(p *topologyv1.Place) error {
 	return nil
 }
 
-// finessFree refuses a FINESS number that an establishment has for the same kind
-// (FINESS_TAKEN). One whose kind is not said clashes only with another such.
-func (s *State) finessFree(number string, kind topologyv1.FinessKind) error {
+// numbers returns the numbers of an establishment in their printed form, and refuses
+// those that fail their check and a FINESS number that another has.
+func (s *State) numbers(id string, r interface {
+	GetValidFrom() string
+	GetFiness() string
+	GetFinessKind() topologyv1.FinessKind
+	GetSiret() string
+},
+) (finess, siret string, err error) {
+	if r.GetFiness() != "" {
+		if finess, err = identifier.FINESS(r.GetFiness()); err != nil {
+			return "", "", fault.New(fault.Invalid, "FINESS_INVALID", "finess", "%v", err)
+		}
+		if err := s.finessFree(id, finess, r.GetFinessKind(), r.GetValidFrom()); err != nil {
+			return "", "", err
+		}
+	}
+	if r.GetSiret() != "" {
+		if siret, err = identifier.SIRET(r.GetSiret()); err != nil {
+			return "", "", fault.New(fault.Invalid, "SIRET_INVALID", "siret", "%v", err)
+		}
+	}
+	return finess, siret, nil
+}
+
+// finessFree refuses a FINESS number that another establishment, open still, has on a
+// day or later for the same kind (FINESS_TAKEN). One whose kind is not said clashes only
+// with another such.
+func (s *State) finessFree(own, number string, kind topologyv1.FinessKind, validFrom string) error {
+	from, _, err := bitemporal.Span(validFrom)
+	if err != nil {
+		return err
+	}
 	for _, id := range s.ByFINESS(number, bitemporal.Latest) {
 		for _, v := range s.Establishments.Versions(id, bitemporal.Latest) {
-			if v.Value.GetFiness() == number && v.Value.GetFinessKind() == kind {
+			if id != own && v.Valid.To > from && v.Value.GetFiness() == number && v.Value.GetFinessKind() == kind && !v.Value.GetClosed() {
 				return fault.New(fault.Refused, "FINESS_TAKEN", "finess", "Establishment %s (%s) has the FINESS number %s.", id, v.Value.GetName(), number)
 			}
 		}
@@ -363,38 +388,32 @@ func (s *State) finessFree(number string, kind topologyv1.FinessKind) error {
 	return nil
 }
 
-func (s *State) establishment(field, id string) error {
-	return registered(&s.Establishments, id, "ESTABLISHMENT_UNKNOWN", field, "hospital")
+// hospitals refuses a list with one that is unknown or closed.
+func (s *State) hospitals(r interface {
+	GetEstablishmentIds() []string
+	GetValidFrom() string
+},
+) error {
+	return s.all(aHospital, "establishment_ids", r.GetEstablishmentIds(), r.GetValidFrom())
 }
 
-func (s *State) hospitals(ids []string) error {
+// all refuses a list of entities of a kind with one that is unknown or closed from a
+// day on.
+func (s *State) all(k kind, field string, ids []string, validFrom string) error {
 	for i, id := range ids {
-		if err := s.establishment(fmt.Sprintf("establishment_ids[%d]", i), id); err != nil {
+		if err := s.openAs(k, fmt.Sprintf("%s[%d]", field, i), id, validFrom); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *State) centre(field, id string) error {
-	return registered(&s.Centres, id, "CENTRE_UNKNOWN", field, "centre")
-}
-
-func (s *State) network(field, id string) error {
-	return registered(&s.Networks, id, "NETWORK_UNKNOWN", field, "network")
-}
-
-func (s *State) filiere(field, id string) error {
-	return registered(&s.Filieres, id, "FILIERE_UNKNOWN", field, "filière")
-}
-
-func (s *State) platform(field, id string) error {
-	return registered(&s.Platforms, id, "PLATFORM_UNKNOWN", field, "platform")
-}
-
-func registered[E any](t *bitemporal.Table[E], id, reason, field, kind string) error {
-	if !known(t, id) {
-		return fault.New(fault.NotFound, reason, field, "No %s is registered under %q.", kind, id)
+// distinct refuses a list that names one twice: NAMED_TWICE.
+func distinct(field string, ids []string) error {
+	for i, id := range ids {
+		if slices.Contains(ids[:i], id) {
+			return fault.New(fault.Invalid, "NAMED_TWICE", fmt.Sprintf("%s[%d]", field, i), "%q is named already.", id)
+		}
 	}
 	return nil
 }
@@ -418,6 +437,13 @@ func already(field string) error {
 
 // one is a commit of a single event that rests on what the request rests on.
 func one(r request, e *topologyv1.Event) ([]*topologyv1.Event, error) {
-	e.Meta = &eventv1.Meta{Basis: r.GetBasis()}
-	return []*topologyv1.Event{e}, nil
+	return resting(r.GetBasis(), e), nil
+}
+
+// resting is a commit whose events all rest on one basis.
+func resting(on *eventv1.Basis, events ...*topologyv1.Event) []*topologyv1.Event {
+	for _, e := range events {
+		e.Meta = &eventv1.Meta{Basis: on}
+	}
+	return events
 }

@@ -13,6 +13,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
 	"maillage/services/fact"
 	"maillage/services/fact/facttest"
 )
@@ -26,13 +27,16 @@ func dump(t testing.TB, s *State) string {
 	facttest.Rows(t, all, "networks", &s.Networks)
 	facttest.Rows(t, all, "filieres", &s.Filieres)
 	facttest.Rows(t, all, "platforms", &s.Platforms)
+	facttest.Rows(t, all, "links", &s.Links)
+	facttest.Rows(t, all, "continuities", &s.Continuities)
+	facttest.Rows(t, all, "plans", &s.Plans)
 	return all.Text(t)
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
 // under testdata, an event must fold for ever: a sample is added, never changed.
 func samples() []*topologyv1.Event {
-	const e1, e2, c1, c2, n1, n2, l1, p1 = "E000000001", "E000000002", "C000000001", "C000000002", "N000000001", "N000000002", "F000000001", "P000000001"
+	const e1, e2, c1, c2, n1, n2, l1, l2, p1, p2 = "E000000001", "E000000002", "C000000001", "C000000002", "N000000001", "N000000002", "F000000001", "F000000002", "P000000001", "P000000002"
 	place := &topologyv1.Place{
 		City: "Le Kremlin-Bicêtre", CommuneCode: "94043", DepartmentCode: "94", Territory: "Paris-Saclay",
 		Latitude: 48.81, Longitude: 2.3611, PointSource: "centroid of the commune",
@@ -68,6 +72,40 @@ func samples() []*topologyv1.Event {
 		{Fact: &topologyv1.Event_NetworkRegistered{NetworkRegistered: &topologyv1.NetworkRegistered{NetworkId: n2, ValidFrom: "2023", Title: "Moelle et Chiari"}}},
 		{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{PredecessorIds: []string{n1}, SuccessorIds: []string{n2}, ValidFrom: "2027-01-01"}}},
 		{Fact: &topologyv1.Event_DayReached{DayReached: &topologyv1.DayReached{EntityId: n1, Date: "2027-01-01", Position: 20}}},
+		{Fact: &topologyv1.Event_EstablishmentRegistered{EstablishmentRegistered: &topologyv1.EstablishmentRegistered{EstablishmentId: e2, Name: "GHU"}}},
+		{Fact: &topologyv1.Event_FiliereRegistered{FiliereRegistered: &topologyv1.FiliereRegistered{FiliereId: l2, Acronym: "NSF"}}},
+		{Fact: &topologyv1.Event_PlatformRegistered{PlatformRegistered: &topologyv1.PlatformRegistered{PlatformId: p2, Name: "Sud"}}},
+		{Fact: &topologyv1.Event_EstablishmentMoved{EstablishmentMoved: &topologyv1.EstablishmentMoved{EstablishmentId: e1, ValidFrom: "2024-09", Place: &topologyv1.Place{City: "Villejuif", DepartmentCode: "94"}}}},
+		{Fact: &topologyv1.Event_LegalEntityChanged{LegalEntityChanged: &topologyv1.LegalEntityChanged{EstablishmentId: e1, ValidFrom: "2025-01-01", LegalEntityIds: []string{e2}}}},
+		{Fact: &topologyv1.Event_EstablishmentIdentified{EstablishmentIdentified: &topologyv1.EstablishmentIdentified{
+			EstablishmentId: e1, ValidFrom: "2025-06-16", Finess: "750712184", FinessKind: topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY, Siret: "26750045200011",
+		}}},
+		{Fact: &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{
+			LinkId: "K000000001", Kind: topologyv1.LinkKind_LINK_KIND_ATTACHED, FromId: c1, ToId: c2, NetworkId: n1, Period: &eventv1.Period{Start: "2017-11", End: "2030"},
+		}}},
+		{Fact: &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{
+			LinkId: "K000000002", Kind: topologyv1.LinkKind_LINK_KIND_ERN, FromId: l1, Code: "ERN ITHACA", Period: &eventv1.Period{Start: "2017-03"},
+		}}},
+		{Fact: &topologyv1.Event_LinkConfirmed{LinkConfirmed: &topologyv1.LinkConfirmed{LinkId: "K000000001", Date: "2018-02"}}},
+		{Fact: &topologyv1.Event_LinkEnded{LinkEnded: &topologyv1.LinkEnded{LinkId: "K000000001", End: "2019-01"}}},
+		{Fact: &topologyv1.Event_ContinuityDeclared{ContinuityDeclared: &topologyv1.ContinuityDeclared{ContinuityId: "Y000000001", KeptId: p1, OtherId: p2}}},
+		{Fact: &topologyv1.Event_ContinuityRevoked{ContinuityRevoked: &topologyv1.ContinuityRevoked{ContinuityId: "Y000000001"}}},
+		{Fact: &topologyv1.Event_NetworkScoped{NetworkScoped: &topologyv1.NetworkScoped{NetworkId: n2, ValidFrom: "2023", Release: "2023-07", OrphaCodes: []uint32{3280, 268882}}}},
+		{Fact: &topologyv1.Event_TerritoryStated{TerritoryStated: &topologyv1.TerritoryStated{PlatformId: p1, ValidFrom: "2021", RegionCodes: []string{"11"}, DepartmentCodes: []string{"2A", "28"}}}},
+		{Fact: &topologyv1.Event_ContactStated{ContactStated: &topologyv1.ContactStated{
+			EntityId: p1, ValidFrom: "2021", Website: "example.org", Email: &eventv1.PersonalValue{ValueId: "value1", Commitment: []byte("commitment")},
+			Phone: &eventv1.PersonalValue{ValueId: "value2", Commitment: []byte("another")},
+		}}},
+		{Fact: &topologyv1.Event_ContactStated{ContactStated: &topologyv1.ContactStated{EntityId: l1, Website: "neurosphinx.org"}}},
+		{Fact: &topologyv1.Event_PlatformMoved{PlatformMoved: &topologyv1.PlatformMoved{PlatformId: p1, ValidFrom: "2024-09", EstablishmentIds: []string{e2, e1}, Place: place}}},
+		{Fact: &topologyv1.Event_EstablishmentSucceeded{EstablishmentSucceeded: &topologyv1.EstablishmentSucceeded{PredecessorIds: []string{e1}, SuccessorIds: []string{e2}, ValidFrom: "2028"}}},
+		{Fact: &topologyv1.Event_FiliereSucceeded{FiliereSucceeded: &topologyv1.FiliereSucceeded{PredecessorIds: []string{l1}, SuccessorIds: []string{l2}, ValidFrom: "2028-01"}}},
+		{Fact: &topologyv1.Event_PlatformSucceeded{PlatformSucceeded: &topologyv1.PlatformSucceeded{PredecessorIds: []string{p1}, ValidFrom: "2028-01-01"}}},
+		{Fact: &topologyv1.Event_PlanRegistered{PlanRegistered: &topologyv1.PlanRegistered{
+			PlanId: "W000000001", Code: "PNMR3", Name: "Troisième plan", Period: &eventv1.Period{Start: "2018", End: "2023"}, Axes: []*topologyv1.Axis{{Code: "1", Title: "Réduire l'errance"}},
+		}}},
+		{Fact: &topologyv1.Event_PlanExtended{PlanExtended: &topologyv1.PlanExtended{PlanId: "W000000001", End: "2025-02-25"}}},
+		{Fact: &topologyv1.Event_PlanAxesStated{PlanAxesStated: &topologyv1.PlanAxesStated{PlanId: "W000000001", Axes: []*topologyv1.Axis{{Code: "1.1", Title: "Diagnostic"}, {Code: "2", Title: "Parcours"}}}}},
 	}
 	for i, e := range events {
 		e.Meta = &eventv1.Meta{
@@ -112,6 +150,27 @@ func TestEvolveRefuses(t *testing.T) {
 		},
 		"the day of nothing": func(e *topologyv1.Event) {
 			e.Fact = &topologyv1.Event_DayReached{DayReached: &topologyv1.DayReached{EntityId: "X"}}
+		},
+		"a link with nobody": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{LinkId: "K", FromId: "E000000001", ToId: "X"}}
+		},
+		"a link that ends on no day": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{LinkId: "K", FromId: "E000000001", Period: &eventv1.Period{End: "x"}}}
+		},
+		"the end of no link": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_LinkEnded{LinkEnded: &topologyv1.LinkEnded{LinkId: "E000000001"}}
+		},
+		"one that is nobody": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_ContinuityDeclared{ContinuityDeclared: &topologyv1.ContinuityDeclared{ContinuityId: "Y", KeptId: "E000000001", OtherId: "X"}}
+		},
+		"no continuity to revoke": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_ContinuityRevoked{ContinuityRevoked: &topologyv1.ContinuityRevoked{ContinuityId: "E000000001"}}
+		},
+		"a plan until no day": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_PlanRegistered{PlanRegistered: &topologyv1.PlanRegistered{PlanId: "W", Period: &eventv1.Period{End: "x"}}}
+		},
+		"the contact of a hospital": func(e *topologyv1.Event) {
+			e.Fact = &topologyv1.Event_ContactStated{ContactStated: &topologyv1.ContactStated{EntityId: "E000000001"}}
 		},
 		"no id":                 func(e *topologyv1.Event) { e.GetCentreRegistered().CentreId = "" },
 		"an id that is there":   func(e *topologyv1.Event) { e.Fact = samples()[0].GetFact() },
@@ -159,17 +218,73 @@ func step(rt *rapid.T, w *world) {
 		renL("L1", from, name, name), attL("L2", from, establishment), renP("P1", from, name), attP("P1", from, establishment),
 		movC("C1", from, establishment), sucC(from, []string{draw("C1", "C2")}, draw("C1", "C2", "C3")), sucN(from, []string{draw("N1", "N2")}, draw("N1", "N2")),
 	}
+	decisions = append(decisions, ties(rt, w, draw, from)...)
 	if events, err := rapid.SampledFrom(decisions).Draw(rt, "decision")(w.s); err == nil {
 		w.append(events, nil)
 	}
+}
+
+// ties are random decisions about links, continuities and plans, about what entities
+// say of themselves, and about closings with all that depends on them.
+func ties(rt *rapid.T, w *world, draw func(...string) string, from string) []decision {
+	kind := topologyv1.LinkKind(rapid.Int32Range(1, 5).Draw(rt, "kind of link"))
+	to := map[topologyv1.LinkKind]string{collaborates: draw("N1", "N2"), serves: draw("L1", "L2"), hosted: "P1", attached: draw("C1", "C2"), ern: "ERN"}[kind]
+	network := ""
+	if kind == attached {
+		network = draw("N1", "N2")
+	}
+	link, end := draw("K1", "K2", "K3"), draw("", "2011", "2018-03-01", "2025")
+	id, after := draw("E1", "E2", "L1", "P1", "C1", "N1"), draw("E2", "E3", "L2", "C2", "N2", "")
+	return []decision{
+		declare(link, kind, draw("C1", "C2"), to, network, from+"/"+end), declare(link, kind, draw("C1", "C2"), to, network, from),
+		endK(link, end), confirm(link, from), same(draw("Y1", "Y2"), draw("C1", "C2"), draw("C1", "C2", "C3")), revoke(draw("Y1", "Y2")),
+		regW("W1", "PNMR", "2018/2022", "1"), extend("W1", draw("2023", "2024")), axes("W1", draw("1", "2")),
+		scope("N1", from, draw("2019-07", "2023-07"), 7, 8), territory("P1", from, draw("", "93"), draw("988", "2A")), contact(draw("P1", "L1"), from, draw("", "example.org"), draw("", "value")),
+		identify(draw("E1", "E2"), from, draw("", "750712184", "940100043"), site, ""), movE("E1", from, draw("a", "b"), "75"), movP("P1", from, draw("E1", "E2")), legal(draw("E1", "E2"), from, draw("E3", "E2")),
+		func(*State) ([]*topologyv1.Event, error) {
+			if after == "" || after[0] != id[0] {
+				return closeWhole(rt, w, from, id, nil)
+			}
+			return closeWhole(rt, w, from, id, []string{after})
+		},
+	}
+}
+
+// whole is all that is known of an entity on a day.
+func whole(s *State, id string, on bitemporal.Date, known uint64) []string {
+	if e, ok := s.Establishments.At(id, on, known); ok {
+		return printed(e.ProtoReflect())
+	}
+	if c, ok := s.Centres.At(id, on, known); ok {
+		return printed(c.ProtoReflect())
+	}
+	if n, ok := s.Networks.At(id, on, known); ok {
+		return printed(n.ProtoReflect())
+	}
+	if l, ok := s.Filieres.At(id, on, known); ok {
+		return printed(l.ProtoReflect())
+	}
+	p, _ := s.Platforms.At(id, on, known)
+	return printed(p.ProtoReflect())
 }
 
 func answers(s *State, known uint64) string {
 	var b strings.Builder
 	for _, id := range []string{"E1", "E2", "E3", "C1", "C2", "N1", "N2", "L1", "L2", "P1"} {
 		for _, on := range []string{"2000-01-01", "2005-06-01", "2012-01-01", "2018-01-01", "2024-01-01"} {
-			fmt.Fprintf(&b, "%s %s %q\n", id, on, facts(s, id, day(on), known))
+			fmt.Fprintf(&b, "%s %s %q, in its place %q\n", id, on, whole(s, id, day(on), known), s.Present(id, day(on), known))
 		}
+		fmt.Fprintf(&b, "%s is one with %q, in %q\n", id, s.Continued(id, known), s.Chain(id, known))
+		for l := range s.LinksOf(id, known) {
+			fmt.Fprintf(&b, "%s has %s\n", id, printed(l.ProtoReflect()))
+		}
+	}
+	for _, on := range []string{"2000-01-01", "2012-01-01", "2018-01-01", "2024-01-01"} {
+		for l := range s.LinksOn(day(on), known) {
+			fmt.Fprintf(&b, "%s %s\n", on, printed(l.ProtoReflect()))
+		}
+		p, _ := s.Plans.At("W1", day(on), known)
+		fmt.Fprintf(&b, "%s %s %q\n", on, printed(p.ProtoReflect()), s.ByFINESS("750712184", known))
 	}
 	return b.String()
 }

@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"slices"
 
-	"google.golang.org/protobuf/proto"
-
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
@@ -17,24 +15,19 @@ import (
 // errSuccession says that an event states a succession of nothing, or of one by itself.
 var errSuccession = errors.New("a succession is of some by others")
 
-// successive is what centres and networks have in common: they can be succeeded.
-// It is a constraint, never a value.
-type successive interface {
-	proto.Message
-	GetSuccessorIds() []string
-	GetClosedFrom() string
-}
-
-func (s *State) centreMoved(at uint64, f *topologyv1.CentreMoved, why *eventv1.Basis) error {
-	return change(&s.Centres, f.GetCentreId(), f.GetValidFrom(), at, func(c *topologyv1.Centre) {
-		c.EstablishmentIds, c.Place = f.GetEstablishmentIds(), f.GetPlace()
-		c.Basis = rest(c.GetBasis(), why)
+func (s *State) establishmentSucceeded(at uint64, f *topologyv1.EstablishmentSucceeded, why *eventv1.Basis) error {
+	return succeed(&s.Establishments, at, f, func(e *topologyv1.Establishment) {
+		e.SuccessorIds, e.ClosedFrom, e.Closed = f.GetSuccessorIds(), f.GetValidFrom(), true
+		e.Basis = rest(e.GetBasis(), why)
+	}, func(e *topologyv1.Establishment) {
+		e.PredecessorIds = slices.Concat(e.GetPredecessorIds(), f.GetPredecessorIds())
+		e.Basis = rest(e.GetBasis(), why)
 	})
 }
 
 func (s *State) centreSucceeded(at uint64, f *topologyv1.CentreSucceeded, why *eventv1.Basis) error {
 	return succeed(&s.Centres, at, f, func(c *topologyv1.Centre) {
-		c.SuccessorIds, c.ClosedFrom = f.GetSuccessorIds(), f.GetValidFrom()
+		c.SuccessorIds, c.ClosedFrom, c.Closed = f.GetSuccessorIds(), f.GetValidFrom(), true
 		c.Basis = rest(c.GetBasis(), why)
 	}, func(c *topologyv1.Centre) {
 		c.PredecessorIds = slices.Concat(c.GetPredecessorIds(), f.GetPredecessorIds())
@@ -44,7 +37,7 @@ func (s *State) centreSucceeded(at uint64, f *topologyv1.CentreSucceeded, why *e
 
 func (s *State) networkSucceeded(at uint64, f *topologyv1.NetworkSucceeded, why *eventv1.Basis) error {
 	return succeed(&s.Networks, at, f, func(n *topologyv1.Network) {
-		n.SuccessorIds, n.ClosedFrom = f.GetSuccessorIds(), f.GetValidFrom()
+		n.SuccessorIds, n.ClosedFrom, n.Closed = f.GetSuccessorIds(), f.GetValidFrom(), true
 		n.Basis = rest(n.GetBasis(), why)
 	}, func(n *topologyv1.Network) {
 		n.PredecessorIds = slices.Concat(n.GetPredecessorIds(), f.GetPredecessorIds())
@@ -52,9 +45,29 @@ func (s *State) networkSucceeded(at uint64, f *topologyv1.NetworkSucceeded, why 
 	})
 }
 
-// succeed closes some and lets others take their place, from one day on. Those that
-// close keep their id and what was known of them.
-func succeed[E successive](t *bitemporal.Table[E], at uint64, f interface {
+func (s *State) filiereSucceeded(at uint64, f *topologyv1.FiliereSucceeded, why *eventv1.Basis) error {
+	return succeed(&s.Filieres, at, f, func(l *topologyv1.Filiere) {
+		l.SuccessorIds, l.ClosedFrom, l.Closed = f.GetSuccessorIds(), f.GetValidFrom(), true
+		l.Basis = rest(l.GetBasis(), why)
+	}, func(l *topologyv1.Filiere) {
+		l.PredecessorIds = slices.Concat(l.GetPredecessorIds(), f.GetPredecessorIds())
+		l.Basis = rest(l.GetBasis(), why)
+	})
+}
+
+func (s *State) platformSucceeded(at uint64, f *topologyv1.PlatformSucceeded, why *eventv1.Basis) error {
+	return succeed(&s.Platforms, at, f, func(p *topologyv1.Platform) {
+		p.SuccessorIds, p.ClosedFrom, p.Closed = f.GetSuccessorIds(), f.GetValidFrom(), true
+		p.Basis = rest(p.GetBasis(), why)
+	}, func(p *topologyv1.Platform) {
+		p.PredecessorIds = slices.Concat(p.GetPredecessorIds(), f.GetPredecessorIds())
+		p.Basis = rest(p.GetBasis(), why)
+	})
+}
+
+// succeed closes some and lets others take their place, or none, from one day on. Those
+// that close keep their id and what was known of them.
+func succeed[E entity](t *bitemporal.Table[E], at uint64, f interface {
 	GetPredecessorIds() []string
 	GetSuccessorIds() []string
 	GetValidFrom() string
@@ -63,7 +76,7 @@ func succeed[E successive](t *bitemporal.Table[E], at uint64, f interface {
 	if _, _, err := bitemporal.Span(f.GetValidFrom()); err != nil {
 		return err
 	}
-	if len(f.GetPredecessorIds()) == 0 || len(f.GetSuccessorIds()) == 0 {
+	if len(f.GetPredecessorIds()) == 0 {
 		return errSuccession
 	}
 	for _, id := range slices.Concat(f.GetPredecessorIds(), f.GetSuccessorIds()) {
@@ -89,81 +102,122 @@ func succeed[E successive](t *bitemporal.Table[E], at uint64, f interface {
 	return nil
 }
 
-// MoveCentre decides that a team works elsewhere from a day on, and no longer where it
-// did: in other hospitals, or in a place where none is known (PLACE_MISSING,
-// PLACE_UNCHANGED). A closed team moves no more: CENTRE_CLOSED.
-func MoveCentre(s *State, r *topologyv1.MoveCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.centre("centre_id", r.GetCentreId()), s.hospitals(r.GetEstablishmentIds()), checkPlace(r.GetPlace()),
-		centreOpen(s, r.GetCentreId(), r.GetValidFrom()))
-	if err != nil {
-		return nil, err
-	}
-	if len(r.GetEstablishmentIds()) == 0 && proto.Size(r.GetPlace()) == 0 {
-		return nil, fault.New(fault.Invalid, "PLACE_MISSING", "establishment_ids", "Say where it moves: to hospitals, or to a place where none is known.")
-	}
-	if !changes(&s.Centres, r.GetCentreId(), r.GetValidFrom(), func(c *topologyv1.Centre) bool {
-		return !slices.Equal(c.GetEstablishmentIds(), r.GetEstablishmentIds()) || !proto.Equal(c.GetPlace(), r.GetPlace())
-	}) {
-		return nil, fault.New(fault.Refused, "PLACE_UNCHANGED", "establishment_ids", "It works there from that day on already.")
-	}
-	return one(r, &topologyv1.Event{Fact: &topologyv1.Event_CentreMoved{CentreMoved: &topologyv1.CentreMoved{
-		CentreId:         r.GetCentreId(),
-		ValidFrom:        r.GetValidFrom(),
-		EstablishmentIds: r.GetEstablishmentIds(),
-		Place:            r.GetPlace(),
-	}}})
+// succession is a request to close some and let others take their place. Its law: all
+// it names are of one kind, and what it says of dependants is said of all of them.
+type succession interface {
+	request
+	GetPredecessorIds() []string
+	GetSuccessorIds() []string
+	GetChildren() []*topologyv1.Child
+}
+
+// SucceedEstablishments decides that hospitals are closed and others take their place
+// from a day on, or none does: a merger, a split, n to m. One closes once and takes no
+// place after that (ESTABLISHMENT_CLOSED), and none comes after itself
+// (SUCCEEDS_ITSELF).
+//
+// All that depends on those that close is decided in the same commit: the centres that
+// work there, the platforms hosted there, the filières coordinated from there, the
+// establishments whose legal entity it is, and links. One that is left out is named
+// (CHILD_UNDECIDED), and one that depends on none of them is refused (CHILD_OTHER). It
+// moves elsewhere, stays with what is left to it, or closes, with all that depends on
+// it in turn; CHILD_DESTINATION refuses what does not say where, or cannot be there.
+// mint returns a new id for each link that goes on with others.
+func SucceedEstablishments(s *State, mint func() string, r *topologyv1.SucceedEstablishmentsRequest) ([]*topologyv1.Event, error) {
+	return s.decideSuccession(aHospital, mint, r)
 }
 
 // SucceedCentres decides that teams are closed and others take their place from a day
-// on: a merger, a split, n to m. One closes once and takes no place after that
-// (CENTRE_CLOSED), and none comes after itself (SUCCEEDS_ITSELF).
-func SucceedCentres(s *State, r *topologyv1.SucceedCentresRequest) ([]*topologyv1.Event, error) {
-	if err := cmp.Or(dated(r), checkSuccession(&s.Centres, r, "centre", "CENTRE_UNKNOWN", "CENTRE_CLOSED")); err != nil {
-		return nil, err
-	}
-	return one(r, &topologyv1.Event{Fact: &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{
-		PredecessorIds: r.GetPredecessorIds(),
-		SuccessorIds:   r.GetSuccessorIds(),
-		ValidFrom:      r.GetValidFrom(),
-	}}})
+// on, by the rules of [SucceedEstablishments]. What depends on a team is its links.
+func SucceedCentres(s *State, mint func() string, r *topologyv1.SucceedCentresRequest) ([]*topologyv1.Event, error) {
+	return s.decideSuccession(aCentre, mint, r)
 }
 
 // SucceedNetworks decides that networks are closed and others take their place from a
-// day on, by the rules of [SucceedCentres]: NETWORK_CLOSED, SUCCEEDS_ITSELF.
-func SucceedNetworks(s *State, r *topologyv1.SucceedNetworksRequest) ([]*topologyv1.Event, error) {
-	if err := cmp.Or(dated(r), checkSuccession(&s.Networks, r, "network", "NETWORK_UNKNOWN", "NETWORK_CLOSED")); err != nil {
-		return nil, err
-	}
-	return one(r, &topologyv1.Event{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{
-		PredecessorIds: r.GetPredecessorIds(),
-		SuccessorIds:   r.GetSuccessorIds(),
-		ValidFrom:      r.GetValidFrom(),
-	}}})
+// day on, by the rules of [SucceedEstablishments]. What depends on a network is its
+// links.
+func SucceedNetworks(s *State, mint func() string, r *topologyv1.SucceedNetworksRequest) ([]*topologyv1.Event, error) {
+	return s.decideSuccession(aNetwork, mint, r)
 }
 
-func checkSuccession[E successive](t *bitemporal.Table[E], r interface {
-	GetPredecessorIds() []string
-	GetSuccessorIds() []string
-	GetValidFrom() string
-}, kind, unknown, closed string,
-) error {
+// SucceedFilieres decides that filières are closed and others take their place from a
+// day on, by the rules of [SucceedEstablishments]. What depends on a filière is its
+// networks and its links.
+func SucceedFilieres(s *State, mint func() string, r *topologyv1.SucceedFilieresRequest) ([]*topologyv1.Event, error) {
+	return s.decideSuccession(aFiliere, mint, r)
+}
+
+// SucceedPlatforms decides that platforms are closed and others take their place from a
+// day on, by the rules of [SucceedEstablishments]. What depends on a platform is its
+// links.
+func SucceedPlatforms(s *State, mint func() string, r *topologyv1.SucceedPlatformsRequest) ([]*topologyv1.Event, error) {
+	return s.decideSuccession(aPlatform, mint, r)
+}
+
+func (s *State) decideSuccession(k kind, mint func() string, r succession) ([]*topologyv1.Event, error) {
+	if err := cmp.Or(dated(r), s.checkSuccession(k, r)); err != nil {
+		return nil, err
+	}
+	c, err := s.closing(r.GetPredecessorIds(), r.GetValidFrom(), mint)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.decide(r.GetChildren()); err != nil {
+		return nil, err
+	}
+	events, err := c.settle()
+	if err != nil {
+		return nil, err
+	}
+	first := succeeded(k, r.GetPredecessorIds(), r.GetSuccessorIds(), r.GetValidFrom())
+	return resting(r.GetBasis(), slices.Insert(events, 0, first)...), nil
+}
+
+// succeeded is the fact that some of a kind close and others take their place.
+func succeeded(k kind, before, after []string, from string) *topologyv1.Event {
+	switch k {
+	case aHospital:
+		return &topologyv1.Event{Fact: &topologyv1.Event_EstablishmentSucceeded{EstablishmentSucceeded: &topologyv1.EstablishmentSucceeded{
+			PredecessorIds: before, SuccessorIds: after, ValidFrom: from,
+		}}}
+	case aCentre:
+		return &topologyv1.Event{Fact: &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{
+			PredecessorIds: before, SuccessorIds: after, ValidFrom: from,
+		}}}
+	case aNetwork:
+		return &topologyv1.Event{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{
+			PredecessorIds: before, SuccessorIds: after, ValidFrom: from,
+		}}}
+	case aFiliere:
+		return &topologyv1.Event{Fact: &topologyv1.Event_FiliereSucceeded{FiliereSucceeded: &topologyv1.FiliereSucceeded{
+			PredecessorIds: before, SuccessorIds: after, ValidFrom: from,
+		}}}
+	case aPlatform:
+		return &topologyv1.Event{Fact: &topologyv1.Event_PlatformSucceeded{PlatformSucceeded: &topologyv1.PlatformSucceeded{
+			PredecessorIds: before, SuccessorIds: after, ValidFrom: from,
+		}}}
+	}
+	return nil
+}
+
+func (s *State) checkSuccession(k kind, r succession) error {
 	named := make(map[string]bool)
 	for i, id := range r.GetPredecessorIds() {
 		field := fmt.Sprintf("predecessor_ids[%d]", i)
-		if err := cmp.Or(registered(t, id, unknown, field, kind), once(named, id, field)); err != nil {
+		if err := cmp.Or(s.is(k, field, id), once(named, id, field)); err != nil {
 			return err
 		}
-		if last, _ := t.Last(id, bitemporal.Latest); len(last.GetSuccessorIds()) > 0 {
-			return isClosed(closed, field, id, last.GetClosedFrom())
+		if _, e := s.entity(id, bitemporal.Latest); e.GetClosed() {
+			return isClosed(k, field, id, e)
 		}
 	}
 	succeeding := make(map[string]bool)
 	for i, id := range r.GetSuccessorIds() {
 		field := fmt.Sprintf("successor_ids[%d]", i)
-		if err := cmp.Or(registered(t, id, unknown, field, kind), once(succeeding, id, field), checkOpen(t, id, r.GetValidFrom(), closed, field)); err != nil {
+		if err := cmp.Or(s.openAs(k, field, id, r.GetValidFrom()), once(succeeding, id, field)); err != nil {
 			return err
 		}
-		if leads(t, id, named) {
+		if s.leads(id, named) {
 			return fault.New(fault.Refused, "SUCCEEDS_ITSELF", field, "One of those that close would come after itself, by way of %q.", id)
 		}
 	}
@@ -179,7 +233,7 @@ func once(named map[string]bool, id, field string) error {
 }
 
 // leads reports whether one, or any of those that came after it, is in a set.
-func leads[E successive](t *bitemporal.Table[E], id string, to map[string]bool) bool {
+func (s *State) leads(id string, to map[string]bool) bool {
 	seen := make(map[string]bool)
 	for open := []string{id}; len(open) > 0; {
 		id, open = open[0], open[1:]
@@ -190,36 +244,78 @@ func leads[E successive](t *bitemporal.Table[E], id string, to map[string]bool) 
 			continue
 		}
 		seen[id] = true
-		last, _ := t.Last(id, bitemporal.Latest)
-		open = append(open, last.GetSuccessorIds()...)
+		if _, e := s.entity(id, bitemporal.Latest); e != nil {
+			open = append(open, e.GetSuccessorIds()...)
+		}
 	}
 	return false
 }
 
-// checkOpen refuses a fact that holds from a day on which one is certainly closed.
-func checkOpen[E successive](t *bitemporal.Table[E], id, validFrom, reason, field string) error {
-	last, ok := t.Last(id, bitemporal.Latest)
-	if !ok || len(last.GetSuccessorIds()) == 0 {
-		return nil
+// Chain returns everyone in the succession that an entity stands in, as known at a
+// position: those that came before and after it, before and after these, and those
+// declared to be one with any of them; each before those that took its place, and all
+// alike whoever of them is asked. Only the entity itself where nothing is.
+func (s *State) Chain(id string, known uint64) []string {
+	seen := map[string]bool{id: true}
+	all := []string{id}
+	for i := 0; i < len(all); i++ {
+		_, e := s.entity(all[i], known)
+		next := s.Continued(all[i], known)
+		if e != nil {
+			next = slices.Concat(e.GetPredecessorIds(), e.GetSuccessorIds(), next)
+		}
+		for _, n := range next {
+			if !seen[n] {
+				seen[n] = true
+				all = append(all, n)
+			}
+		}
 	}
-	from, _, err := bitemporal.Span(validFrom)
-	if err != nil {
-		return err
+	slices.Sort(all)
+	ordered := make([]string, 0, len(all))
+	placed := make(map[string]bool)
+	var place func(string)
+	place = func(id string) {
+		if placed[id] {
+			return
+		}
+		placed[id] = true
+		if _, e := s.entity(id, known); e != nil {
+			for _, before := range e.GetPredecessorIds() {
+				place(before)
+			}
+		}
+		ordered = append(ordered, id)
 	}
-	if _, closed, err := bitemporal.Span(last.GetClosedFrom()); err == nil && from >= closed {
-		return isClosed(reason, field, id, last.GetClosedFrom())
+	for _, id := range all {
+		place(id)
 	}
-	return nil
+	return ordered
 }
 
-func centreOpen(s *State, id, validFrom string) error {
-	return checkOpen(&s.Centres, id, validFrom, "CENTRE_CLOSED", "centre_id")
-}
-
-func networkOpen(s *State, id, validFrom string) error {
-	return checkOpen(&s.Networks, id, validFrom, "NETWORK_CLOSED", "network_id")
-}
-
-func isClosed(reason, field, id, from string) error {
-	return fault.New(fault.Refused, reason, field, "%s is closed from %s on: others took its place.", id, cmp.Or(from, "an unknown day"))
+// Present returns the entities that are in the place of one on a day, as known at a
+// position: itself while it is open, by the id to go by; none where it closed and none
+// took its place.
+func (s *State) Present(id string, day bitemporal.Date, known uint64) []string {
+	var present []string
+	seen := make(map[string]bool)
+	for open := []string{id}; len(open) > 0; {
+		same := s.Continued(open[0], known)
+		open = open[1:]
+		if seen[same[0]] {
+			continue
+		}
+		seen[same[0]] = true
+		closed := false
+		for _, id := range same {
+			if s.closedBy(id, day, known) {
+				_, e := s.entity(id, known)
+				closed, open = true, append(open, e.GetSuccessorIds()...)
+			}
+		}
+		if !closed {
+			present = append(present, same[0])
+		}
+	}
+	return present
 }

@@ -5,20 +5,32 @@
 //     legal entity (entité juridique) it belongs to. FINESS and SIRET numbers are
 //     attributes that can be searched for. They are no keys: most are unknown, and one
 //     number can stand for a site and for its legal entity.
+//
 //   - A centre is a team, in one hospital or several, or in a town where no hospital is
 //     named. Annexes of acts name no team, so many centres have no name.
+//
 //   - A network (réseau CRMR) is one coordinating reference centre and the centres
 //     around it. It changes title, acronym and scope at once, and keeps its id.
+//
 //   - A filière (FSMR) groups networks by kind of disease. Networks are older than
 //     filières: before 2014 they belong to none.
+//
 //   - A platform (PEMR, or PCOM overseas) helps the labelled centres of a territory,
 //     whatever their filière, from one hospital or several.
 //
-// Each is registered, renamed and attached, a centre moves, and centres and networks
-// are closed as others take their place: each time a fact with a first day in the world
-// (valid time) and a position in the log (known time). A fact that comes late is
-// recorded late and read at its day; nothing is overwritten. A first day that lies
-// ahead is told once it has come ([Due]).
+//   - A link holds two of them together for a while: who collaborates, serves, is hosted,
+//     attached, or a member of a European reference network.
+//
+//   - A continuity says that two ids turn out to be one.
+//
+//   - A plan (PNMR) is reference data: the years it spans, and its axes.
+//
+// Each is registered, renamed, attached and moved, and is closed as others take its
+// place or none does: each time a fact with a first day in the world (valid time) and a
+// position in the log (known time). A fact that comes late is recorded late and read at
+// its day; nothing is overwritten. A first day that lies ahead is told once it has come
+// ([Due]). What closes leaves nobody behind: what becomes of each that depends on it is
+// decided in the same commit.
 //
 // The package is pure. [State.Evolve] folds facts into a state; a decision, one for
 // each command, reads a state and returns the facts to append. A new kind of fact is a
@@ -61,12 +73,29 @@ type State struct {
 	Filieres       bitemporal.Table[*topologyv1.Filiere]
 	Platforms      bitemporal.Table[*topologyv1.Platform]
 
-	// finess leads from a number to the establishments that were ever registered with
-	// it. It only grows: readers ask the table whether it is still so, which is why
-	// Rollback need not undo it.
-	finess map[string][]string
+	Links        bitemporal.Table[*topologyv1.Link]
+	Continuities bitemporal.Table[*topologyv1.Continuity]
+	Plans        bitemporal.Table[*topologyv1.Plan]
+
+	// finess leads from a number to the establishments that ever bore it, links and
+	// continuities from an entity to those that ever touched it. They only grow:
+	// readers ask the tables whether it is still so, which is why Rollback need not undo
+	// them.
+	finess, links, continuities index
 
 	agenda fact.Agenda // days stated ahead
+}
+
+// index leads from one key to several ids, in the order they were entered.
+type index map[string][]string
+
+func (x *index) enter(key, id string) {
+	if *x == nil {
+		*x = make(index)
+	}
+	if !slices.Contains((*x)[key], id) {
+		(*x)[key] = append((*x)[key], id)
+	}
 }
 
 // Evolve folds the event at a position into the state. Positions must not go back. It
@@ -125,6 +154,42 @@ func (s *State) evolve(at uint64, e *topologyv1.Event) error {
 		return s.networkSucceeded(at, f.NetworkSucceeded, why)
 	case *topologyv1.Event_DayReached:
 		return s.dayReached(at, f.DayReached)
+	case *topologyv1.Event_EstablishmentMoved:
+		return s.establishmentMoved(at, f.EstablishmentMoved, why)
+	case *topologyv1.Event_LegalEntityChanged:
+		return s.legalEntityChanged(at, f.LegalEntityChanged, why)
+	case *topologyv1.Event_EstablishmentIdentified:
+		return s.establishmentIdentified(at, f.EstablishmentIdentified, why)
+	case *topologyv1.Event_EstablishmentSucceeded:
+		return s.establishmentSucceeded(at, f.EstablishmentSucceeded, why)
+	case *topologyv1.Event_FiliereSucceeded:
+		return s.filiereSucceeded(at, f.FiliereSucceeded, why)
+	case *topologyv1.Event_PlatformMoved:
+		return s.platformMoved(at, f.PlatformMoved, why)
+	case *topologyv1.Event_PlatformSucceeded:
+		return s.platformSucceeded(at, f.PlatformSucceeded, why)
+	case *topologyv1.Event_TerritoryStated:
+		return s.territoryStated(at, f.TerritoryStated, why)
+	case *topologyv1.Event_ContactStated:
+		return s.contactStated(at, f.ContactStated, why)
+	case *topologyv1.Event_LinkDeclared:
+		return s.linkDeclared(at, f.LinkDeclared, why)
+	case *topologyv1.Event_LinkConfirmed:
+		return s.linkConfirmed(at, f.LinkConfirmed, why)
+	case *topologyv1.Event_LinkEnded:
+		return s.linkEnded(at, f.LinkEnded, why)
+	case *topologyv1.Event_ContinuityDeclared:
+		return s.continuityDeclared(at, f.ContinuityDeclared, why)
+	case *topologyv1.Event_ContinuityRevoked:
+		return s.continuityRevoked(at, f.ContinuityRevoked)
+	case *topologyv1.Event_NetworkScoped:
+		return s.networkScoped(at, f.NetworkScoped, why)
+	case *topologyv1.Event_PlanRegistered:
+		return s.planRegistered(at, f.PlanRegistered, why)
+	case *topologyv1.Event_PlanExtended:
+		return s.planExtended(at, f.PlanExtended, why)
+	case *topologyv1.Event_PlanAxesStated:
+		return s.planAxesStated(at, f.PlanAxesStated, why)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -140,16 +205,10 @@ func (s *State) establishmentRegistered(at uint64, f *topologyv1.EstablishmentRe
 		Place:           f.GetPlace(),
 		Basis:           rest(nil, why),
 	})
-	if err != nil || f.GetFiness() == "" {
-		return err
+	if err == nil && f.GetFiness() != "" {
+		s.finess.enter(f.GetFiness(), f.GetEstablishmentId())
 	}
-	if s.finess == nil {
-		s.finess = make(map[string][]string)
-	}
-	if ids := s.finess[f.GetFiness()]; !slices.Contains(ids, f.GetEstablishmentId()) {
-		s.finess[f.GetFiness()] = append(ids, f.GetEstablishmentId())
-	}
-	return nil
+	return err
 }
 
 func (s *State) establishmentRenamed(at uint64, f *topologyv1.EstablishmentRenamed, why *eventv1.Basis) error {
@@ -279,6 +338,16 @@ func register[E any](t *bitemporal.Table[E], id, validFrom string, at uint64, v 
 	return nil
 }
 
+// dates refuses a date that no calendar has.
+func dates(all ...string) error {
+	for _, date := range all {
+		if _, _, err := bitemporal.Span(date); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // change edits every value that is believed to hold on the first day or later, each on
 // a copy: what was believed before this position stays readable.
 func change[E proto.Message](t *bitemporal.Table[E], id, validFrom string, at uint64, edit func(E)) error {
@@ -308,6 +377,9 @@ func (s *State) Rollback(to uint64) {
 	s.Networks.Rollback(to)
 	s.Filieres.Rollback(to)
 	s.Platforms.Rollback(to)
+	s.Links.Rollback(to)
+	s.Continuities.Rollback(to)
+	s.Plans.Rollback(to)
 	s.agenda.Rollback(to)
 }
 
@@ -318,15 +390,19 @@ func (s *State) Settle(to uint64) {
 	s.Networks.Settle(to)
 	s.Filieres.Settle(to)
 	s.Platforms.Settle(to)
+	s.Links.Settle(to)
+	s.Continuities.Settle(to)
+	s.Plans.Settle(to)
 }
 
-// Knows reports whether an entity of any kind is registered under the id.
+// Knows reports whether an entity of any kind, a link, a continuity or a plan is
+// registered under the id.
 func (s *State) Knows(id string) bool {
-	return known(&s.Establishments, id) || known(&s.Centres, id) || known(&s.Networks, id) ||
-		known(&s.Filieres, id) || known(&s.Platforms, id)
+	kind, _ := s.entity(id, bitemporal.Latest)
+	return kind != none || known(&s.Links, id) || known(&s.Continuities, id) || known(&s.Plans, id)
 }
 
-// ByFINESS returns the ids of the establishments registered with a FINESS number in its
+// ByFINESS returns the ids of the establishments that ever bore a FINESS number in its
 // printed form, as known at a position: none, one, or several, as a number can stand for
 // a site and for its legal entity.
 func (s *State) ByFINESS(number string, known uint64) []string {
@@ -388,6 +464,42 @@ func subject(e *topologyv1.Event) (kind, id string) {
 		return "network", first(f.NetworkSucceeded.GetPredecessorIds())
 	case *topologyv1.Event_DayReached:
 		return "day", f.DayReached.GetEntityId()
+	case *topologyv1.Event_EstablishmentMoved:
+		return "establishment", f.EstablishmentMoved.GetEstablishmentId()
+	case *topologyv1.Event_LegalEntityChanged:
+		return "establishment", f.LegalEntityChanged.GetEstablishmentId()
+	case *topologyv1.Event_EstablishmentIdentified:
+		return "establishment", f.EstablishmentIdentified.GetEstablishmentId()
+	case *topologyv1.Event_EstablishmentSucceeded:
+		return "establishment", first(f.EstablishmentSucceeded.GetPredecessorIds())
+	case *topologyv1.Event_FiliereSucceeded:
+		return "filiere", first(f.FiliereSucceeded.GetPredecessorIds())
+	case *topologyv1.Event_PlatformMoved:
+		return "platform", f.PlatformMoved.GetPlatformId()
+	case *topologyv1.Event_PlatformSucceeded:
+		return "platform", first(f.PlatformSucceeded.GetPredecessorIds())
+	case *topologyv1.Event_TerritoryStated:
+		return "platform", f.TerritoryStated.GetPlatformId()
+	case *topologyv1.Event_ContactStated:
+		return "contact", f.ContactStated.GetEntityId() // of a platform or a filière
+	case *topologyv1.Event_LinkDeclared:
+		return "link", f.LinkDeclared.GetLinkId()
+	case *topologyv1.Event_LinkConfirmed:
+		return "link", f.LinkConfirmed.GetLinkId()
+	case *topologyv1.Event_LinkEnded:
+		return "link", f.LinkEnded.GetLinkId()
+	case *topologyv1.Event_ContinuityDeclared:
+		return "continuity", f.ContinuityDeclared.GetContinuityId()
+	case *topologyv1.Event_ContinuityRevoked:
+		return "continuity", f.ContinuityRevoked.GetContinuityId()
+	case *topologyv1.Event_NetworkScoped:
+		return "network", f.NetworkScoped.GetNetworkId()
+	case *topologyv1.Event_PlanRegistered:
+		return "plan", f.PlanRegistered.GetPlanId()
+	case *topologyv1.Event_PlanExtended:
+		return "plan", f.PlanExtended.GetPlanId()
+	case *topologyv1.Event_PlanAxesStated:
+		return "plan", f.PlanAxesStated.GetPlanId()
 	}
 	return "", ""
 }

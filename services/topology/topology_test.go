@@ -2,6 +2,7 @@ package topology
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ func (w *world) append(events []*topologyv1.Event, err error) {
 	}
 	for _, e := range events {
 		w.at++
+		if e.Meta.GetBasis() == nil {
+			w.t.Fatalf("%v rests on nothing", e)
+		}
 		e.Meta.Schema = 1
 		if err := w.s.Evolve(w.at, e); err != nil {
 			w.t.Fatal(err)
@@ -159,14 +163,28 @@ func movC(id, from string, hospitals ...string) decision {
 
 func sucC(from string, predecessors []string, successors ...string) decision {
 	return func(s *State) ([]*topologyv1.Event, error) {
-		return SucceedCentres(s, &topologyv1.SucceedCentresRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
+		return SucceedCentres(s, minting(s), &topologyv1.SucceedCentresRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
 	}
 }
 
 func sucN(from string, predecessors []string, successors ...string) decision {
 	return func(s *State) ([]*topologyv1.Event, error) {
-		return SucceedNetworks(s, &topologyv1.SucceedNetworksRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
+		return SucceedNetworks(s, minting(s), &topologyv1.SucceedNetworksRequest{Basis: source, ValidFrom: from, PredecessorIds: predecessors, SuccessorIds: successors})
 	}
+}
+
+// minting mints the ids of links: K1, K2 and so on, but for those that are taken.
+func minting(s *State) func() string {
+	n := 0
+	var mint func() string
+	mint = func() string {
+		n++
+		if id := fmt.Sprintf("K%d", n); !s.Knows(id) {
+			return id
+		}
+		return mint()
+	}
+	return mint
 }
 
 func TestRefusals(t *testing.T) {

@@ -16,11 +16,13 @@ type CentreCmd struct {
 	Rename   CentreRenameCmd   `cmd:"" help:"Renommer à compter d'un jour."`
 	Attach   CentreAttachCmd   `cmd:"" help:"Ajouter un établissement d'exercice."`
 	Move     CentreMoveCmd     `cmd:"" help:"Déplacer : il exerce ailleurs à compter d'un jour."`
-	Succeed  CentreSucceedCmd  `cmd:"" help:"Fusionner ou scinder : des centres ferment, d'autres prennent leur suite."`
+	Succeed  CentreSucceedCmd  `cmd:"" help:"Fusionner, scinder ou fermer : des centres ferment, d'autres prennent leur suite, ou aucun."`
 }
 
-// CentreListCmd lists teams.
-type CentreListCmd struct{ Search }
+// CentreListCmd lists teams, or those on the map for a disease and near a department.
+type CentreListCmd struct {
+	Search
+}
 
 // Run prints the list.
 func (c *CentreListCmd) Run(a *app) error {
@@ -125,20 +127,4 @@ func (c *CentreMoveCmd) Run(a *app) error {
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
 			CentreId: string(c.ID), EstablishmentIds: plain(c.Establishment), Place: c.place(),
 		}, "Déplacement du centre", func(*topologyv1.MoveCentreResponse) string { return string(c.ID) })
-}
-
-// CentreSucceedCmd lets centres take the place of others.
-type CentreSucceedCmd struct {
-	Closed []id `required:"" placeholder:"ID" help:"Centres qui ferment."`
-	By     []id `required:"" placeholder:"ID" help:"Centres qui prennent leur suite, déjà enregistrés."`
-	Since
-	Grounds
-}
-
-// Run records it.
-func (c *CentreSucceedCmd) Run(a *app) error {
-	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.SucceedCentres,
-		&topologyv1.SucceedCentresRequest{
-			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, PredecessorIds: plain(c.Closed), SuccessorIds: plain(c.By),
-		}, "Succession de centres", func(*topologyv1.SucceedCentresResponse) string { return "" })
 }

@@ -9,6 +9,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -22,8 +23,13 @@ type detail struct{ name, value string }
 // names is what an officer reads for the fields of entities and facts. A field
 // that is not here is shown under its own name.
 var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_token for a credential
+	"near": "--near", "orpha_code": "--orpha", "kinds": "--kind", "with_ended": "--with-ended", "without_links": "Sans les liens",
 	"account": "Compte", "act_id": "Acte", "acronym": "Sigle", "aliases": "Autres noms", "announced_date": "Annoncé le",
 	"announced_totals": "Totaux annoncés", "assertions": "Dit aussi", "authority": "Autorité", "basis": "Fondement",
+	"contact": "Coordonnées", "email": "Adresse électronique", "phone": "Téléphone", "region_codes": "Régions", "department_codes": "Départements",
+	"orpha_release": "Édition ORPHA", "orpha_codes": "Codes ORPHA", "release": "Édition ORPHA", "closed": "Fermé", "axes": "Axes", "plan_id": "Plan",
+	"link_id": "Lien", "from_id": "Qui", "to_id": "Avec", "confirmed": "Confirmé", "ended": "Terminé", "continuity_id": "Continuité",
+	"kept_id": "Identifiant à suivre", "other_id": "Le même que", "children": "--child", "child_id": "Rattaché", "outcome": "Devenir", "to_ids": "Où",
 	"centre_id": "Centre", "city": "Ville", "code": "Code", "cycle_code": "Cycle", "cycle_id": "Cycle (id)",
 	"department_code": "Département", "effective_date": "Prend effet le", "entity_id": "Objet", "establishment_id": "Établissement",
 	"establishment_ids": "Établissements", "establishment_names": "Lieux d'exercice", "field": "Attribut", "filiere_acronym": "Filière",
@@ -49,7 +55,7 @@ var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_toke
 	"rpps": "RPPS", "accepted_lapses": "--accept-lapses", "territory": "Territoire", "commune_code": "Commune", "latitude": "Latitude",
 	"longitude": "Longitude", "network": "Réseau", "filiere": "Filière", "cycle": "Cycle", "text": "--text", "corrects": "--corrects",
 	"known_position": "--known-at", "known_time": "--known-at", "valid_at": "--valid-at", "min_position": "--min-position", "region": "Région",
-	"department": "Département", "establishment": "Établissement", "outcome": "Issue", "settlement": "Réglé",
+	"department": "Département", "establishment": "Établissement", "settlement": "Réglé",
 	"settled_label_id": "Label retenu", "settled_basis": "Réglé d'après", "request_id": "--request-id", "source": "--source",
 	"act_line": "--act-line", "evidence": "--evidence", "seen_date": "--seen", "note": "--note", "as_printed": "Tel qu'imprimé", "unit": "Unité",
 	"minimum": "Minimum", "count": "Nombre", "bulletin": "Bulletin", "number": "Numéro", "pages": "Pages", "coverage": "Liste", "lines": "Ligne",
@@ -59,10 +65,17 @@ var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_toke
 	"renewal": "Renouvellement", "reference": "Référence", "label_period": "Période des labels", "scope_decision": "--extend-until ou --repeal-from",
 	"scope_date": "--extend-until ou --repeal-from", "sheet": "Feuille", "row": "Rangée", "heads": "Responsables", "successions": "Succession",
 	"outgoing": "Responsable sortant", "incoming": "Responsable entrant", "opinion_body": "Instance", "opinion_favourable": "Avis",
-	"resolutions": "Réponse", "subject": "Sujet", "identity": "Décision", "states": "--state", "point_source": "--point-source", "as_of": "Moment",
+	"resolutions": "Réponse", "collaborator_label_ids": "--collaborator", "subject": "Sujet", "identity": "Décision", "states": "--state", "point_source": "--point-source", "as_of": "Moment",
 	"published_by": "--published-by", "window": "--window", "page_size": "Taille de la page", "page_token": "Suite de la liste", "roles": "--role",
 	"statuses": "--status", "from": "--from", "to": "--to", "by": "--by", "with_crc": "--with-crc", "within_days": "--within",
 	"value_id": "Valeur au coffre", "commitment": "Engagement",
+
+	"audience": "Public", "audiences": "Demandé à", "missions": "Missions", "mission_code": "Mission", "mission_codes": "Missions",
+	"period_id": "Période", "span": "Dates", "due_date": "À rendre le", "closed_date": "Close le", "indicators": "Indicateurs", "heading": "Rubrique",
+	"definition": "Définition", "type": "Type", "required": "Obligatoire", "report_id": "Rapport", "reporter": "Rendu par",
+	"revision": "Révision", "values": "Valeurs", "undertaking": "Description", "undertaking_id": "Projet, formation ou action",
+	"description": "Objet", "measure": "Mesure", "year": "Année", "axis_code": "Axe", "cancelled": "Annulé",
+	"measures": "Mesures",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A
@@ -139,6 +152,8 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(populationWords, topologyv1.Population(v))
 	case "PlatformKind":
 		return inFrench(platformWords, topologyv1.PlatformKind(v))
+	case "LinkKind":
+		return inFrench(linkWords, topologyv1.LinkKind(v))
 	case "Coverage":
 		return inFrench(coverageWords, labellingv1.Coverage(v))
 	case "ThresholdUnit":
@@ -159,6 +174,14 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(subjectWords, labellingv1.Subject(v))
 	case "Settlement":
 		return inFrench(settlementWords, labellingv1.Settlement(v))
+	case "Audience":
+		return inFrench(audienceWords, activityv1.Audience(v))
+	case "ValueType":
+		return inFrench(valueTypeWords, activityv1.ValueType(v))
+	case "ReportState":
+		return inFrench(reportStateWords, activityv1.ReportState(v))
+	case "UndertakingKind":
+		return inFrench(undertakingWords, activityv1.UndertakingKind(v))
 	case "Assurance":
 		return inFrench(assuranceWords, eventv1.Assurance(v))
 	default:
@@ -178,6 +201,8 @@ func messageText(m protoreflect.Message) string {
 		return v.AsTime().In(paris).Format("02/01/2006 15:04:05")
 	case *topologyv1.Place:
 		return placeText(v)
+	case *topologyv1.Axis:
+		return joined(" ", v.GetCode(), v.GetTitle())
 	case *labellingv1.Holder:
 		return holderText(v)
 	case *labellingv1.Publication:
@@ -203,6 +228,12 @@ func messageText(m protoreflect.Message) string {
 		return joined(" ", v.GetCandidate(), ":", inFrench(outcomeWords, v.GetKind()), prefixed("le ", frDate(v.GetDate())))
 	case *registryv1.OfficeEntry:
 		return joined(", ", inFrench(officeWords, v.GetOffice().GetKind()), v.GetName(), frPeriod(v.GetOffice().GetPeriod()))
+	case *activityv1.Value:
+		return joined(" ", v.GetIndicatorCode()+" :", valueText(v), prefixedSuffixed("(", v.GetNote(), ")"))
+	case *activityv1.Mission:
+		return v.GetCode() + " : " + v.GetTitle()
+	case *activityv1.AxisCited:
+		return v.GetPlanId() + "/" + v.GetAxisCode()
 	case *labellingv1.Assertion:
 		return assertionText(v)
 	default:
@@ -236,6 +267,23 @@ func holderText(h *labellingv1.Holder) string {
 		return joined(", ", "site "+s.GetSiteId(), "centre "+s.GetCentreId(), "réseau "+s.GetNetworkId())
 	}
 	return joined("", prefixed("réseau ", h.GetNetworkId()), prefixed("filière ", h.GetFiliereId()), prefixed("plateforme ", h.GetPlatformId()))
+}
+
+// valueText is the value of an indicator, without its unit.
+func valueText(v *activityv1.Value) string {
+	switch x := v.GetValue().(type) {
+	case *activityv1.Value_Count:
+		return strconv.FormatUint(x.Count, 10)
+	case *activityv1.Value_Milli:
+		return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%d,%03d", x.Milli/1000, x.Milli%1000), "0"), ",")
+	case *activityv1.Value_Cents:
+		return fmt.Sprintf("%d,%02d €", x.Cents/100, x.Cents%100)
+	case *activityv1.Value_Flag:
+		return yesNo(x.Flag)
+	case *activityv1.Value_Text:
+		return x.Text
+	}
+	return ""
 }
 
 func placeText(p *topologyv1.Place) string {

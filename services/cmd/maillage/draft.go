@@ -26,29 +26,37 @@ import (
 
 // Particulars is the flags of an act to be planned: what its text says outside its list.
 type Particulars struct {
-	File        string      `arg:"" optional:"" placeholder:"FICHIER" help:"Annexe (CSV ou XLSX), ou - pour l'entrée standard ; aucun pour un acte qui proroge ou abroge toute sa portée."`
-	Kind        actKindFlag `default:"arrêté" help:"arrêté, circulaire, instruction, note, décret, appel à projets, lettre, décision, décision de justice."`
-	Title       string      `placeholder:"INTITULÉ" help:"Intitulé officiel."`
-	NOR         string      `name:"nor" placeholder:"NUMÉRO" help:"Numéro NOR."`
-	Authority   string      `help:"Qui a décidé."`
-	Announced   string      `placeholder:"DATE" help:"Jour de l'annonce."`
-	Signed      string      `placeholder:"DATE" help:"Jour de la signature ; sans lui, l'acte se prépare mais ne s'approuve pas."`
-	Published   []string    `sep:"none" placeholder:"BULLETIN|NUMÉRO|PAGES|DATE" help:"Publication. À répéter."`
-	Effective   string      `placeholder:"DATE" help:"Jour d'effet ; par défaut la publication, sinon la signature."`
-	Cycle       string      `help:"Cycle des labels : code, autre nom ou identifiant."`
-	Start       string      `placeholder:"DATE" help:"Premier jour des labels accordés ou renouvelés."`
-	End         string      `placeholder:"DATE" help:"Premier jour d'après ; vide si l'acte ne le dit pas."`
-	Scope       []string    `sep:"none" placeholder:"FILIÈRE|RÔLE|LISTE|CYCLE" help:"Portée : ce que la liste couvre, complète, partielle ou exclue ; filière, rôle et cycle vides pour tous (« ||complète »). À répéter."`
-	Total       []string    `sep:"none" placeholder:"NOMBRE|UNITÉ" help:"Total que l'acte annonce. À répéter."`
-	Amends      id          `placeholder:"ID" help:"Acte modifié, pour un rectificatif ou une décision de justice."`
-	ExtendUntil day         `name:"extend-until" placeholder:"AAAA-MM-JJ" help:"Proroger toute la portée : premier jour où les labels ne sont plus tenus."`
-	RepealFrom  day         `name:"repeal-from" placeholder:"AAAA-MM-JJ" help:"Abroger toute la portée à compter de ce jour."`
-	Successions bool        `help:"Lire le fichier comme un lot de successions de responsables, quoi que disent ses colonnes ; sans cela, elles le disent."`
-	Answers     string      `placeholder:"FICHIER" help:"Fichier des identités à trancher, écrit et relu ; par défaut à côté de l'annexe, .identites.csv."`
+	File         string      `arg:"" optional:"" placeholder:"FICHIER" help:"Annexe (CSV ou XLSX), ou - pour l'entrée standard ; aucun pour un acte qui proroge ou abroge toute sa portée."`
+	Kind         actKindFlag `default:"arrêté" help:"arrêté, circulaire, instruction, note, décret, appel à projets, lettre, décision, décision de justice."`
+	Title        string      `placeholder:"INTITULÉ" help:"Intitulé officiel."`
+	NOR          string      `name:"nor" placeholder:"NUMÉRO" help:"Numéro NOR."`
+	Authority    string      `help:"Qui a décidé."`
+	Announced    string      `placeholder:"DATE" help:"Jour de l'annonce."`
+	Signed       string      `placeholder:"DATE" help:"Jour de la signature ; sans lui, l'acte se prépare mais ne s'approuve pas."`
+	Published    []string    `sep:"none" placeholder:"BULLETIN|NUMÉRO|PAGES|DATE" help:"Publication. À répéter."`
+	Effective    string      `placeholder:"DATE" help:"Jour d'effet ; par défaut la publication, sinon la signature."`
+	Cycle        string      `help:"Cycle des labels : code, autre nom ou identifiant."`
+	Start        string      `placeholder:"DATE" help:"Premier jour des labels accordés ou renouvelés."`
+	End          string      `placeholder:"DATE" help:"Premier jour d'après ; vide si l'acte ne le dit pas."`
+	Scope        []string    `sep:"none" placeholder:"FILIÈRE|RÔLE|LISTE|CYCLE" help:"Portée : ce que la liste couvre, complète, partielle ou exclue ; filière, rôle et cycle vides pour tous (« ||complète »). À répéter."`
+	Total        []string    `sep:"none" placeholder:"NOMBRE|UNITÉ" help:"Total que l'acte annonce. À répéter."`
+	Amends       id          `placeholder:"ID" help:"Acte modifié, pour un rectificatif ou une décision de justice."`
+	ExtendUntil  day         `name:"extend-until" placeholder:"AAAA-MM-JJ" help:"Proroger toute la portée : premier jour où les labels ne sont plus tenus."`
+	RepealFrom   day         `name:"repeal-from" placeholder:"AAAA-MM-JJ" help:"Abroger toute la portée à compter de ce jour."`
+	Successions  bool        `help:"Lire le fichier comme un lot de successions de responsables, quoi que disent ses colonnes ; sans cela, elles le disent."`
+	Collaborator []id        `name:"collaborator" placeholder:"LABEL" help:"Label que l'acte fait perdre et dont le centre reste collaborateur du réseau. À répéter ; ou « collaborateur » dans la colonne « décision » du fichier de --answers."`
+	Answers      string      `placeholder:"FICHIER" help:"Fichier des identités à trancher et des labels perdus, écrit et relu ; par défaut à côté de l'annexe, .identites.csv."`
 	Grounds
 }
 
-// answersFile is where the questions of identity are written and read.
+// answers is what an officer fills in: identities, and which of the centres that lose a
+// label go on as collaborators.
+type answers struct {
+	identities []annex.Resolution
+	losses     []annex.Loss
+}
+
+// answersFile is where questions of identity and losses are written and read.
 func (p Particulars) answersFile() string {
 	if p.Answers != "" || p.File == "" || p.File == "-" {
 		return p.Answers
@@ -57,7 +65,7 @@ func (p Particulars) answersFile() string {
 }
 
 // annex builds the act from its flags and its file.
-func (p Particulars) annex(ctx context.Context, a *app, conn grpc.ClientConnInterface) (*labellingv1.Annex, []annex.Resolution, error) {
+func (p Particulars) annex(ctx context.Context, a *app, conn grpc.ClientConnInterface) (*labellingv1.Annex, answers, error) {
 	out := &labellingv1.Annex{
 		Basis: p.basis(), Kind: labellingv1.ActKind(p.Kind), Title: p.Title, Nor: p.NOR, Authority: p.Authority,
 		AnnouncedDate: p.Announced, SignedDate: p.Signed, EffectiveDate: p.Effective,
@@ -66,41 +74,58 @@ func (p Particulars) annex(ctx context.Context, a *app, conn grpc.ClientConnInte
 	for _, text := range p.Published {
 		parts := split(text, 4)
 		if !strings.Contains(text, "|") { // a day alone would be taken for a bulletin, and the act would have effect when signed
-			return nil, nil, usage("--published « " + text + " » : écrivez BULLETIN|NUMÉRO|PAGES|DATE, par exemple « BO Santé|2023/24||2023-12-29 » ; ce qui n'est pas connu reste vide")
+			return nil, answers{}, usage("--published « " + text + " » : écrivez BULLETIN|NUMÉRO|PAGES|DATE, par exemple « BO Santé|2023/24||2023-12-29 » ; ce qui n'est pas connu reste vide")
 		}
 		out.Publications = append(out.Publications, &labellingv1.Publication{Bulletin: parts[0], Number: parts[1], Pages: parts[2], Date: parts[3]})
 	}
 	if err := p.decideScope(out); err != nil {
-		return nil, nil, err
+		return nil, answers{}, err
 	}
 	if err := p.readFile(a, out); err != nil {
-		return nil, nil, err
+		return nil, answers{}, err
 	}
 	for _, text := range p.Total {
 		parts := split(text, 2)
 		n, err := strconv.ParseUint(parts[0], 10, 32)
 		if err != nil || parts[1] == "" {
-			return nil, nil, usage("--total « " + text + " » : écrivez NOMBRE|UNITÉ, par exemple « 603|sites de référence »")
+			return nil, answers{}, usage("--total « " + text + " » : écrivez NOMBRE|UNITÉ, par exemple « 603|sites de référence »")
 		}
 		out.AnnouncedTotals = append(out.AnnouncedTotals, &labellingv1.AnnouncedTotal{Unit: parts[1], Count: uint32(n)})
 	}
 	var err error
 	if out.CycleId, err = cycleID(ctx, conn, p.Cycle); err != nil {
-		return nil, nil, err
+		return nil, answers{}, err
 	}
 	if out.Scope, err = scope(ctx, conn, p.Scope); err != nil {
-		return nil, nil, err
+		return nil, answers{}, err
 	}
-	answers, err := p.readAnswers()
+	given, err := p.readAnswers()
 	if err != nil {
-		return nil, nil, err
+		return nil, answers{}, err
 	}
-	for _, r := range answers {
+	given.into(out, p.Collaborator)
+	return out, given, nil
+}
+
+// into answers what an act asks, with the labels whose centres go on as collaborators by
+// a flag.
+func (given *answers) into(out *labellingv1.Annex, collaborators []id) {
+	for _, r := range given.identities {
 		if r.Decision != labellingv1.Identity_IDENTITY_UNSPECIFIED {
 			out.Resolutions = append(out.Resolutions, &labellingv1.Resolution{Line: r.Line, Subject: r.Subject, Identity: r.Decision, EntityId: r.ID})
 		}
 	}
-	return out, answers, nil
+	collaborators = slices.Clip(collaborators)
+	for _, l := range given.losses {
+		if l.Collaborates {
+			collaborators = append(collaborators, id(l.LabelID))
+		}
+	}
+	for _, label := range collaborators {
+		if label != "" && !slices.Contains(out.GetCollaboratorLabelIds(), string(label)) {
+			out.CollaboratorLabelIds = append(out.CollaboratorLabelIds, string(label))
+		}
+	}
 }
 
 func (p Particulars) decideScope(out *labellingv1.Annex) error {
@@ -241,55 +266,117 @@ func filiereID(ctx context.Context, conn grpc.ClientConnInterface, name string) 
 }
 
 // readAnswers reads the file of answers, if there is one.
-func (p Particulars) readAnswers() ([]annex.Resolution, error) {
+func (p Particulars) readAnswers() (answers, error) {
 	name := p.answersFile()
 	if name == "" {
-		return nil, nil
+		return answers{}, nil
 	}
 	f, err := os.Open(name)
-	if errors.Is(err, fs.ErrNotExist) && p.Answers == "" {
-		return nil, nil
-	}
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil // it is written below
+		return answers{}, nil // it is written after the plan
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s ne peut pas être lu : %s", name, whyNotRead(err))
+		return answers{}, fmt.Errorf("%s ne peut pas être lu : %s", name, whyNotRead(err))
 	}
 	defer f.Close()
-	return annex.ReadResolutions(name, f)
+	identities, losses, err := annex.ReadResolutions(name, f)
+	return answers{identities, losses}, err
 }
 
-// writeAnswers writes the questions of a plan beside the answers given before.
-func (p Particulars) writeAnswers(a *app, given []annex.Resolution, questions []*labellingv1.Question) error {
+// writeAnswers writes the questions of a plan, and the labels that it takes from centres,
+// beside the answers given before, and says on stderr what can be answered.
+func (p Particulars) writeAnswers(a *app, given answers, act *labellingv1.Annex, plan *labellingv1.Plan) error {
 	name := p.answersFile()
-	if len(questions) == 0 {
+	questions, losses := plan.GetQuestions(), given.lossesOf(plan)
+	open := slices.DeleteFunc(slices.Clone(losses), func(l annex.Loss) bool { return slices.Contains(act.GetCollaboratorLabelIds(), l.LabelID) })
+	if len(questions) == 0 && len(open) == 0 {
 		return nil
 	}
-	if name == "" {
-		_, err := fmt.Fprintln(a.stderr, "maillage : donnez --answers FICHIER pour que les identités à trancher y soient écrites")
-		return err
+	if name != "" {
+		given.ask(questions)
+		var b bytes.Buffer
+		if err := annex.WriteResolutions(&b, given.identities, losses); err != nil {
+			return err
+		}
+		if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
+			return fmt.Errorf("%s ne peut pas être écrit : %s", name, whyNotWritten(err))
+		}
 	}
+	return errors.Join(a.tellQuestions(name, len(questions)), a.tellLosses(name, len(open)))
+}
+
+// ask puts questions beside the answers given before.
+func (given *answers) ask(questions []*labellingv1.Question) {
 	for _, q := range questions {
 		r := annex.Resolution{Place: annex.Place{Sheet: q.GetSheet(), Row: int(q.GetRow())}, Line: q.GetLine(), Subject: q.GetSubject(), Printed: q.GetPrinted()}
 		for _, c := range q.GetCandidates() {
 			r.Candidates = append(r.Candidates, joined(" – ", joined(" ", c.GetEntityId(), contractText(c.GetLabel())), reasonsText(c.GetReasons())))
 		}
-		at := slices.IndexFunc(given, func(o annex.Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject })
+		at := slices.IndexFunc(given.identities, func(o annex.Resolution) bool { return o.Line == r.Line && o.Subject == r.Subject })
 		if at < 0 {
-			given = append(given, r)
+			given.identities = append(given.identities, r)
 		} else {
-			given[at].Printed, given[at].Candidates = r.Printed, r.Candidates // the answer stays, though it does not settle it
+			given.identities[at].Printed, given.identities[at].Candidates = r.Printed, r.Candidates // the answer stays, though it does not settle it
 		}
 	}
-	var b bytes.Buffer
-	if err := annex.WriteResolutions(&b, given); err != nil {
-		return err
+}
+
+// lossesOf are the labels that a plan takes from centres, as answered before, and those
+// answered that it does not take, which it refuses.
+func (given *answers) lossesOf(plan *labellingv1.Plan) []annex.Loss {
+	chosen := make(map[string]annex.Loss)
+	for _, l := range given.losses {
+		if l.Collaborates {
+			chosen[l.LabelID] = l
+		}
 	}
-	if err := os.WriteFile(name, b.Bytes(), 0o600); err != nil {
-		return fmt.Errorf("%s ne peut pas être écrit : %s", name, whyNotWritten(err))
+	var all []annex.Loss
+	for _, e := range plan.GetEffects() {
+		switch e.GetDisposition() {
+		case labellingv1.Disposition_DISPOSITION_LAPSED, labellingv1.Disposition_DISPOSITION_EXPIRED,
+			labellingv1.Disposition_DISPOSITION_WITHDRAWN, labellingv1.Disposition_DISPOSITION_REPEALED:
+			if e.GetSiteId() == "" {
+				continue
+			}
+			_, collaborates := chosen[e.GetLabelId()]
+			delete(chosen, e.GetLabelId())
+			all = append(all, annex.Loss{
+				LabelID: e.GetLabelId(), Collaborates: collaborates,
+				Printed: joined(" / ", e.GetFiliere(), e.GetNetworkTitle(), inFrench(roleWords, e.GetRole()), e.GetEstablishment(), e.GetCity()),
+			})
+		}
 	}
-	_, err := fmt.Fprintf(a.stderr, "maillage : %d identité(s) à trancher, écrites dans %s : remplissez la colonne « décision », puis relancez la commande\n", len(questions), name)
+	for _, l := range given.losses {
+		if _, left := chosen[l.LabelID]; left {
+			all = append(all, l)
+		}
+	}
+	return all
+}
+
+func (a *app) tellQuestions(file string, n int) error {
+	var err error
+	switch {
+	case n == 0:
+	case file == "":
+		_, err = fmt.Fprintln(a.stderr, "maillage : donnez --answers FICHIER pour que les identités à trancher y soient écrites")
+	default:
+		_, err = fmt.Fprintf(a.stderr, "maillage : %d identité(s) à trancher, écrites dans %s : remplissez la colonne « décision », puis relancez la commande\n", n, file)
+	}
+	return err
+}
+
+// tellLosses says, once for all labels that centres lose, that these may go on as
+// collaborators.
+func (a *app) tellLosses(file string, n int) error {
+	var err error
+	switch {
+	case n == 0:
+	case file == "":
+		_, err = fmt.Fprintf(a.stderr, "maillage : %d label(s) perdu(s) par des centres : si l'un d'eux reste collaborateur du réseau, donnez --collaborator LABEL\n", n)
+	default:
+		_, err = fmt.Fprintf(a.stderr, "maillage : %d label(s) perdu(s) par des centres : si l'un d'eux reste collaborateur du réseau, écrivez « collaborateur » dans la colonne « décision » de sa ligne « perte » de %s, ou donnez --collaborator LABEL\n", n, file)
+	}
 	return err
 }
 
@@ -299,7 +386,7 @@ type ActPlanCmd struct{ Particulars }
 // Run shows it.
 func (c *ActPlanCmd) Run(a *app) error {
 	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
-		act, answers, err := c.annex(ctx, a, conn)
+		act, given, err := c.annex(ctx, a, conn)
 		if err != nil {
 			return err
 		}
@@ -310,7 +397,7 @@ func (c *ActPlanCmd) Run(a *app) error {
 		if err := a.printPlan(r.GetPlan()); err != nil {
 			return err
 		}
-		if err := c.writeAnswers(a, answers, r.GetPlan().GetQuestions()); err != nil {
+		if err := c.writeAnswers(a, given, act, r.GetPlan()); err != nil {
 			return err
 		}
 		if refusals := r.GetPlan().GetRefusals(); len(refusals) > 0 {
@@ -572,8 +659,13 @@ var (
 		{"Objet", whole, func(e *labellingv1.TopologyEffect) string {
 			return cmp.Or(entityWords[e.GetEntityKind()], e.GetEntityKind())
 		}},
-		{"Nom", texts, (*labellingv1.TopologyEffect).GetName},
-		{"Avant", texts, func(e *labellingv1.TopologyEffect) string { return strings.Join(e.GetBefore(), ", ") }},
+		{"Nom", texts, func(e *labellingv1.TopologyEffect) string { return linkText(e.GetKind(), e.GetName()) }},
+		{"Avant", texts, func(e *labellingv1.TopologyEffect) string {
+			if e.GetKind() == labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_COLLABORATES {
+				return "label " + strings.Join(e.GetBefore(), ", ")
+			}
+			return linkText(e.GetKind(), strings.Join(e.GetBefore(), ", "))
+		}},
 		{"Première ligne", whole, func(e *labellingv1.TopologyEffect) string {
 			if e.GetLine() == 0 {
 				return ""
@@ -628,6 +720,15 @@ var (
 		}},
 	}
 )
+
+// linkText is what a plan calls a link; the name of anything else stays as it is.
+func linkText(kind labellingv1.TopologyEffectKind, name string) string {
+	switch kind {
+	case labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_MOVED, labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_ENDED:
+		return contractText(name)
+	}
+	return name
+}
 
 const noLine = "absent"
 

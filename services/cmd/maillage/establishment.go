@@ -15,6 +15,11 @@ type EstablishmentCmd struct {
 	Register EstablishmentRegisterCmd `cmd:"" help:"Enregistrer un établissement."`
 	Rename   EstablishmentRenameCmd   `cmd:"" help:"Renommer à compter d'un jour."`
 	Attach   EstablishmentAttachCmd   `cmd:"" help:"Rattacher à une entité juridique."`
+
+	Move        EstablishmentMoveCmd        `cmd:"" help:"Déplacer : il est ailleurs à compter d'un jour."`
+	LegalEntity EstablishmentLegalEntityCmd `cmd:"" name:"legal-entity" help:"Changer d'entité juridique, sans fusion, à compter d'un jour."`
+	Identify    EstablishmentIdentifyCmd    `cmd:"" help:"Donner d'autres numéros FINESS et SIRET à compter d'un jour."`
+	Succeed     EstablishmentSucceedCmd     `cmd:"" help:"Fusionner, scinder ou fermer, avec tout ce qui en dépend."`
 }
 
 // EstablishmentListCmd lists hospitals.

@@ -18,6 +18,8 @@ type FiliereCmd struct {
 	Register FiliereRegisterCmd `cmd:"" help:"Enregistrer une filière."`
 	Rename   FiliereRenameCmd   `cmd:"" help:"Donner un autre sigle et nom à compter d'un jour."`
 	Attach   FiliereAttachCmd   `cmd:"" help:"Déplacer la coordination vers un établissement."`
+	Contact  ContactCmd         `cmd:"" help:"Dire comment la joindre à compter d'un jour."`
+	Succeed  FiliereSucceedCmd  `cmd:"" help:"Fusionner, scinder ou fermer, avec ses réseaux."`
 }
 
 // FiliereListCmd lists filières.

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -103,6 +104,9 @@ var topologyWords = []word[labellingv1.TopologyEffectKind]{
 	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_RENAMED, "renommé", nil},
 	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_SUCCEEDED, "prend la suite", nil},
 	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED, "change de filière", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_COLLABORATES, "devient collaborateur", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_MOVED, "se poursuit avec un autre", nil},
+	{labellingv1.TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_ENDED, "prend fin", nil},
 }
 
 var identityWords = []word[labellingv1.Identity]{
@@ -169,7 +173,7 @@ var settlementWords = []word[labellingv1.Settlement]{
 var (
 	entityWords = map[string]string{
 		"label": "label", "establishment": "établissement", "centre": "centre", "network": "réseau", "filiere": "filière",
-		"platform": "plateforme", "office": "poste",
+		"platform": "plateforme", "office": "poste", "link": "lien", "continuity": "continuité", "plan": "plan",
 	}
 	changeWords = map[string]string{
 		"role": "rôle", "holder": "titulaire", "head": "responsable", "title": "intitulé", "acronym": "sigle", "filiere": "filière",
@@ -179,9 +183,13 @@ var (
 		"lapsed_from": "non repris à compter du", "repealed_from": "abrogé à compter du", "extended_from": "prorogé depuis",
 		"suspensions": "suspensions", "withdrawn": "retiré", "annulled": "annulé", "annulled_from": "annulé à compter du", "voided": "enregistré à tort",
 		"opened_from": "ouvert depuis", "maintained_from": "maintenu depuis", "closed_from": "fermé depuis", "finess": "FINESS", "siret": "SIRET",
+		"ended":   "terminé",
 		"website": "site", "legal_entities": "entités juridiques", "interim": "intérim", "kind": "nature", "person": "personne", "basis": "fondement",
 		"opinions": "avis", "approval_date": "décidé le", "thresholds": "seuils", "code": "code", "aliases": "autres noms", "finess_kind": "nature du FINESS",
-		"centre": "centre", "state": "état", "reason": "motif", "act": "acte",
+		"centre": "centre", "state": "état", "reason": "motif", "act": "acte", "email": "adresse électronique", "phone": "téléphone",
+		"revision": "révision", "indicators": "indicateurs", "open": "ouverte", "closed_date": "close le", "missions": "missions", "description": "objet",
+		"cancelled": "annulé", "count": "nombre",
+		"territory": "territoire", "confirmed": "confirmé", "axes": "axes", "orpha_release": "édition ORPHA", "orpha_codes": "codes ORPHA",
 	}
 )
 
@@ -225,6 +233,20 @@ var platformWords = []word[topologyv1.PlatformKind]{
 	{topologyv1.PlatformKind_PLATFORM_KIND_PCOM, "PCOM", nil},
 }
 
+var linkWords = []word[topologyv1.LinkKind]{
+	{topologyv1.LinkKind_LINK_KIND_COLLABORATES, "collaborateur", []string{"collaborates", "collaboration"}},
+	{topologyv1.LinkKind_LINK_KIND_SERVES, "dessert", []string{"serves"}},
+	{topologyv1.LinkKind_LINK_KIND_HOSTED, "hébergé", []string{"hosted", "hébergement"}},
+	{topologyv1.LinkKind_LINK_KIND_ATTACHED, "rattaché", []string{"attached", "rattachement"}},
+	{topologyv1.LinkKind_LINK_KIND_ERN, "ERN", []string{"réseau européen"}},
+}
+
+var childWords = []word[topologyv1.ChildOutcome]{
+	{topologyv1.ChildOutcome_CHILD_OUTCOME_MOVES, "va", []string{"moves", "passe"}},
+	{topologyv1.ChildOutcome_CHILD_OUTCOME_STAYS, "reste", []string{"stays"}},
+	{topologyv1.ChildOutcome_CHILD_OUTCOME_CLOSES, "ferme", []string{"closes", "finit"}},
+}
+
 var coverageWords = []word[labellingv1.Coverage]{
 	{labellingv1.Coverage_COVERAGE_COMPLETE, "liste complète", []string{"complete", "complète"}},
 	{labellingv1.Coverage_COVERAGE_PARTIAL, "liste partielle", []string{"partial", "partielle"}},
@@ -232,8 +254,34 @@ var coverageWords = []word[labellingv1.Coverage]{
 }
 
 var unitWords = []word[labellingv1.ThresholdUnit]{
-	{labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, "patients par an", nil},
-	{labellingv1.ThresholdUnit_THRESHOLD_UNIT_VISITS, "venues par an", nil},
+	{labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, "patients par an", []string{"patients"}},
+	{labellingv1.ThresholdUnit_THRESHOLD_UNIT_VISITS, "venues par an", []string{"venues", "visits"}},
+}
+
+var audienceWords = []word[activityv1.Audience]{
+	{activityv1.Audience_AUDIENCE_PEMR, "PEMR", nil},
+	{activityv1.Audience_AUDIENCE_PCOM, "PCOM", nil},
+	{activityv1.Audience_AUDIENCE_SITE, "site", []string{"sites"}},
+}
+
+var valueTypeWords = []word[activityv1.ValueType]{
+	{activityv1.ValueType_VALUE_TYPE_COUNT, "nombre", []string{"count"}},
+	{activityv1.ValueType_VALUE_TYPE_QUANTITY, "quantité", []string{"quantity"}},
+	{activityv1.ValueType_VALUE_TYPE_EUROS, "euros", nil},
+	{activityv1.ValueType_VALUE_TYPE_FLAG, "oui ou non", []string{"flag"}},
+	{activityv1.ValueType_VALUE_TYPE_TEXT, "texte", []string{"text"}},
+}
+
+var reportStateWords = []word[activityv1.ReportState]{
+	{activityv1.ReportState_REPORT_STATE_SUBMITTED, "soumis", []string{"submitted"}},
+	{activityv1.ReportState_REPORT_STATE_RETURNED, "renvoyé", []string{"returned"}},
+	{activityv1.ReportState_REPORT_STATE_VALIDATED, "validé", []string{"validated"}},
+}
+
+var undertakingWords = []word[activityv1.UndertakingKind]{
+	{activityv1.UndertakingKind_UNDERTAKING_KIND_PROJECT, "projet", []string{"project"}},
+	{activityv1.UndertakingKind_UNDERTAKING_KIND_TRAINING, "formation", []string{"training"}},
+	{activityv1.UndertakingKind_UNDERTAKING_KIND_ACTION, "action", nil},
 }
 
 var assuranceWords = []word[eventv1.Assurance]{
@@ -279,6 +327,7 @@ type (
 	finessFlag     topologyv1.FinessKind
 	populationFlag topologyv1.Population
 	platformFlag   topologyv1.PlatformKind
+	linkFlag       topologyv1.LinkKind
 	windowFlag     registryv1.Window
 	officeFlag     labellingv1.OfficeKind
 	outcomeFlag    labellingv1.OutcomeKind
@@ -287,6 +336,9 @@ type (
 	settlementFlag labellingv1.Settlement
 	unitFlag       registryv1.CountUnit
 	byFlag         registryv1.CountBy
+
+	undertakingFlag activityv1.UndertakingKind
+	measureFlag     labellingv1.ThresholdUnit
 )
 
 func (f *roleFlag) UnmarshalText(b []byte) error { return parseInto(f, roleWords, b) }
@@ -298,6 +350,8 @@ func (f *evidenceFlag) UnmarshalText(b []byte) error { return parseInto(f, evide
 func (f *finessFlag) UnmarshalText(b []byte) error { return parseInto(f, finessWords, b) }
 
 func (f *populationFlag) UnmarshalText(b []byte) error { return parseInto(f, populationWords, b) }
+
+func (f *linkFlag) UnmarshalText(b []byte) error { return parseInto(f, linkWords, b) }
 
 func (f *platformFlag) UnmarshalText(b []byte) error { return parseInto(f, platformWords, b) }
 
@@ -316,6 +370,10 @@ func (f *settlementFlag) UnmarshalText(b []byte) error { return parseInto(f, set
 func (f *unitFlag) UnmarshalText(b []byte) error { return parseInto(f, countUnitWords, b) }
 
 func (f *byFlag) UnmarshalText(b []byte) error { return parseInto(f, countByWords, b) }
+
+func (f *undertakingFlag) UnmarshalText(b []byte) error { return parseInto(f, undertakingWords, b) }
+
+func (f *measureFlag) UnmarshalText(b []byte) error { return parseInto(f, unitWords, b) }
 
 func parseInto[F ~int32, E named](f *F, words []word[E], text []byte) error {
 	v, err := parseWord(words, text)

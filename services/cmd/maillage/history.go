@@ -25,6 +25,13 @@ var factNames = map[protoreflect.Name]string{
 	"centre_attached": "Centre rattaché", "network_registered": "Réseau enregistré", "network_renamed": "Réseau renommé",
 	"network_attached": "Réseau rattaché", "filiere_registered": "Filière enregistrée", "filiere_renamed": "Filière renommée",
 	"filiere_attached": "Filière rattachée", "platform_registered": "Plateforme enregistrée", "platform_renamed": "Plateforme renommée",
+	"establishment_moved": "Établissement déplacé", "legal_entity_changed": "Entité juridique changée",
+	"establishment_identified": "Numéros de l'établissement", "establishment_succeeded": "Succession d'établissements",
+	"filiere_succeeded": "Succession de filières", "platform_moved": "Plateforme déplacée", "platform_succeeded": "Succession de plateformes",
+	"territory_stated": "Territoire énoncé", "contact_stated": "Coordonnées énoncées", "network_scoped": "Maladies du réseau",
+	"link_declared": "Lien déclaré", "link_confirmed": "Lien confirmé", "link_ended": "Fin d'un lien",
+	"continuity_declared": "Continuité déclarée", "continuity_revoked": "Continuité révoquée",
+	"plan_registered": "Plan enregistré", "plan_extended": "Plan prolongé", "plan_axes_stated": "Axes du plan",
 	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "act_recorded": "Acte enregistré",
 	"label_granted": "Label accordé", "label_renewed": "Label renouvelé", "label_confirmed": "Label confirmé",
 	"label_repealed": "Label abrogé", "label_corrected": "Label corrigé", "assertion_recorded": "Autre dire d'une source",
@@ -36,6 +43,11 @@ var factNames = map[protoreflect.Name]string{
 	"term_reached": "Terme atteint", "day_reached": "Jour venu", "draft_prepared": "Acte préparé", "draft_rejected": "Acte rejeté",
 	"draft_approved": "Acte approuvé", "centre_moved": "Centre déplacé", "centre_succeeded": "Succession de centres",
 	"network_succeeded": "Succession de réseaux", "assertion_settled": "Autre dire réglé",
+	"missions_stated": "Missions énoncées", "period_opened": "Période de rapport ouverte", "indicators_stated": "Indicateurs énoncés",
+	"period_closed": "Période de rapport close", "period_reopened": "Période de rapport rouverte", "report_submitted": "Rapport soumis",
+	"report_amended": "Rapport rectifié", "report_validated": "Rapport validé", "report_returned": "Rapport renvoyé",
+	"undertaking_recorded": "Projet, formation ou action enregistré", "undertaking_revised": "Projet, formation ou action révisé",
+	"undertaking_cancelled": "Projet, formation ou action annulé", "measure_recorded": "Activité mesurée", "measure_withdrawn": "Mesure reprise",
 }
 
 var historyColumns = []column[*registryv1.Fact]{
@@ -68,6 +80,9 @@ func metaOf(f *registryv1.Fact) *eventv1.Meta {
 	if e := f.GetTopology(); e != nil {
 		return e.GetMeta()
 	}
+	if e := f.GetActivity(); e != nil {
+		return e.GetMeta()
+	}
 	return f.GetLabelling().GetMeta()
 }
 
@@ -75,6 +90,9 @@ func metaOf(f *registryv1.Fact) *eventv1.Meta {
 func factOf(f *registryv1.Fact) (name, content string) {
 	m := f.GetLabelling().ProtoReflect()
 	if e := f.GetTopology(); e != nil {
+		m = e.ProtoReflect()
+	}
+	if e := f.GetActivity(); e != nil {
 		m = e.ProtoReflect()
 	}
 	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("fact"))

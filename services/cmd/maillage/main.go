@@ -39,11 +39,15 @@ type CLI struct {
 	Establishment EstablishmentCmd `cmd:"" help:"Établissements de santé."`
 	Filiere       FiliereCmd       `cmd:"" help:"Filières de santé maladies rares (FSMR)."`
 	Platform      PlatformCmd      `cmd:"" help:"Plateformes : PEMR et PCOM."`
+	Link          LinkCmd          `cmd:"" help:"Liens : qui est collaborateur, dessert, est hébergé, rattaché ou membre d'un réseau européen."`
+	Continuity    ContinuityCmd    `cmd:"" help:"Identifiants qui n'en font qu'un."`
+	Plan          PlanCmd          `cmd:"" help:"Plans nationaux maladies rares (PNMR)."`
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
 	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`
 	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
 	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
 	Coverage      CoverageCmd      `cmd:"" help:"Qui était sans label un jour donné, et qui le sera."`
+	Chain         ChainCmd         `cmd:"" help:"Qui a précédé et qui a pris la suite d'un centre, établissement, réseau, filière ou plateforme."`
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`

@@ -24,6 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -303,12 +304,17 @@ func TestEveryValueHasAWord(t *testing.T) {
 			t.Errorf("no word for status %d", n)
 		}
 	}
+	for n := range labellingv1.TopologyEffectKind_name {
+		if n != 0 && inFrench(topologyWords, labellingv1.TopologyEffectKind(n)) == "" {
+			t.Errorf("no word for the effect on topology %d", n)
+		}
+	}
 	for n := range labellingv1.Settlement_name {
 		if n != 0 && inFrench(settlementWords, labellingv1.Settlement(n)) == "" {
 			t.Errorf("no word for settlement %d", n)
 		}
 	}
-	for _, m := range []proto.Message{&topologyv1.Event{}, &labellingv1.Event{}} {
+	for _, m := range []proto.Message{&topologyv1.Event{}, &labellingv1.Event{}, &activityv1.Event{}} {
 		facts := m.ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
 		for i := range facts.Len() {
 			if name := facts.Get(i).Name(); factNames[name] == "" {

@@ -116,6 +116,15 @@ func (n called) topology(f *registryv1.Fact) string {
 		return "centre déplacé : " + joined(", ", n.of(t.CentreMoved.GetEstablishmentIds()...), t.CentreMoved.GetPlace().GetCity())
 	case *topologyv1.Event_CentreSucceeded:
 		return "centre qui prend la suite : " + n.of(t.CentreSucceeded.GetPredecessorIds()...) + " → " + n.of(t.CentreSucceeded.GetSuccessorIds()...)
+	case *topologyv1.Event_LinkDeclared:
+		l := t.LinkDeclared
+		ends := n.of(l.GetFromId()) + " → " + cmp.Or(l.GetCode(), n.of(l.GetToId()))
+		if id := l.GetNetworkId(); id != "" {
+			ends += " (" + n.of(id) + ")"
+		}
+		return "lien « " + inFrench(linkWords, l.GetKind()) + " » : " + joined(", ", ends, prefixed("à compter du ", frDate(l.GetPeriod().GetStart())))
+	case *topologyv1.Event_LinkEnded:
+		return "lien qui prend fin : " + joined(", ", t.LinkEnded.GetLinkId(), prefixed("à compter du ", frDate(t.LinkEnded.GetEnd())))
 	}
 	name, content := factOf(f)
 	return joined(" : ", name, content)

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -29,6 +30,13 @@ func TestMemoTellsOfTopology(t *testing.T) {
 		{Fact: &topologyv1.Event_CentreAttached{CentreAttached: &topologyv1.CentreAttached{CentreId: "C", EstablishmentId: "H"}}},
 		{Fact: &topologyv1.Event_CentreMoved{CentreMoved: &topologyv1.CentreMoved{CentreId: "C", EstablishmentIds: []string{"H"}}}},
 		{Fact: &topologyv1.Event_CentreSucceeded{CentreSucceeded: &topologyv1.CentreSucceeded{PredecessorIds: []string{"C9"}, SuccessorIds: []string{"C"}}}},
+		{Fact: &topologyv1.Event_LinkEnded{LinkEnded: &topologyv1.LinkEnded{LinkId: "K", End: "2023-12-29"}}},
+		{Fact: &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{
+			LinkId: "K2", Kind: topologyv1.LinkKind_LINK_KIND_COLLABORATES, FromId: "C", ToId: "N", Period: &eventv1.Period{Start: "2023-12-29"},
+		}}},
+		{Fact: &topologyv1.Event_LinkDeclared{LinkDeclared: &topologyv1.LinkDeclared{
+			LinkId: "K3", Kind: topologyv1.LinkKind_LINK_KIND_ATTACHED, FromId: "C9", ToId: "C", NetworkId: "N2",
+		}}},
 	} {
 		r.Topology = append(r.Topology, &registryv1.Fact{Event: &registryv1.Fact_Topology{Topology: e}})
 	}
@@ -37,7 +45,8 @@ func TestMemoTellsOfTopology(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"## Topologie : 9 changement(s)", "- établissement créé : Hôpital neuf, Nancy\n", "- réseau créé : COU - Cou\n", "- réseau renommé : MDS - Sein\n",
+		"## Topologie : 12 changement(s)", "- lien qui prend fin : K, à compter du 29/12/2023\n",
+		"- lien « collaborateur » : CHU de Dijon, Dijon → MDS, à compter du 29/12/2023\n", "- lien « rattaché » : C9 → CHU de Dijon, Dijon (COU - Cou)\n", "- établissement créé : Hôpital neuf, Nancy\n", "- réseau créé : COU - Cou\n", "- réseau renommé : MDS - Sein\n",
 		"- réseau qui change de filière : MDS → FIL\n", "- réseau qui prend la suite : MDS et N9 → COU - Cou\n", "- centre créé : Hôpital neuf, Nancy\n",
 		"- centre rattaché à un établissement : CHU de Dijon, Dijon → Hôpital neuf, Nancy\n", "- centre déplacé : Hôpital neuf, Nancy\n",
 		"- centre qui prend la suite : C9 → CHU de Dijon, Dijon\n",

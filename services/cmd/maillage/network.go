@@ -19,7 +19,8 @@ type NetworkCmd struct {
 	Register NetworkRegisterCmd `cmd:"" help:"Enregistrer un réseau."`
 	Rename   NetworkRenameCmd   `cmd:"" help:"Donner un autre intitulé et sigle à compter d'un jour."`
 	Attach   NetworkAttachCmd   `cmd:"" help:"Rattacher à une filière."`
-	Succeed  NetworkSucceedCmd  `cmd:"" help:"Fusionner ou scinder : des réseaux ferment, d'autres prennent leur suite."`
+	Succeed  NetworkSucceedCmd  `cmd:"" help:"Fusionner, scinder ou fermer : des réseaux ferment, d'autres prennent leur suite, ou aucun."`
+	Scope    NetworkScopeCmd    `cmd:"" help:"Dire les maladies suivies, par leurs codes ORPHA, à compter d'un jour."`
 }
 
 // NetworkListCmd lists networks.
@@ -113,20 +114,4 @@ func (c *NetworkAttachCmd) Run(a *app) error {
 			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom,
 			NetworkId: string(c.ID), FiliereId: string(c.Filiere),
 		}, "Rattachement du réseau", (*topologyv1.AttachNetworkResponse).GetNetworkId)
-}
-
-// NetworkSucceedCmd lets networks take the place of others.
-type NetworkSucceedCmd struct {
-	Closed []id `required:"" placeholder:"ID" help:"Réseaux qui ferment."`
-	By     []id `required:"" placeholder:"ID" help:"Réseaux qui prennent leur suite, déjà enregistrés."`
-	Since
-	Grounds
-}
-
-// Run records it.
-func (c *NetworkSucceedCmd) Run(a *app) error {
-	return command(a, topologyv1.NewTopologyServiceClient, topologyv1.TopologyServiceClient.SucceedNetworks,
-		&topologyv1.SucceedNetworksRequest{
-			RequestId: a.request(c.RequestID), Basis: c.basis(), ValidFrom: c.ValidFrom, PredecessorIds: plain(c.Closed), SuccessorIds: plain(c.By),
-		}, "Succession de réseaux", func(*topologyv1.SucceedNetworksResponse) string { return "" })
 }

@@ -14,6 +14,11 @@ type PlatformCmd struct {
 	Register PlatformRegisterCmd `cmd:"" help:"Enregistrer une plateforme."`
 	Rename   PlatformRenameCmd   `cmd:"" help:"Renommer à compter d'un jour."`
 	Attach   PlatformAttachCmd   `cmd:"" help:"Ajouter un établissement d'accueil."`
+
+	Move      PlatformMoveCmd      `cmd:"" help:"Déplacer : elle est accueillie ailleurs à compter d'un jour."`
+	Territory PlatformTerritoryCmd `cmd:"" help:"Dire le territoire qu'elle sert à compter d'un jour."`
+	Contact   ContactCmd           `cmd:"" help:"Dire comment la joindre à compter d'un jour."`
+	Succeed   PlatformSucceedCmd   `cmd:"" help:"Fusionner, scinder ou fermer, avec ses liens."`
 }
 
 // PlatformListCmd lists platforms.

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -90,7 +91,7 @@ var diffColumns = []column[*registryv1.Difference]{
 func changesText(all []*labellingv1.Change) string {
 	var out []string
 	for _, c := range all {
-		name := cmp.Or(changeWords[c.GetField()], c.GetField())
+		name := cmp.Or(changeWords[c.GetField()], strings.TrimPrefix(c.GetField(), "values."))
 		if c.GetBefore() == "" && c.GetAfter() == "" {
 			out = append(out, name)
 			continue
@@ -105,7 +106,8 @@ var contractEnums = map[protoreflect.Name]map[string]int32{
 	"Role": labellingv1.Role_value, "Status": labellingv1.Status_value, "OperationState": labellingv1.OperationState_value,
 	"OfficeKind": labellingv1.OfficeKind_value, "Approval": labellingv1.Approval_value, "DraftState": labellingv1.DraftState_value,
 	"Subject": labellingv1.Subject_value, "ThresholdUnit": labellingv1.ThresholdUnit_value, "FinessKind": topologyv1.FinessKind_value,
-	"Population": topologyv1.Population_value, "PlatformKind": topologyv1.PlatformKind_value,
+	"Population": topologyv1.Population_value, "PlatformKind": topologyv1.PlatformKind_value, "LinkKind": topologyv1.LinkKind_value,
+	"ReportState": activityv1.ReportState_value, "UndertakingKind": activityv1.UndertakingKind_value,
 }
 
 var contractWord = regexp.MustCompile(`\b[A-Z]+(?:_[A-Z]+)+\b`)
@@ -125,7 +127,7 @@ func contractText(text string) string {
 // changeValue is the value of a change as an officer reads it.
 func changeValue(field, value string) string {
 	switch field {
-	case "interim", "withdrawn", "annulled", "voided":
+	case "interim", "withdrawn", "annulled", "voided", "confirmed", "ended", "open", "cancelled":
 		return yesNo(value == "true")
 	case "opinions":
 		return strings.NewReplacer(" true", " favorable", " false", " défavorable").Replace(value)
@@ -283,6 +285,9 @@ var todoSays = []struct {
 }{
 	{regexp.MustCompile(`^The line stayed undetermined: (.*)$`), "$1"},
 	{regexp.MustCompile(`^Its act prints (.*), its centre is in (.*)\.$`), "l'acte imprime $1, le centre est à $2"},
+	{regexp.MustCompile(`^The label is in force and its hospital is closed\.$`), "l'établissement est fermé"},
+	{regexp.MustCompile(`^The label is in force and its filière is closed\.$`), "la filière est fermée"},
+	{regexp.MustCompile(`^The label is in force and its platform is closed\.$`), "la plateforme est fermée"},
 	{regexp.MustCompile(`^The label is in force and its centre is closed\.$`), "le centre est fermé"},
 	{regexp.MustCompile(`^The label is in force and its network is closed\.$`), "le réseau est fermé"},
 	{regexp.MustCompile(`^The post of (.*) is vacant\.$`), "$1"},

@@ -80,6 +80,7 @@ func frenchHelp(options kong.HelpOptions, ctx *kong.Context) error {
 var argumentWords = map[string]string{
 	"id": "ID", "name": "NOM", "candidate": "CANDIDAT", "code": "CODE", "acronym": "SIGLE", "title": "INTITULÉ", "holder": "TITULAIRE",
 	"establishment": "ÉTABLISSEMENT", "legal-entity": "ENTITÉ", "filiere": "FILIÈRE", "file": "FICHIER", "dir": "RÉPERTOIRE", "parts": "SERVICE", "position": "POSITION",
+	"period": "PÉRIODE", "kind": "NATURE",
 }
 
 // nameValues names in French the arguments, and the value of each flag that does not

@@ -185,25 +185,11 @@ func (a *applied) teams() {
 	a.succeed()
 }
 
-// closing is entities that close, and those that take their place.
-type closing struct {
-	before, after []string
-	line          *line // the first one that says so
-}
-
-// succeed lets networks and teams take the place of others. What is split closes once,
-// for all that come after it.
+// succeed lets networks and teams take the place of others. Links go on with what only one
+// takes the place of, and centres that lose their label as collaborators.
 func (a *applied) succeed() {
 	day := a.r.Plan.GetEffectiveDate()
-	var networks, teams []closing
-	for _, n := range a.r.networks {
-		if n.used && len(n.succeeds) > 0 {
-			networks = together(networks, closing{n.succeeds, []string{n.minted}, n.lines[0]})
-		}
-	}
-	for _, h := range a.r.heirs {
-		teams = together(teams, closing{h.before, []string{h.after.minted}, h.after.line})
-	}
+	networks, teams := a.r.closings(minted)
 	for _, c := range networks {
 		a.topology(c.line, &topologyv1.Event{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{
 			PredecessorIds: c.before, SuccessorIds: c.after, ValidFrom: day,
@@ -214,25 +200,15 @@ func (a *applied) succeed() {
 			PredecessorIds: c.before, SuccessorIds: c.after, ValidFrom: day,
 		}}})
 	}
-}
-
-// together adds a closing to others, as one with those that close any of the same.
-func together(all []closing, one closing) []closing {
-	var apart []closing
-	for _, c := range all {
-		if !slices.ContainsFunc(c.before, func(id string) bool { return slices.Contains(one.before, id) }) {
-			apart = append(apart, c)
-			continue
-		}
-		before := slices.Clone(c.before)
-		for _, id := range one.before {
-			if !slices.Contains(before, id) {
-				before = append(before, id)
-			}
-		}
-		one = closing{before, slices.Concat(c.after, one.after), c.line}
+	after := heirsOf(slices.Concat(networks, teams)...)
+	carried, declared := a.r.carryLinks(a.mint, after)
+	for _, e := range carried {
+		a.topology(nil, e)
 	}
-	return append(apart, one)
+	for _, e := range declared {
+		i := slices.IndexFunc(a.r.collaborators, func(c *collaborator) bool { return says(e, c.link(after)) })
+		a.topology(a.r.collaborators[i].line, e)
+	}
 }
 
 func (a *applied) record() {

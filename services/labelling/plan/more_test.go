@@ -89,7 +89,7 @@ func TestAnswers(t *testing.T) {
 	closed := func(w *world) {
 		dijon(w)
 		w.network("NET2", "Maladies de la gorge", "", "FIL1")
-		w.topology(topology.SucceedNetworks(w.topo, &topologyv1.SucceedNetworksRequest{
+		w.topology(topology.SucceedNetworks(w.topo, nil, &topologyv1.SucceedNetworksRequest{
 			Basis: source, PredecessorIds: []string{id("NET")}, SuccessorIds: []string{id("NET2")}, ValidFrom: "2020",
 		}))
 	}
@@ -299,10 +299,10 @@ func TestSuccessionsToCome(t *testing.T) {
 			dijon(w)
 			w.network("NET2", "Sein et cou", "", "FIL1")
 			w.team("CX", "HD", "")
-			w.topology(topology.SucceedNetworks(w.topo, &topologyv1.SucceedNetworksRequest{
+			w.topology(topology.SucceedNetworks(w.topo, nil, &topologyv1.SucceedNetworksRequest{
 				Basis: source, PredecessorIds: []string{id("NET")}, SuccessorIds: []string{id("NET2")}, ValidFrom: "2027-01-01",
 			}))
-			w.topology(topology.SucceedCentres(w.topo, &topologyv1.SucceedCentresRequest{
+			w.topology(topology.SucceedCentres(w.topo, nil, &topologyv1.SucceedCentresRequest{
 				Basis: source, PredecessorIds: []string{id("CB")}, SuccessorIds: []string{id("CX")}, ValidFrom: "2027-01",
 			}))
 		},

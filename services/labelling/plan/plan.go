@@ -56,6 +56,8 @@ type Reckoning struct {
 	learnt    []*line                             // that print the hospital of a team which had none
 	kept      map[string]bool                     // labels that are no loss: restated, or perhaps so
 	passed    []*passing                          // successions of heads
+
+	collaborators []*collaborator // that lose their label
 }
 
 // question is what an answer answers.
@@ -115,6 +117,7 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 	r.checkAct()
 	if len(annex.GetSuccessions()) > 0 {
 		r.succeed()
+		r.readCollaborators(nil) // none of it takes a label
 	} else {
 		r.readLines()
 		r.identifyNetworks()
@@ -128,6 +131,7 @@ func Reckon(s *labelling.State, topo *topology.State, known uint64, annex *label
 		r.checkClosings()
 		r.topologyEffects()
 		r.drawScope()
+		r.linkEffects()
 		r.checkNetworks()
 		r.checkTotals()
 	}

@@ -69,6 +69,10 @@ func (l Lens) changes(before, after proto.Message) []*labellingv1.Change {
 		return differ(l, filiereProperties, a, after.(*topologyv1.Filiere))
 	case *topologyv1.Platform:
 		return differ(l, platformProperties, a, after.(*topologyv1.Platform))
+	case *topologyv1.Link:
+		return differ(l, linkProperties, a, after.(*topologyv1.Link))
+	case *topologyv1.Plan:
+		return differ(l, planProperties, a, after.(*topologyv1.Plan))
 	}
 	return nil
 }
@@ -169,46 +173,76 @@ var (
 		plain("reason", (*labellingv1.Draft).GetReason),
 		plain("act", (*labellingv1.Draft).GetActId),
 	}
-	establishmentProperties = []property[*topologyv1.Establishment]{
+	establishmentProperties = append([]property[*topologyv1.Establishment]{
 		plain("name", (*topologyv1.Establishment).GetName),
 		plain("finess", (*topologyv1.Establishment).GetFiness),
 		printed("finess_kind", (*topologyv1.Establishment).GetFinessKind),
 		plain("siret", (*topologyv1.Establishment).GetSiret),
 		placed("place", func(v *topologyv1.Establishment) (*topologyv1.Place, []string) { return v.GetPlace(), nil }),
 		placed("legal_entities", func(v *topologyv1.Establishment) (*topologyv1.Place, []string) { return nil, v.GetLegalEntityIds() }),
-	}
-	centreProperties = []property[*topologyv1.Centre]{
+	}, lineageOf[*topologyv1.Establishment]()...)
+	centreProperties = append([]property[*topologyv1.Centre]{
 		plain("name", (*topologyv1.Centre).GetName),
 		printed("population", (*topologyv1.Centre).GetPopulation),
 		placed("place", func(v *topologyv1.Centre) (*topologyv1.Place, []string) {
 			return v.GetPlace(), v.GetEstablishmentIds()
 		}),
-		several("predecessor", (*topologyv1.Centre).GetPredecessorIds),
-		several("successor", (*topologyv1.Centre).GetSuccessorIds),
-		plain("closed_from", (*topologyv1.Centre).GetClosedFrom),
-	}
-	networkProperties = []property[*topologyv1.Network]{
+	}, lineageOf[*topologyv1.Centre]()...)
+	networkProperties = append([]property[*topologyv1.Network]{
 		plain("title", (*topologyv1.Network).GetTitle),
 		plain("acronym", (*topologyv1.Network).GetAcronym),
 		namedBy("filiere", (*topologyv1.Network).GetFiliereId, Lens.filiereName),
-		several("predecessor", (*topologyv1.Network).GetPredecessorIds),
-		several("successor", (*topologyv1.Network).GetSuccessorIds),
-		plain("closed_from", (*topologyv1.Network).GetClosedFrom),
-	}
-	filiereProperties = []property[*topologyv1.Filiere]{
+		plain("orpha_release", (*topologyv1.Network).GetOrphaRelease),
+		plain("orpha_codes", func(v *topologyv1.Network) string {
+			return printAll(v.GetOrphaCodes(), func(code uint32) string { return strconv.FormatUint(uint64(code), 10) })
+		}),
+	}, lineageOf[*topologyv1.Network]()...)
+	filiereProperties = append([]property[*topologyv1.Filiere]{
 		plain("acronym", (*topologyv1.Filiere).GetAcronym),
 		plain("name", (*topologyv1.Filiere).GetName),
 		placed("place", func(v *topologyv1.Filiere) (*topologyv1.Place, []string) { return nil, ids(v.GetEstablishmentId()) }),
 		plain("website", (*topologyv1.Filiere).GetWebsite),
-	}
-	platformProperties = []property[*topologyv1.Platform]{
+		person("email", func(v *topologyv1.Filiere) *eventv1.PersonalValue { return v.GetContact().GetEmail() }),
+		person("phone", func(v *topologyv1.Filiere) *eventv1.PersonalValue { return v.GetContact().GetPhone() }),
+	}, lineageOf[*topologyv1.Filiere]()...)
+	platformProperties = append([]property[*topologyv1.Platform]{
 		plain("name", (*topologyv1.Platform).GetName),
 		printed("kind", (*topologyv1.Platform).GetKind),
 		placed("place", func(v *topologyv1.Platform) (*topologyv1.Place, []string) {
 			return v.GetPlace(), v.GetEstablishmentIds()
 		}),
+		several("territory", func(v *topologyv1.Platform) []string {
+			return slices.Concat(v.GetRegionCodes(), v.GetDepartmentCodes())
+		}),
+		plain("website", func(v *topologyv1.Platform) string { return v.GetContact().GetWebsite() }),
+		person("email", func(v *topologyv1.Platform) *eventv1.PersonalValue { return v.GetContact().GetEmail() }),
+		person("phone", func(v *topologyv1.Platform) *eventv1.PersonalValue { return v.GetContact().GetPhone() }),
+	}, lineageOf[*topologyv1.Platform]()...)
+	linkProperties = []property[*topologyv1.Link]{
+		period((*topologyv1.Link).GetPeriod),
+		flag("confirmed", (*topologyv1.Link).GetConfirmed),
+		flag("ended", func(v *topologyv1.Link) bool { return v.GetEnded() && v.GetPeriod().GetEnd() == "" }),
+	}
+	planProperties = []property[*topologyv1.Plan]{
+		period((*topologyv1.Plan).GetPeriod),
+		plain("axes", func(v *topologyv1.Plan) string {
+			return printAll(v.GetAxes(), func(a *topologyv1.Axis) string { return strings.TrimSpace(a.GetCode() + " " + a.GetTitle()) })
+		}),
 	}
 )
+
+// lineageOf is the properties of what can close.
+func lineageOf[V lineage]() []property[V] {
+	return []property[V]{
+		several("predecessor", V.GetPredecessorIds), several("successor", V.GetSuccessorIds),
+		plain("closed_from", func(v V) string {
+			if v.GetClosed() {
+				return cmp.Or(v.GetClosedFrom(), "?")
+			}
+			return v.GetClosedFrom()
+		}),
+	}
+}
 
 // printPeriod writes a period as ISO 8601 does an interval, unknown ends left empty.
 func printPeriod(p *eventv1.Period) string {
@@ -303,14 +337,18 @@ func changedAt[V proto.Message](l Lens, t *bitemporal.Table[V], id string, posit
 
 // factChanges is what the fact at a position, which stands under a subject, changed. A
 // renewal shows how the successor differs from the label that ends, a succession what it
-// changed of the team or network asked about.
+// changed of the one asked about.
 func (l Lens) factChanges(subject string, position uint64, about string) []*labellingv1.Change {
 	parts := strings.Split(subject, ".")
 	if len(parts) != 4 {
 		return nil
 	}
 	id, topo, lab := parts[3], &l.s.Topology, &l.s.Labelling
-	if own := append(changedAt(l, &topo.Centres, about, position), changedAt(l, &topo.Networks, about, position)...); len(own) > 0 {
+	own := slices.Concat(
+		changedAt(l, &topo.Centres, about, position), changedAt(l, &topo.Networks, about, position),
+		changedAt(l, &topo.Establishments, about, position), changedAt(l, &topo.Filieres, about, position), changedAt(l, &topo.Platforms, about, position),
+	)
+	if len(own) > 0 {
 		return own
 	}
 	switch parts[2] {
@@ -324,6 +362,10 @@ func (l Lens) factChanges(subject string, position uint64, about string) []*labe
 		return changedAt(l, &topo.Filieres, id, position)
 	case "platform":
 		return changedAt(l, &topo.Platforms, id, position)
+	case "link":
+		return changedAt(l, &topo.Links, id, position)
+	case "plan":
+		return changedAt(l, &topo.Plans, id, position)
 	case "cycle":
 		return changedAt(l, &lab.Cycles, id, position)
 	case "campaign":

@@ -110,6 +110,11 @@ func (c comparison) differences(before, after []labelState) []*registryv1.Differ
 			return compare(c, "platform", &x.Platforms, &y.Platforms, (*topologyv1.Platform).GetName)
 		},
 		c.offices,
+		c.links,
+		c.continuities,
+		func() []*registryv1.Difference {
+			return compare(c, "plan", &x.Plans, &y.Plans, (*topologyv1.Plan).GetCode)
+		},
 	)
 }
 
@@ -182,15 +187,67 @@ func differenceKind(was, is bool) registryv1.DifferenceKind {
 	return registryv1.DifferenceKind_DIFFERENCE_KIND_CHANGED
 }
 
-// closed tells whether others took the place of a centre or network.
+// closed tells whether an entity is closed.
 func closed(v proto.Message) bool {
-	switch v := v.(type) {
-	case *topologyv1.Centre:
-		return v.GetClosedFrom() != "" || len(v.GetSuccessorIds()) > 0
-	case *topologyv1.Network:
-		return v.GetClosedFrom() != "" || len(v.GetSuccessorIds()) > 0
+	one, can := v.(lineage)
+	return can && one.GetClosed()
+}
+
+// links finds the links that hold on one of the days only, or otherwise.
+func (c comparison) links() []*registryv1.Difference {
+	held := func(l Lens, id string) (*topologyv1.Link, bool) {
+		link, known := l.s.Topology.Links.At(id, l.m.valid, l.m.known)
+		return link, known && l.s.Topology.InForce(link, l.m.valid, l.m.known)
 	}
-	return false
+	return tied(c, "link", &c.x.s.Topology.Links, &c.y.s.Topology.Links, held, Lens.linkName, func(link *topologyv1.Link) []string {
+		return []string{link.GetFromId(), link.GetToId(), link.GetNetworkId()}
+	})
+}
+
+// continuities finds the ids that are declared to be one at one of the positions only:
+// they have no day, so this is never a change of the world.
+func (c comparison) continuities() []*registryv1.Difference {
+	declared := func(l Lens, id string) (*topologyv1.Continuity, bool) {
+		return l.s.Topology.Continuities.Last(id, l.m.known)
+	}
+	return tied(c, "continuity", &c.x.s.Topology.Continuities, &c.y.s.Topology.Continuities, declared, Lens.continuityName, func(one *topologyv1.Continuity) []string {
+		return []string{one.GetKeptId(), one.GetOtherId()}
+	})
+}
+
+// tied finds the ties between entities that differ, of those that one chosen is an end
+// of; find tells which are there.
+func tied[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], find func(Lens, string) (V, bool), name func(Lens, V) string, ends func(V) []string) []*registryv1.Difference {
+	var all []*registryv1.Difference
+	see := func(id string) {
+		before, was := find(c.x, id)
+		after, is := find(c.y, id)
+		one, in := before, c.x
+		if is {
+			one, in = after, c.y
+		}
+		if !was && !is || was && is && before == after || !slices.ContainsFunc(ends(one), c.chosen.holds) {
+			return
+		}
+		d := &registryv1.Difference{EntityKind: kind, EntityId: id, Name: name(in, one), Kind: differenceKind(was, is)}
+		if d.Changes = c.y.changes(before, after); was && is && len(d.Changes) == 0 {
+			return
+		}
+		d.Positions, d.ActIds = made(c, tx, ty, id)
+		all = append(all, d)
+	}
+	for id := range ty.IDs() {
+		see(id)
+	}
+	if tx != ty {
+		for id := range tx.IDs() {
+			if _, too := ty.Last(id, bitemporal.Latest); !too {
+				see(id)
+			}
+		}
+	}
+	sortByName(all)
+	return all
 }
 
 // made returns the facts that made a difference of an entity, and the acts they rest

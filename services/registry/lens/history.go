@@ -14,7 +14,6 @@ import (
 	"maillage/services/bitemporal"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
-	"maillage/services/fault"
 )
 
 // Touching is the positions of the facts that concern an entity, ascending:
@@ -22,8 +21,7 @@ import (
 func (l Lens) Touching(id string) ([]uint64, error) {
 	positions := l.touching(id)
 	if len(positions) == 0 {
-		return nil, fault.New(fault.NotFound, "ENTITY_UNKNOWN", "entity_id",
-			"nothing with the id %s is known at position %d", id, l.m.known)
+		return nil, entityUnknown("entity_id", id, l.m)
 	}
 	return positions, nil
 }
@@ -36,7 +34,7 @@ func (l Lens) Fact(r eventlog.Record, about string) (*registryv1.Fact, error) {
 		return nil, err
 	}
 	f.Changes = l.factChanges(r.Subject, r.Position, about)
-	basis := cmp.Or(f.GetTopology().GetMeta(), f.GetLabelling().GetMeta()).GetBasis()
+	basis := cmp.Or(f.GetTopology().GetMeta(), f.GetLabelling().GetMeta(), f.GetActivity().GetMeta()).GetBasis()
 	act, _ := l.s.Labelling.Acts.At(basis.GetActId(), l.m.valid, l.m.known)
 	f.ActTitle = act.GetTitle()
 	return f, nil
@@ -63,19 +61,24 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 }
 
 // touching returns the known positions of the events that concern an entity,
-// ascending: those about it, about the labels and offices it held (a centre by its
-// sites), what sources said of any of them or was settled to be about them, the outcomes
-// it had where it is a network, and all that rests on it where it is an act.
+// ascending: those about it, about the links and continuities at either end of which it
+// stands, about the labels and offices it held (a centre by its sites), what sources said
+// of any of them or was settled to be about them, the outcomes it had where it is a
+// network, and all that rests on it where it is an act.
 func (l Lens) touching(id string) []uint64 {
 	topo, lab := &l.s.Topology, &l.s.Labelling
 	found := slices.Concat(
 		recorded(&topo.Establishments, id), recorded(&topo.Centres, id), recorded(&topo.Networks, id),
 		recorded(&topo.Filieres, id), recorded(&topo.Platforms, id),
+		recorded(&topo.Links, id), recorded(&topo.Continuities, id), recorded(&topo.Plans, id),
 		recorded(&lab.Cycles, id), recorded(&lab.Acts, id), recorded(&lab.Labels, id),
 		recorded(&lab.Campaigns, id), recorded(&lab.Offices, id), recorded(&lab.Drafts, id),
 	)
 	for _, fact := range l.s.RestingOn(id, l.m.known) {
 		found = append(found, fact.Position)
+	}
+	for _, tie := range topo.Ties(id) {
+		found = append(append(found, recorded(&topo.Links, tie)...), recorded(&topo.Continuities, tie)...)
 	}
 	about := []string{id}
 	for _, holder := range append(slices.Collect(lab.SitesOf(id, l.m.known)), id) {

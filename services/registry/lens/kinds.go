@@ -74,6 +74,12 @@ var (
 		(*labellingv1.Act).GetTitle,
 		func(_ Lens, a *labellingv1.Act) []string { return []string{a.GetTitle(), a.GetNor(), a.GetAuthority()} },
 	}
+	Plans = Kind[*topologyv1.Plan]{
+		"PLAN",
+		func(s *registry.State) *bitemporal.Table[*topologyv1.Plan] { return &s.Topology.Plans },
+		(*topologyv1.Plan).GetCode,
+		func(_ Lens, p *topologyv1.Plan) []string { return []string{p.GetCode(), p.GetName()} },
+	}
 	Campaigns = Kind[*labellingv1.Campaign]{
 		"CAMPAIGN",
 		func(s *registry.State) *bitemporal.Table[*labellingv1.Campaign] { return &s.Labelling.Campaigns },

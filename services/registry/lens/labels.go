@@ -78,6 +78,16 @@ type found struct {
 	byFiliere, byNetwork, byPlace string
 }
 
+// sortBy folds what the list is sorted by.
+func (a *found) sortBy(f folder) {
+	a.byFiliere = f.fold(a.filiere.GetAcronym())
+	a.byNetwork = f.fold(cmp.Or(a.network.GetAcronym(), a.network.GetTitle()))
+	a.byPlace = f.fold(a.city())
+	if len(a.establishments) > 0 {
+		a.byPlace = f.fold(a.establishments[0].GetName())
+	}
+}
+
 func (a *found) compare(b *found) int {
 	return cmp.Or(
 		emptyLast(a.byFiliere, b.byFiliere), strings.Compare(a.byNetwork, b.byNetwork),
@@ -105,12 +115,7 @@ func (l Lens) find(f *labelFilter) []*found {
 			continue
 		}
 		one.status = status
-		one.byFiliere = f.fold(one.filiere.GetAcronym())
-		one.byNetwork = f.fold(cmp.Or(one.network.GetAcronym(), one.network.GetTitle()))
-		one.byPlace = f.fold(one.city())
-		if len(one.establishments) > 0 {
-			one.byPlace = f.fold(one.establishments[0].GetName())
-		}
+		one.sortBy(f.folder)
 		all = append(all, one)
 	}
 	slices.SortFunc(all, (*found).compare)

@@ -8,7 +8,6 @@ import (
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/fault"
 )
 
 // Offices is who held the posts of a site, network, filière or platform on any day, by
@@ -16,8 +15,7 @@ import (
 func (l Lens) Offices(holder string) ([]*labellingv1.Office, error) {
 	offices := l.offices(holder)
 	if len(offices) == 0 && len(l.touching(holder)) == 0 {
-		return nil, fault.New(fault.NotFound, "ENTITY_UNKNOWN", "holder_id",
-			"nothing with the id %s is known at position %d", holder, l.m.known)
+		return nil, entityUnknown("holder_id", holder, l.m)
 	}
 	return offices, nil
 }

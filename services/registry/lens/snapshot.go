@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/registry"
 )
@@ -20,7 +21,8 @@ type labelState struct {
 	filiere   string                     // the one it is counted under
 }
 
-// maxSnapshots is how many moments are kept, at some 50 bytes a label each.
+// maxSnapshots is how many moments are kept, at some 50 bytes a label each, and 1 KB a
+// centre where its map is asked for.
 const maxSnapshots = 8
 
 // Snapshots keeps the states of all labels at the moments asked about last. An answer
@@ -37,33 +39,58 @@ type snapshot struct {
 	known       uint64
 	operational bool
 	labels      []labelState
+	centres     []*registryv1.MapCentre // on the map without filters; nil until it is asked for
+}
+
+// snapshotOf tells whether a snapshot is that of the moment.
+func (l Lens) snapshotOf(s snapshot) bool {
+	return s.state == l.s && s.valid == l.m.valid && s.known == l.m.known && s.operational == l.m.operational()
 }
 
 // snapshot is the state of every label known at the moment, by id. It must not be
 // changed.
 func (l Lens) snapshot() []labelState {
-	find := func(s snapshot) bool {
-		return s.state == l.s && s.valid == l.m.valid && s.known == l.m.known && s.operational == l.m.operational()
-	}
 	all := l.m.snapshots
 	all.mu.Lock()
-	if i := slices.IndexFunc(all.recent, find); i >= 0 {
+	if i := slices.IndexFunc(all.recent, l.snapshotOf); i >= 0 {
 		one := all.recent[i]
 		all.recent = append(slices.Delete(all.recent, i, i+1), one)
 		all.mu.Unlock()
 		return one.labels
 	}
 	all.mu.Unlock()
-	one := snapshot{l.s, l.m.valid, l.m.known, l.m.operational(), l.reckon()}
+	one := snapshot{l.s, l.m.valid, l.m.known, l.m.operational(), l.reckon(), nil}
 	all.mu.Lock()
 	defer all.mu.Unlock()
-	if !slices.ContainsFunc(all.recent, find) {
+	if !slices.ContainsFunc(all.recent, l.snapshotOf) {
 		if len(all.recent) == maxSnapshots {
 			all.recent = slices.Delete(all.recent, 0, 1)
 		}
 		all.recent = append(all.recent, one)
 	}
 	return one.labels
+}
+
+// kept is the centres on the map without filters, reckoned once for a snapshot. Neither
+// they nor the list must be changed.
+func (l Lens) kept(reckon func() []*registryv1.MapCentre) []*registryv1.MapCentre {
+	all := l.m.snapshots
+	find := func() *snapshot {
+		if i := slices.IndexFunc(all.recent, l.snapshotOf); i >= 0 {
+			return &all.recent[i]
+		}
+		return &snapshot{}
+	}
+	all.mu.Lock()
+	centres := find().centres
+	all.mu.Unlock()
+	if centres == nil {
+		centres = reckon()
+		all.mu.Lock()
+		find().centres = centres
+		all.mu.Unlock()
+	}
+	return centres
 }
 
 // reckon reckons the state of every label.

@@ -137,27 +137,31 @@ func (t *todo) labels() {
 	}
 }
 
-// closed is a label in force whose centre or network gave way to others before the day.
+// closed is a label in force of whom or where it is held is closed for sure on the day:
+// its centre and network, or filière or platform, and their hospitals.
 func (t *todo) closed(label *labellingv1.Label) {
-	l := t.lens
-	centre := near(&l.s.Topology.Centres, label.GetHolder().GetSite().GetCentreId(), l.m)
-	network := near(&l.s.Topology.Networks, networkOf(label), l.m)
-	for _, one := range []struct {
-		what, from string
-		next       []string
-	}{
-		{"centre", centre.GetClosedFrom(), centre.GetSuccessorIds()},
-		{"network", network.GetClosedFrom(), network.GetSuccessorIds()},
-	} {
-		_, by, err := bitemporal.Span(one.from)
-		if one.from == "" && len(one.next) == 0 || err != nil || one.from != "" && by > l.m.valid {
-			continue
-		}
-		t.add(&registryv1.TodoItem{
-			Kind: registryv1.TodoKind_TODO_KIND_CLOSED, EntityId: label.GetLabelId(), Name: l.labelName(label),
-			Message: fmt.Sprintf("The label is in force and its %s is closed.", one.what), Since: one.from,
-		})
+	topo, m, holder := &t.lens.s.Topology, t.lens.m, label.GetHolder()
+	centre := near(&topo.Centres, holder.GetSite().GetCentreId(), m)
+	filiere := near(&topo.Filieres, holder.GetFiliereId(), m)
+	platform := near(&topo.Platforms, holder.GetPlatformId(), m)
+	t.isClosed(label, "centre", centre)
+	t.isClosed(label, "network", near(&topo.Networks, networkOf(label), m))
+	t.isClosed(label, "filière", filiere)
+	t.isClosed(label, "platform", platform)
+	for _, id := range slices.Concat(centre.GetEstablishmentIds(), ids(filiere.GetEstablishmentId()), platform.GetEstablishmentIds()) {
+		t.isClosed(label, "hospital", near(&topo.Establishments, id, m))
 	}
+}
+
+func (t *todo) isClosed(label *labellingv1.Label, what string, one lineage) {
+	_, by, err := bitemporal.Span(one.GetClosedFrom())
+	if !one.GetClosed() || err != nil || one.GetClosedFrom() != "" && by > t.lens.m.valid {
+		return
+	}
+	t.add(&registryv1.TodoItem{
+		Kind: registryv1.TodoKind_TODO_KIND_CLOSED, EntityId: label.GetLabelId(), Name: t.lens.labelName(label),
+		Message: fmt.Sprintf("The label is in force and its %s is closed.", what), Since: one.GetClosedFrom(),
+	})
 }
 
 // seat is a label in force whose centre is, on the day, in none of the hospitals that

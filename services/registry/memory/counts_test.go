@@ -11,8 +11,6 @@ import (
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
-	topologyv1 "maillage/proto/gen/maillage/topology/v1"
-	"maillage/services/bitemporal"
 	"maillage/services/labelling"
 )
 
@@ -355,17 +353,10 @@ func state(rt *rapid.T, w *world, asOf *registryv1.AsOf) map[string]string {
 func TestClosedCentre(t *testing.T) {
 	w := fixture(t)
 	before := w.head
-	position := w.commit(assertion("CBRON00000", "name", "?"))
-	closing, err := bitemporal.ParseDate("2026-02-01")
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.state.Topology.Centres.Assert("CBRON00000", bitemporal.Interval{From: closing, To: bitemporal.Future}, position, &topologyv1.Centre{
-		CentreId: "CBRON00000", EstablishmentIds: []string{"EBRON00000"}, SuccessorIds: []string{"CELOI00000"}, ClosedFrom: "2026-02-01",
-	})
+	position := w.commit(centreSucceeded("2026-02-01", "CBRON00000", "CELOI00000"))
 	q := w.queries()
 	diff, err := q.DiffRegister(t.Context(), &registryv1.DiffRegisterRequest{From: at("2026-01-31", position), To: at("2026-02-01", position)})
-	if want := "centre CBRON00000 DISAPPEARED [successor:>CELOI00000 closed_from:>2026-02-01] [26] []"; err != nil || printDiff(diff.GetWorld()) != want {
+	if want := "centre CBRON00000 DISAPPEARED [successor:>CELOI00000 closed_from:>2026-02-01] [26] []\ncentre CELOI00000 CHANGED [predecessor:>CBRON00000] [26] []"; err != nil || printDiff(diff.GetWorld()) != want {
 		t.Errorf("world %s, %v", printDiff(diff.GetWorld()), err)
 	}
 	for _, asOf := range []*registryv1.AsOf{at("2026-01-31", position), at("2026-02-01", before), at("2026-02-01", position)} {

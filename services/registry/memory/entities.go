@@ -29,8 +29,8 @@ type listed[V any] struct {
 }
 
 // list finds the entities that match a text, by their sort key and id.
-func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req listRequest) (listed[V], error) {
-	query, err := digest(k.String(), req.GetAsOf(), req.GetText())
+func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req paged, text string) (listed[V], error) {
+	query, err := digest(k.String(), req.GetAsOf(), text)
 	if err != nil {
 		return listed[V]{}, err
 	}
@@ -44,7 +44,7 @@ func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req listReques
 	}
 	var found []V
 	err = q.view(ctx, m, func(l lens.Lens) error {
-		found = k.Find(l, req.GetText())
+		found = k.Find(l, text)
 		return nil
 	})
 	if err != nil {
@@ -65,7 +65,7 @@ func (q *Queries) GetEstablishment(ctx context.Context, req *registryv1.GetEstab
 
 // ListEstablishments finds the hospitals that match, by name.
 func (q *Queries) ListEstablishments(ctx context.Context, req *registryv1.ListEstablishmentsRequest) (*registryv1.ListEstablishmentsResponse, error) {
-	l, err := list(ctx, q, lens.Establishments, req)
+	l, err := list(ctx, q, lens.Establishments, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +83,7 @@ func (q *Queries) GetCentre(ctx context.Context, req *registryv1.GetCentreReques
 
 // ListCentres finds the teams that match, by name.
 func (q *Queries) ListCentres(ctx context.Context, req *registryv1.ListCentresRequest) (*registryv1.ListCentresResponse, error) {
-	l, err := list(ctx, q, lens.Centres, req)
+	l, err := list(ctx, q, lens.Centres, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (q *Queries) GetNetwork(ctx context.Context, req *registryv1.GetNetworkRequ
 
 // ListNetworks finds the networks that match, by name.
 func (q *Queries) ListNetworks(ctx context.Context, req *registryv1.ListNetworksRequest) (*registryv1.ListNetworksResponse, error) {
-	l, err := list(ctx, q, lens.Networks, req)
+	l, err := list(ctx, q, lens.Networks, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +119,7 @@ func (q *Queries) GetFiliere(ctx context.Context, req *registryv1.GetFiliereRequ
 
 // ListFilieres finds the filières that match, by name.
 func (q *Queries) ListFilieres(ctx context.Context, req *registryv1.ListFilieresRequest) (*registryv1.ListFilieresResponse, error) {
-	l, err := list(ctx, q, lens.Filieres, req)
+	l, err := list(ctx, q, lens.Filieres, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +137,7 @@ func (q *Queries) GetPlatform(ctx context.Context, req *registryv1.GetPlatformRe
 
 // ListPlatforms finds the platforms that match, by name.
 func (q *Queries) ListPlatforms(ctx context.Context, req *registryv1.ListPlatformsRequest) (*registryv1.ListPlatformsResponse, error) {
-	l, err := list(ctx, q, lens.Platforms, req)
+	l, err := list(ctx, q, lens.Platforms, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +155,7 @@ func (q *Queries) GetCycle(ctx context.Context, req *registryv1.GetCycleRequest)
 
 // ListCycles finds the cycles that match, by name.
 func (q *Queries) ListCycles(ctx context.Context, req *registryv1.ListCyclesRequest) (*registryv1.ListCyclesResponse, error) {
-	l, err := list(ctx, q, lens.Cycles, req)
+	l, err := list(ctx, q, lens.Cycles, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +173,7 @@ func (q *Queries) GetAct(ctx context.Context, req *registryv1.GetActRequest) (*r
 
 // ListActs finds the acts that match, by name.
 func (q *Queries) ListActs(ctx context.Context, req *registryv1.ListActsRequest) (*registryv1.ListActsResponse, error) {
-	l, err := list(ctx, q, lens.Acts, req)
+	l, err := list(ctx, q, lens.Acts, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -191,9 +191,27 @@ func (q *Queries) GetCampaign(ctx context.Context, req *registryv1.GetCampaignRe
 
 // ListCampaigns finds the campaigns that match, by name.
 func (q *Queries) ListCampaigns(ctx context.Context, req *registryv1.ListCampaignsRequest) (*registryv1.ListCampaignsResponse, error) {
-	l, err := list(ctx, q, lens.Campaigns, req)
+	l, err := list(ctx, q, lens.Campaigns, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
 	return &registryv1.ListCampaignsResponse{Campaigns: l.page, NextPageToken: l.next, TotalSize: l.total, Resolved: l.resolved}, nil
+}
+
+// GetPlan finds a plan by its id.
+func (q *Queries) GetPlan(ctx context.Context, req *registryv1.GetPlanRequest) (*registryv1.GetPlanResponse, error) {
+	v, resolved, err := get(ctx, q, lens.Plans, req.GetPlanId(), req.GetAsOf())
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.GetPlanResponse{Plan: v, Resolved: resolved}, nil
+}
+
+// ListPlans finds the plans that match, by code.
+func (q *Queries) ListPlans(ctx context.Context, req *registryv1.ListPlansRequest) (*registryv1.ListPlansResponse, error) {
+	l, err := list(ctx, q, lens.Plans, req, req.GetText())
+	if err != nil {
+		return nil, err
+	}
+	return &registryv1.ListPlansResponse{Plans: l.page, NextPageToken: l.next, TotalSize: l.total, Resolved: l.resolved}, nil
 }

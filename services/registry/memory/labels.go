@@ -2,9 +2,6 @@ package memory
 
 import (
 	"context"
-	"fmt"
-
-	"google.golang.org/protobuf/proto"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -35,29 +32,15 @@ func (q *Queries) GetLabel(ctx context.Context, req *registryv1.GetLabelRequest)
 // nothing known at the head is an error (FILIERE_UNKNOWN and the like); one that names
 // what became known after the moment asked about finds nothing.
 func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequest) (*registryv1.ListLabelsResponse, error) {
-	filter := proto.CloneOf(req)
-	filter.AsOf, filter.PageSize, filter.PageToken = nil, 0, ""
-	filters, err := proto.MarshalOptions{Deterministic: true}.Marshal(filter)
-	if err != nil {
-		return nil, fmt.Errorf("digest of the request: %w", err)
-	}
-	query, err := digest("LABEL", req.GetAsOf(), string(filters))
-	if err != nil {
-		return nil, err
-	}
-	page, err := pageOf(req, query)
-	if err != nil {
-		return nil, err
-	}
-	m, err := q.resolve(ctx, req.GetAsOf(), page)
+	p, err := pagingOf(ctx, q, "LABEL", req)
 	if err != nil {
 		return nil, err
 	}
 	resp := &registryv1.ListLabelsResponse{}
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
 		resp.Entries, err = l.FindLabels(req, func(total int) (from, to int) {
 			resp.TotalSize = uint32(total)
-			from, to, resp.NextPageToken = span(req, page, query, m, total)
+			from, to, resp.NextPageToken = p.span(total)
 			return from, to
 		})
 		return err
@@ -68,7 +51,7 @@ func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequ
 	for _, e := range resp.GetEntries() {
 		q.name(e)
 	}
-	resp.Resolved = q.resolved(m)
+	resp.Resolved = q.resolved(p.moment)
 	return resp, nil
 }
 

@@ -2,6 +2,7 @@ package memory
 
 import (
 	"bytes"
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
@@ -20,11 +22,10 @@ const (
 	maxPage     = 1000
 )
 
-// listRequest is what the requests of all lists have in common. Its law: a request
-// differs from that of the next page in its page_size and page_token only.
-type listRequest interface {
+// paged is what the requests of all lists have in common. Its law: a request differs
+// from that of the next page in its page_size and page_token only.
+type paged interface {
 	GetAsOf() *registryv1.AsOf
-	GetText() string
 	GetPageSize() uint32
 	GetPageToken() string
 }
@@ -73,7 +74,7 @@ func parseToken(s string) (pageToken, error) {
 
 // pageOf reads the token of a request, nil on the first page. A token of another
 // request is refused: its offset would mean something else there.
-func pageOf(req listRequest, query [8]byte) (*pageToken, error) {
+func pageOf(req paged, query [8]byte) (*pageToken, error) {
 	if req.GetPageToken() == "" {
 		return nil, nil
 	}
@@ -100,7 +101,7 @@ func digest(listed string, asOf *registryv1.AsOf, filters string) (d [8]byte, er
 
 // span returns the part of total entries that a page shows, and the token of the
 // next page, empty after the last.
-func span(req listRequest, page *pageToken, query [8]byte, m moment, total int) (from, to int, next string) {
+func span(req paged, page *pageToken, query [8]byte, m moment, total int) (from, to int, next string) {
 	size := int(req.GetPageSize())
 	if size == 0 {
 		size = defaultPage
@@ -113,4 +114,43 @@ func span(req listRequest, page *pageToken, query [8]byte, m moment, total int) 
 		next = pageToken{m.valid, m.known, m.provisional, to, query}.String()
 	}
 	return from, to, next
+}
+
+// paging is a page of a list with filters.
+type paging struct {
+	moment
+	req   paged
+	page  *pageToken
+	query [8]byte
+}
+
+// pagingOf reads a request for a page. What is listed and the filters, which are the
+// request but for its moment and its page, tell it apart from others.
+func pagingOf[R interface {
+	proto.Message
+	paged
+}](ctx context.Context, q *Queries, listed string, req R,
+) (p paging, err error) {
+	filter := proto.Clone(req).ProtoReflect()
+	for _, name := range [...]protoreflect.Name{"as_of", "page_size", "page_token"} {
+		filter.Clear(filter.Descriptor().Fields().ByName(name))
+	}
+	filters, err := proto.MarshalOptions{Deterministic: true}.Marshal(filter.Interface())
+	if err != nil {
+		return p, fmt.Errorf("digest of the request: %w", err)
+	}
+	p.req = req
+	if p.query, err = digest(listed, req.GetAsOf(), string(filters)); err != nil {
+		return p, err
+	}
+	if p.page, err = pageOf(req, p.query); err != nil {
+		return p, err
+	}
+	p.moment, err = q.resolve(ctx, req.GetAsOf(), p.page)
+	return p, err
+}
+
+// span is the part of total entries that the page shows, and the token of the next.
+func (p paging) span(total int) (from, to int, next string) {
+	return span(p.req, p.page, p.query, p.moment, total)
 }

@@ -171,3 +171,23 @@ func (s *Server) CountEntities(ctx context.Context, req *registryv1.CountEntitie
 func (s *Server) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest) (*registryv1.ListTodoResponse, error) {
 	return answer(s.queries.ListTodo(ctx, req))
 }
+
+// ListLinks implements the RPC of that name.
+func (s *Server) ListLinks(ctx context.Context, req *registryv1.ListLinksRequest) (*registryv1.ListLinksResponse, error) {
+	return answer(s.queries.ListLinks(ctx, req))
+}
+
+// GetSuccession implements the RPC of that name.
+func (s *Server) GetSuccession(ctx context.Context, req *registryv1.GetSuccessionRequest) (*registryv1.GetSuccessionResponse, error) {
+	return answer(s.queries.GetSuccession(ctx, req))
+}
+
+// GetPlan implements the RPC of that name.
+func (s *Server) GetPlan(ctx context.Context, req *registryv1.GetPlanRequest) (*registryv1.GetPlanResponse, error) {
+	return answer(s.queries.GetPlan(ctx, req))
+}
+
+// ListPlans implements the RPC of that name.
+func (s *Server) ListPlans(ctx context.Context, req *registryv1.ListPlansRequest) (*registryv1.ListPlansResponse, error) {
+	return answer(s.queries.ListPlans(ctx, req))
+}

@@ -51,14 +51,22 @@ func TestErrorsReachTheCaller(t *testing.T) {
 	}
 }
 
-// The server embeds answers of its own for RPCs it lacks: it lacks none.
+// Every RPC asks the queries.
 func TestEveryRPCIsServed(t *testing.T) {
-	s := server.New(memory.New(memory.Source{
+	queries := memory.New(memory.Source{
 		View: func(context.Context, uint64, func(*registry.State, uint64)) error { return context.Canceled },
-	}))
-	for _, rpc := range registryv1.RegistryService_ServiceDesc.Methods {
-		if _, err := rpc.Handler(s, t.Context(), func(any) error { return nil }, nil); status.Code(err) != codes.Canceled {
-			t.Errorf("%s: %v", rpc.MethodName, err)
+	})
+	for _, service := range []struct {
+		server any
+		rpcs   []grpc.MethodDesc
+	}{
+		{server.New(queries), registryv1.RegistryService_ServiceDesc.Methods},
+		{server.NewMap(queries), registryv1.MapService_ServiceDesc.Methods},
+	} {
+		for _, rpc := range service.rpcs {
+			if _, err := rpc.Handler(service.server, t.Context(), func(any) error { return nil }, nil); status.Code(err) != codes.Canceled {
+				t.Errorf("%s: %v", rpc.MethodName, err)
+			}
 		}
 	}
 }

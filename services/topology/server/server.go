@@ -36,8 +36,14 @@ type command interface {
 // do has a command decided and appended, and returns its first event and its
 // position.
 func (s *Server) do(ctx context.Context, req command, decide func() ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
-	commit, err := s.desk.Submit(ctx, req, nil, func([]*eventv1.PersonalValue) ([]projection.Event, error) {
-		facts, err := decide()
+	return s.keep(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*topologyv1.Event, error) { return decide() })
+}
+
+// keep is do for a command with personal values, which are in the vault when it is
+// decided.
+func (s *Server) keep(ctx context.Context, req command, keep submit.Keep, decide func(kept []*eventv1.PersonalValue) ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
+	commit, err := s.desk.Submit(ctx, req, keep, func(kept []*eventv1.PersonalValue) ([]projection.Event, error) {
+		facts, err := decide(kept)
 		if err != nil {
 			return nil, err
 		}
@@ -208,7 +214,7 @@ func (s *Server) MoveCentre(ctx context.Context, req *topologyv1.MoveCentreReque
 
 // SucceedCentres records that teams are closed and others take their place.
 func (s *Server) SucceedCentres(ctx context.Context, req *topologyv1.SucceedCentresRequest) (*topologyv1.SucceedCentresResponse, error) {
-	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedCentres(s.state, req) })
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedCentres(s.state, identifier.NewID, req) })
 	if err != nil {
 		return nil, err
 	}
@@ -217,7 +223,7 @@ func (s *Server) SucceedCentres(ctx context.Context, req *topologyv1.SucceedCent
 
 // SucceedNetworks records that networks are closed and others take their place.
 func (s *Server) SucceedNetworks(ctx context.Context, req *topologyv1.SucceedNetworksRequest) (*topologyv1.SucceedNetworksResponse, error) {
-	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedNetworks(s.state, req) })
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.SucceedNetworks(s.state, identifier.NewID, req) })
 	if err != nil {
 		return nil, err
 	}

@@ -319,6 +319,12 @@ const (
 	// It is attached: a network to another filière, or to its first; a centre known by its
 	// town alone to a hospital.
 	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_ATTACHED TopologyEffectKind = 4
+	// A centre that loses a label goes on as a collaborator of its network.
+	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_COLLABORATES TopologyEffectKind = 5
+	// A link goes on with what takes the place of one of its ends.
+	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_MOVED TopologyEffectKind = 6
+	// A link ends with one of its ends.
+	TopologyEffectKind_TOPOLOGY_EFFECT_KIND_LINK_ENDED TopologyEffectKind = 7
 )
 
 // Enum value maps for TopologyEffectKind.
@@ -329,13 +335,19 @@ var (
 		2: "TOPOLOGY_EFFECT_KIND_RENAMED",
 		3: "TOPOLOGY_EFFECT_KIND_SUCCEEDED",
 		4: "TOPOLOGY_EFFECT_KIND_ATTACHED",
+		5: "TOPOLOGY_EFFECT_KIND_COLLABORATES",
+		6: "TOPOLOGY_EFFECT_KIND_LINK_MOVED",
+		7: "TOPOLOGY_EFFECT_KIND_LINK_ENDED",
 	}
 	TopologyEffectKind_value = map[string]int32{
-		"TOPOLOGY_EFFECT_KIND_UNSPECIFIED": 0,
-		"TOPOLOGY_EFFECT_KIND_CREATED":     1,
-		"TOPOLOGY_EFFECT_KIND_RENAMED":     2,
-		"TOPOLOGY_EFFECT_KIND_SUCCEEDED":   3,
-		"TOPOLOGY_EFFECT_KIND_ATTACHED":    4,
+		"TOPOLOGY_EFFECT_KIND_UNSPECIFIED":  0,
+		"TOPOLOGY_EFFECT_KIND_CREATED":      1,
+		"TOPOLOGY_EFFECT_KIND_RENAMED":      2,
+		"TOPOLOGY_EFFECT_KIND_SUCCEEDED":    3,
+		"TOPOLOGY_EFFECT_KIND_ATTACHED":     4,
+		"TOPOLOGY_EFFECT_KIND_COLLABORATES": 5,
+		"TOPOLOGY_EFFECT_KIND_LINK_MOVED":   6,
+		"TOPOLOGY_EFFECT_KIND_LINK_ENDED":   7,
 	}
 )
 
@@ -413,9 +425,13 @@ type Annex struct {
 	// Instead of a list, a batch of successions of heads: it records no act.
 	Successions []*Succession `protobuf:"bytes,19,rep,name=successions,proto3" json:"successions,omitempty"`
 	// What the officer answered.
-	Resolutions   []*Resolution `protobuf:"bytes,20,rep,name=resolutions,proto3" json:"resolutions,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Resolutions []*Resolution `protobuf:"bytes,20,rep,name=resolutions,proto3" json:"resolutions,omitempty"`
+	// Labels of sites that are lost by this act, absent from it, withdrawn or repealed, and
+	// whose centre goes on as a collaborator of their network (centre collaborateur): from
+	// the day they are repealed from, else from the act's effective date.
+	CollaboratorLabelIds []string `protobuf:"bytes,21,rep,name=collaborator_label_ids,json=collaboratorLabelIds,proto3" json:"collaborator_label_ids,omitempty"`
+	unknownFields        protoimpl.UnknownFields
+	sizeCache            protoimpl.SizeCache
 }
 
 func (x *Annex) Reset() {
@@ -584,6 +600,13 @@ func (x *Annex) GetSuccessions() []*Succession {
 func (x *Annex) GetResolutions() []*Resolution {
 	if x != nil {
 		return x.Resolutions
+	}
+	return nil
+}
+
+func (x *Annex) GetCollaboratorLabelIds() []string {
+	if x != nil {
+		return x.CollaboratorLabelIds
 	}
 	return nil
 }
@@ -1440,13 +1463,15 @@ type TopologyEffect struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What it does.
 	Kind TopologyEffectKind `protobuf:"varint,1,opt,name=kind,proto3,enum=maillage.labelling.v1.TopologyEffectKind" json:"kind,omitempty"`
-	// The kind of entity: establishment, centre, network or filiere.
+	// The kind of entity: establishment, centre, network, filiere or link.
 	EntityKind string `protobuf:"bytes,2,opt,name=entity_kind,json=entityKind,proto3" json:"entity_kind,omitempty"`
 	// Its id or, where it is created, its name in the effects.
 	Entity string `protobuf:"bytes,3,opt,name=entity,proto3" json:"entity,omitempty"`
-	// Its name after.
+	// Its name after. Of a link, its kind and both ends; of a centre that collaborates,
+	// its place and the network.
 	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
-	// Names before, or what it succeeds.
+	// Names before, or what it succeeds; of a centre that collaborates, the labels that it
+	// loses.
 	Before []string `protobuf:"bytes,5,rep,name=before,proto3" json:"before,omitempty"`
 	// First line that shows it, counted from 1; 0 for none.
 	Line          uint32 `protobuf:"varint,6,opt,name=line,proto3" json:"line,omitempty"`
@@ -1905,8 +1930,7 @@ var File_maillage_labelling_v1_plan_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_plan_proto_rawDesc = "" +
 	"\n" +
-	" maillage/labelling/v1/plan.proto\x12\x15maillage.labelling.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\x1a$maillage/topology/v1/resources.proto\"\xbc\n" +
-	"\n" +
+	" maillage/labelling/v1/plan.proto\x12\x15maillage.labelling.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\x1a$maillage/topology/v1/resources.proto\"\x9d\v\n" +
 	"\x05Annex\x126\n" +
 	"\x05basis\x18\x01 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
 	"\x04kind\x18\x02 \x01(\x0e2\x1e.maillage.labelling.v1.ActKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\x04kind\x12\x1e\n" +
@@ -1932,7 +1956,8 @@ const file_maillage_labelling_v1_plan_proto_rawDesc = "" +
 	"\x05lines\x18\x12 \x03(\v2 .maillage.labelling.v1.AnnexLineB\t\xbaH\x06\x92\x01\x03\x10\x90NR\x05lines\x12N\n" +
 	"\vsuccessions\x18\x13 \x03(\v2!.maillage.labelling.v1.SuccessionB\t\xbaH\x06\x92\x01\x03\x10\x88'R\vsuccessions\x12O\n" +
 	"\vresolutions\x18\x14 \x03(\v2!.maillage.labelling.v1.ResolutionB\n" +
-	"\xbaH\a\x92\x01\x04\x10\xa0\x9c\x01R\vresolutions\"\xa4\x06\n" +
+	"\xbaH\a\x92\x01\x04\x10\xa0\x9c\x01R\vresolutions\x12_\n" +
+	"\x16collaborator_label_ids\x18\x15 \x03(\tB)\xbaH&\x92\x01#\x10\x90N\x18\x01\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x14collaboratorLabelIds\"\xa4\x06\n" +
 	"\tAnnexLine\x12\x16\n" +
 	"\x06number\x18\x01 \x01(\rR\x06number\x12\x1e\n" +
 	"\x05sheet\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x05sheet\x12\x10\n" +
@@ -2089,13 +2114,16 @@ const file_maillage_labelling_v1_plan_proto_rawDesc = "" +
 	"\x15DISPOSITION_TO_DECIDE\x10\v\x12\x19\n" +
 	"\x15DISPOSITION_SUCCEEDED\x10\f\x12\x19\n" +
 	"\x15DISPOSITION_SUSPENDED\x10\r\x12\x18\n" +
-	"\x14DISPOSITION_ANNULLED\x10\x0e*\xc5\x01\n" +
+	"\x14DISPOSITION_ANNULLED\x10\x0e*\xb6\x02\n" +
 	"\x12TopologyEffectKind\x12$\n" +
 	" TOPOLOGY_EFFECT_KIND_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cTOPOLOGY_EFFECT_KIND_CREATED\x10\x01\x12 \n" +
 	"\x1cTOPOLOGY_EFFECT_KIND_RENAMED\x10\x02\x12\"\n" +
 	"\x1eTOPOLOGY_EFFECT_KIND_SUCCEEDED\x10\x03\x12!\n" +
-	"\x1dTOPOLOGY_EFFECT_KIND_ATTACHED\x10\x04B6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x1dTOPOLOGY_EFFECT_KIND_ATTACHED\x10\x04\x12%\n" +
+	"!TOPOLOGY_EFFECT_KIND_COLLABORATES\x10\x05\x12#\n" +
+	"\x1fTOPOLOGY_EFFECT_KIND_LINK_MOVED\x10\x06\x12#\n" +
+	"\x1fTOPOLOGY_EFFECT_KIND_LINK_ENDED\x10\aB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_plan_proto_rawDescOnce sync.Once

@@ -199,6 +199,7 @@ func (x *GetStateDigestRequest) GetMinPosition() uint64 {
 // greatest signed number stands for the second. Numbers are big-endian. The value is the
 // resource in the encoding of protocol buffers, without unknown fields and defaults,
 // its fields in ascending order of their numbers, those of a oneof after the others.
+// That of a measure leaves out its site, unit and year: they are the id and the days.
 //
 // No personal text and no derived status is in a row.
 type GetStateDigestResponse struct {

@@ -14,7 +14,8 @@ import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
-	v12 "maillage/proto/gen/maillage/event/v1"
+	v12 "maillage/proto/gen/maillage/activity/v1"
+	v13 "maillage/proto/gen/maillage/event/v1"
 	v1 "maillage/proto/gen/maillage/labelling/v1"
 	v11 "maillage/proto/gen/maillage/topology/v1"
 	reflect "reflect"
@@ -284,7 +285,8 @@ const (
 	TodoKind_TODO_KIND_APPROVAL TodoKind = 3
 	// A seat that is not where its act says.
 	TodoKind_TODO_KIND_SEAT TodoKind = 4
-	// A label in force on a centre or network that is closed.
+	// A label in force of which the centre, network, filière, platform or a hospital is
+	// closed.
 	TodoKind_TODO_KIND_CLOSED TodoKind = 5
 	// A draft waiting for another person.
 	TodoKind_TODO_KIND_DRAFT TodoKind = 6
@@ -3055,6 +3057,7 @@ type Fact struct {
 	//
 	//	*Fact_Topology
 	//	*Fact_Labelling
+	//	*Fact_Activity
 	Event isFact_Event `protobuf_oneof:"event"`
 	// What it changed of what was believed before.
 	Changes []*v1.Change `protobuf:"bytes,4,rep,name=changes,proto3" json:"changes,omitempty"`
@@ -3126,6 +3129,15 @@ func (x *Fact) GetLabelling() *v1.Event {
 	return nil
 }
 
+func (x *Fact) GetActivity() *v12.Event {
+	if x != nil {
+		if x, ok := x.Event.(*Fact_Activity); ok {
+			return x.Activity
+		}
+	}
+	return nil
+}
+
 func (x *Fact) GetChanges() []*v1.Change {
 	if x != nil {
 		return x.Changes
@@ -3154,9 +3166,16 @@ type Fact_Labelling struct {
 	Labelling *v1.Event `protobuf:"bytes,3,opt,name=labelling,proto3,oneof"`
 }
 
+type Fact_Activity struct {
+	// A fact of activity.
+	Activity *v12.Event `protobuf:"bytes,6,opt,name=activity,proto3,oneof"`
+}
+
 func (*Fact_Topology) isFact_Event() {}
 
 func (*Fact_Labelling) isFact_Event() {}
+
+func (*Fact_Activity) isFact_Event() {}
 
 // GetCampaignRequest asks for a campaign.
 type GetCampaignRequest struct {
@@ -3904,7 +3923,8 @@ func (x *DiffRegisterResponse) GetTo() *Resolved {
 // Difference is one entity that differs.
 type Difference struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// Its kind: label, establishment, centre, network, filiere, platform or office.
+	// Its kind: label, establishment, centre, network, filiere, platform, office, link,
+	// continuity or plan.
 	EntityKind string `protobuf:"bytes,1,opt,name=entity_kind,json=entityKind,proto3" json:"entity_kind,omitempty"`
 	// Its id.
 	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
@@ -4154,7 +4174,7 @@ type CoverageEntry struct {
 	// The label.
 	Entry *LabelEntry `protobuf:"bytes,1,opt,name=entry,proto3" json:"entry,omitempty"`
 	// The days without a label, or from the day asked for to the term.
-	Gap *v12.Period `protobuf:"bytes,2,opt,name=gap,proto3" json:"gap,omitempty"`
+	Gap *v13.Period `protobuf:"bytes,2,opt,name=gap,proto3" json:"gap,omitempty"`
 	// How many days, to the day asked for where the gap is open; 0 where unsure.
 	Days          uint32 `protobuf:"varint,3,opt,name=days,proto3" json:"days,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -4198,7 +4218,7 @@ func (x *CoverageEntry) GetEntry() *LabelEntry {
 	return nil
 }
 
-func (x *CoverageEntry) GetGap() *v12.Period {
+func (x *CoverageEntry) GetGap() *v13.Period {
 	if x != nil {
 		return x.Gap
 	}
@@ -4660,11 +4680,732 @@ func (x *TodoItem) GetPosition() uint64 {
 	return 0
 }
 
+// ListLinksRequest asks for links.
+type ListLinksRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Centre, hospital, network, filière or platform at either end; empty for all.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// Kinds, any of them.
+	Kinds []v11.LinkKind `protobuf:"varint,3,rep,packed,name=kinds,proto3,enum=maillage.topology.v1.LinkKind" json:"kinds,omitempty"`
+	// With those that do not hold on the day.
+	WithEnded bool `protobuf:"varint,4,opt,name=with_ended,json=withEnded,proto3" json:"with_ended,omitempty"`
+	// Entries a page, 1,000 at most; 0 for 100.
+	PageSize uint32 `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; every page speaks for the same moment.
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLinksRequest) Reset() {
+	*x = ListLinksRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLinksRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLinksRequest) ProtoMessage() {}
+
+func (x *ListLinksRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLinksRequest.ProtoReflect.Descriptor instead.
+func (*ListLinksRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *ListLinksRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *ListLinksRequest) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *ListLinksRequest) GetKinds() []v11.LinkKind {
+	if x != nil {
+		return x.Kinds
+	}
+	return nil
+}
+
+func (x *ListLinksRequest) GetWithEnded() bool {
+	if x != nil {
+		return x.WithEnded
+	}
+	return false
+}
+
+func (x *ListLinksRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListLinksRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// LinkEntry is a link with the names of its ends.
+type LinkEntry struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link.
+	Link *v11.Link `protobuf:"bytes,1,opt,name=link,proto3" json:"link,omitempty"`
+	// Name of the one end.
+	FromName string `protobuf:"bytes,2,opt,name=from_name,json=fromName,proto3" json:"from_name,omitempty"`
+	// Name of the other, or the European reference network.
+	ToName string `protobuf:"bytes,3,opt,name=to_name,json=toName,proto3" json:"to_name,omitempty"`
+	// The network's acronym, for an attachment.
+	NetworkAcronym string `protobuf:"bytes,4,opt,name=network_acronym,json=networkAcronym,proto3" json:"network_acronym,omitempty"`
+	// It holds on the day.
+	Holds         bool `protobuf:"varint,5,opt,name=holds,proto3" json:"holds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkEntry) Reset() {
+	*x = LinkEntry{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkEntry) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkEntry) ProtoMessage() {}
+
+func (x *LinkEntry) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkEntry.ProtoReflect.Descriptor instead.
+func (*LinkEntry) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *LinkEntry) GetLink() *v11.Link {
+	if x != nil {
+		return x.Link
+	}
+	return nil
+}
+
+func (x *LinkEntry) GetFromName() string {
+	if x != nil {
+		return x.FromName
+	}
+	return ""
+}
+
+func (x *LinkEntry) GetToName() string {
+	if x != nil {
+		return x.ToName
+	}
+	return ""
+}
+
+func (x *LinkEntry) GetNetworkAcronym() string {
+	if x != nil {
+		return x.NetworkAcronym
+	}
+	return ""
+}
+
+func (x *LinkEntry) GetHolds() bool {
+	if x != nil {
+		return x.Holds
+	}
+	return false
+}
+
+// ListLinksResponse is a page of links, by kind and ends.
+type ListLinksResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The links.
+	Entries []*LinkEntry `protobuf:"bytes,1,rep,name=entries,proto3" json:"entries,omitempty"`
+	// Where the next page begins; empty after the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many match, over all pages.
+	TotalSize uint32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,4,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListLinksResponse) Reset() {
+	*x = ListLinksResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListLinksResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListLinksResponse) ProtoMessage() {}
+
+func (x *ListLinksResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListLinksResponse.ProtoReflect.Descriptor instead.
+func (*ListLinksResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *ListLinksResponse) GetEntries() []*LinkEntry {
+	if x != nil {
+		return x.Entries
+	}
+	return nil
+}
+
+func (x *ListLinksResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListLinksResponse) GetTotalSize() uint32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *ListLinksResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// GetSuccessionRequest asks for the chain an entity stands in.
+type GetSuccessionRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Establishment, centre, network, filière or platform.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// The moment.
+	AsOf          *AsOf `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSuccessionRequest) Reset() {
+	*x = GetSuccessionRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSuccessionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSuccessionRequest) ProtoMessage() {}
+
+func (x *GetSuccessionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSuccessionRequest.ProtoReflect.Descriptor instead.
+func (*GetSuccessionRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *GetSuccessionRequest) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *GetSuccessionRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// SuccessionNode is one entity of a chain.
+type SuccessionNode struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// Its name, the last it had.
+	Name string `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// It is closed.
+	Closed bool `protobuf:"varint,3,opt,name=closed,proto3" json:"closed,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom string `protobuf:"bytes,4,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// Those whose place it took.
+	PredecessorIds []string `protobuf:"bytes,5,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place.
+	SuccessorIds []string `protobuf:"bytes,6,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// Declarations that it is the same as another.
+	Continuities  []*v11.Continuity `protobuf:"bytes,7,rep,name=continuities,proto3" json:"continuities,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SuccessionNode) Reset() {
+	*x = SuccessionNode{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SuccessionNode) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SuccessionNode) ProtoMessage() {}
+
+func (x *SuccessionNode) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SuccessionNode.ProtoReflect.Descriptor instead.
+func (*SuccessionNode) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *SuccessionNode) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *SuccessionNode) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *SuccessionNode) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *SuccessionNode) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+func (x *SuccessionNode) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SuccessionNode) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SuccessionNode) GetContinuities() []*v11.Continuity {
+	if x != nil {
+		return x.Continuities
+	}
+	return nil
+}
+
+// GetSuccessionResponse is a chain.
+type GetSuccessionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Everyone in it, earliest first.
+	Nodes []*SuccessionNode `protobuf:"bytes,1,rep,name=nodes,proto3" json:"nodes,omitempty"`
+	// Those that are in its place on the day: the entity itself where it is open.
+	PresentIds []string `protobuf:"bytes,2,rep,name=present_ids,json=presentIds,proto3" json:"present_ids,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,3,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSuccessionResponse) Reset() {
+	*x = GetSuccessionResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSuccessionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSuccessionResponse) ProtoMessage() {}
+
+func (x *GetSuccessionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSuccessionResponse.ProtoReflect.Descriptor instead.
+func (*GetSuccessionResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *GetSuccessionResponse) GetNodes() []*SuccessionNode {
+	if x != nil {
+		return x.Nodes
+	}
+	return nil
+}
+
+func (x *GetSuccessionResponse) GetPresentIds() []string {
+	if x != nil {
+		return x.PresentIds
+	}
+	return nil
+}
+
+func (x *GetSuccessionResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// GetPlanRequest asks for a plan.
+type GetPlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// The moment.
+	AsOf          *AsOf `protobuf:"bytes,2,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPlanRequest) Reset() {
+	*x = GetPlanRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlanRequest) ProtoMessage() {}
+
+func (x *GetPlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlanRequest.ProtoReflect.Descriptor instead.
+func (*GetPlanRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *GetPlanRequest) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *GetPlanRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+// GetPlanResponse is a plan.
+type GetPlanResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The answer.
+	Plan *v11.Plan `protobuf:"bytes,1,opt,name=plan,proto3" json:"plan,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,2,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPlanResponse) Reset() {
+	*x = GetPlanResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPlanResponse) ProtoMessage() {}
+
+func (x *GetPlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPlanResponse.ProtoReflect.Descriptor instead.
+func (*GetPlanResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *GetPlanResponse) GetPlan() *v11.Plan {
+	if x != nil {
+		return x.Plan
+	}
+	return nil
+}
+
+func (x *GetPlanResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
+// ListPlansRequest asks for plans.
+type ListPlansRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The moment.
+	AsOf *AsOf `protobuf:"bytes,1,opt,name=as_of,json=asOf,proto3" json:"as_of,omitempty"`
+	// Words found in names or codes, without accents and case.
+	Text string `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
+	// Entries a page, 1,000 at most; 0 for 100.
+	PageSize uint32 `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// Where the page before ended; every page speaks for the same moment.
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPlansRequest) Reset() {
+	*x = ListPlansRequest{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPlansRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPlansRequest) ProtoMessage() {}
+
+func (x *ListPlansRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPlansRequest.ProtoReflect.Descriptor instead.
+func (*ListPlansRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ListPlansRequest) GetAsOf() *AsOf {
+	if x != nil {
+		return x.AsOf
+	}
+	return nil
+}
+
+func (x *ListPlansRequest) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ListPlansRequest) GetPageSize() uint32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListPlansRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListPlansResponse is a page of plans, by code.
+type ListPlansResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The plans.
+	Plans []*v11.Plan `protobuf:"bytes,1,rep,name=plans,proto3" json:"plans,omitempty"`
+	// Where the next page begins; empty after the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many match, over all pages.
+	TotalSize uint32 `protobuf:"varint,3,opt,name=total_size,json=totalSize,proto3" json:"total_size,omitempty"`
+	// The moment it speaks for.
+	Resolved      *Resolved `protobuf:"bytes,4,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListPlansResponse) Reset() {
+	*x = ListPlansResponse{}
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListPlansResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListPlansResponse) ProtoMessage() {}
+
+func (x *ListPlansResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_registry_v1_service_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListPlansResponse.ProtoReflect.Descriptor instead.
+func (*ListPlansResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_registry_v1_service_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ListPlansResponse) GetPlans() []*v11.Plan {
+	if x != nil {
+		return x.Plans
+	}
+	return nil
+}
+
+func (x *ListPlansResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *ListPlansResponse) GetTotalSize() uint32 {
+	if x != nil {
+		return x.TotalSize
+	}
+	return 0
+}
+
+func (x *ListPlansResponse) GetResolved() *Resolved {
+	if x != nil {
+		return x.Resolved
+	}
+	return nil
+}
+
 var File_maillage_registry_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xe9\x02\n" +
+	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a maillage/activity/v1/event.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xe9\x02\n" +
 	"\x04AsOf\x12A\n" +
 	"\bvalid_at\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\avalidAt\x12'\n" +
 	"\x0eknown_position\x18\x02 \x01(\x04H\x00R\rknownPosition\x12;\n" +
@@ -4876,11 +5617,12 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x83\x01\n" +
 	"\x13ListHistoryResponse\x120\n" +
 	"\x05facts\x18\x01 \x03(\v2\x1a.maillage.registry.v1.FactR\x05facts\x12:\n" +
-	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xfa\x01\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xb5\x02\n" +
 	"\x04Fact\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x129\n" +
 	"\btopology\x18\x02 \x01(\v2\x1b.maillage.topology.v1.EventH\x00R\btopology\x12<\n" +
-	"\tlabelling\x18\x03 \x01(\v2\x1c.maillage.labelling.v1.EventH\x00R\tlabelling\x127\n" +
+	"\tlabelling\x18\x03 \x01(\v2\x1c.maillage.labelling.v1.EventH\x00R\tlabelling\x129\n" +
+	"\bactivity\x18\x06 \x01(\v2\x1b.maillage.activity.v1.EventH\x00R\bactivity\x127\n" +
 	"\achanges\x18\x04 \x03(\v2\x1d.maillage.labelling.v1.ChangeR\achanges\x12\x1b\n" +
 	"\tact_title\x18\x05 \x01(\tR\bactTitleB\a\n" +
 	"\x05event\"\x87\x01\n" +
@@ -4994,7 +5736,63 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\amessage\x18\x04 \x01(\tR\amessage\x12\x14\n" +
 	"\x05since\x18\x05 \x01(\tR\x05since\x12\x15\n" +
 	"\x06act_id\x18\x06 \x01(\tR\x05actId\x12\x1a\n" +
-	"\bposition\x18\a \x01(\x04R\bposition*J\n" +
+	"\bposition\x18\a \x01(\x04R\bposition\"\xa9\x02\n" +
+	"\x10ListLinksRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\x12?\n" +
+	"\tentity_id\x18\x02 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\bentityId\x124\n" +
+	"\x05kinds\x18\x03 \x03(\x0e2\x1e.maillage.topology.v1.LinkKindR\x05kinds\x12\x1d\n" +
+	"\n" +
+	"with_ended\x18\x04 \x01(\bR\twithEnded\x12%\n" +
+	"\tpage_size\x18\x05 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\tpageToken\"\xb0\x01\n" +
+	"\tLinkEntry\x12.\n" +
+	"\x04link\x18\x01 \x01(\v2\x1a.maillage.topology.v1.LinkR\x04link\x12\x1b\n" +
+	"\tfrom_name\x18\x02 \x01(\tR\bfromName\x12\x17\n" +
+	"\ato_name\x18\x03 \x01(\tR\x06toName\x12'\n" +
+	"\x0fnetwork_acronym\x18\x04 \x01(\tR\x0enetworkAcronym\x12\x14\n" +
+	"\x05holds\x18\x05 \x01(\bR\x05holds\"\xd1\x01\n" +
+	"\x11ListLinksResponse\x129\n" +
+	"\aentries\x18\x01 \x03(\v2\x1f.maillage.registry.v1.LinkEntryR\aentries\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\rR\ttotalSize\x12:\n" +
+	"\bresolved\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\x85\x01\n" +
+	"\x14GetSuccessionRequest\x12<\n" +
+	"\tentity_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bentityId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x8e\x02\n" +
+	"\x0eSuccessionNode\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
+	"\x06closed\x18\x03 \x01(\bR\x06closed\x12\x1f\n" +
+	"\vclosed_from\x18\x04 \x01(\tR\n" +
+	"closedFrom\x12'\n" +
+	"\x0fpredecessor_ids\x18\x05 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x06 \x03(\tR\fsuccessorIds\x12D\n" +
+	"\fcontinuities\x18\a \x03(\v2 .maillage.topology.v1.ContinuityR\fcontinuities\"\xb0\x01\n" +
+	"\x15GetSuccessionResponse\x12:\n" +
+	"\x05nodes\x18\x01 \x03(\v2$.maillage.registry.v1.SuccessionNodeR\x05nodes\x12\x1f\n" +
+	"\vpresent_ids\x18\x02 \x03(\tR\n" +
+	"presentIds\x12:\n" +
+	"\bresolved\x18\x03 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"{\n" +
+	"\x0eGetPlanRequest\x128\n" +
+	"\aplan_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06planId\x12/\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"}\n" +
+	"\x0fGetPlanResponse\x12.\n" +
+	"\x04plan\x18\x01 \x01(\v2\x1a.maillage.topology.v1.PlanR\x04plan\x12:\n" +
+	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xb1\x01\n" +
+	"\x10ListPlansRequest\x12/\n" +
+	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\x12\x1c\n" +
+	"\x04text\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\x04text\x12%\n" +
+	"\tpage_size\x18\x03 \x01(\rB\b\xbaH\x05*\x03\x18\xe8\aR\bpageSize\x12'\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\tpageToken\"\xc8\x01\n" +
+	"\x11ListPlansResponse\x120\n" +
+	"\x05plans\x18\x01 \x03(\v2\x1a.maillage.topology.v1.PlanR\x05plans\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
+	"\n" +
+	"total_size\x18\x03 \x01(\rR\ttotalSize\x12:\n" +
+	"\bresolved\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved*J\n" +
 	"\x06Window\x12\x16\n" +
 	"\x12WINDOW_UNSPECIFIED\x10\x00\x12\x10\n" +
 	"\fWINDOW_LEGAL\x10\x01\x12\x16\n" +
@@ -5026,7 +5824,7 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x0eTODO_KIND_SEAT\x10\x04\x12\x14\n" +
 	"\x10TODO_KIND_CLOSED\x10\x05\x12\x13\n" +
 	"\x0fTODO_KIND_DRAFT\x10\x06\x12\x16\n" +
-	"\x12TODO_KIND_ABEYANCE\x10\a2\xd8\x13\n" +
+	"\x12TODO_KIND_ABEYANCE\x10\a2\xd6\x16\n" +
 	"\x0fRegistryService\x12Y\n" +
 	"\bGetLabel\x12%.maillage.registry.v1.GetLabelRequest\x1a&.maillage.registry.v1.GetLabelResponse\x12_\n" +
 	"\n" +
@@ -5056,7 +5854,11 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\vGetCoverage\x12(.maillage.registry.v1.GetCoverageRequest\x1a).maillage.registry.v1.GetCoverageResponse\x12h\n" +
 	"\rCountEntities\x12*.maillage.registry.v1.CountEntitiesRequest\x1a+.maillage.registry.v1.CountEntitiesResponse\x12Y\n" +
 	"\bListTodo\x12%.maillage.registry.v1.ListTodoRequest\x1a&.maillage.registry.v1.ListTodoResponse\x12b\n" +
-	"\vListHistory\x12(.maillage.registry.v1.ListHistoryRequest\x1a).maillage.registry.v1.ListHistoryResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
+	"\vListHistory\x12(.maillage.registry.v1.ListHistoryRequest\x1a).maillage.registry.v1.ListHistoryResponse\x12\\\n" +
+	"\tListLinks\x12&.maillage.registry.v1.ListLinksRequest\x1a'.maillage.registry.v1.ListLinksResponse\x12h\n" +
+	"\rGetSuccession\x12*.maillage.registry.v1.GetSuccessionRequest\x1a+.maillage.registry.v1.GetSuccessionResponse\x12V\n" +
+	"\aGetPlan\x12$.maillage.registry.v1.GetPlanRequest\x1a%.maillage.registry.v1.GetPlanResponse\x12\\\n" +
+	"\tListPlans\x12&.maillage.registry.v1.ListPlansRequest\x1a'.maillage.registry.v1.ListPlansResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_maillage_registry_v1_service_proto_rawDescOnce sync.Once
@@ -5071,7 +5873,7 @@ func file_maillage_registry_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_maillage_registry_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
-var file_maillage_registry_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 60)
+var file_maillage_registry_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 70)
 var file_maillage_registry_v1_service_proto_goTypes = []any{
 	(Window)(0),                        // 0: maillage.registry.v1.Window
 	(DifferenceKind)(0),                // 1: maillage.registry.v1.DifferenceKind
@@ -5138,196 +5940,235 @@ var file_maillage_registry_v1_service_proto_goTypes = []any{
 	(*ListTodoRequest)(nil),            // 62: maillage.registry.v1.ListTodoRequest
 	(*ListTodoResponse)(nil),           // 63: maillage.registry.v1.ListTodoResponse
 	(*TodoItem)(nil),                   // 64: maillage.registry.v1.TodoItem
-	(*timestamppb.Timestamp)(nil),      // 65: google.protobuf.Timestamp
-	(*v1.Label)(nil),                   // 66: maillage.labelling.v1.Label
-	(v1.Status)(0),                     // 67: maillage.labelling.v1.Status
-	(*v1.Assertion)(nil),               // 68: maillage.labelling.v1.Assertion
-	(v1.OperationState)(0),             // 69: maillage.labelling.v1.OperationState
-	(*v1.Office)(nil),                  // 70: maillage.labelling.v1.Office
-	(v1.Role)(0),                       // 71: maillage.labelling.v1.Role
-	(*v11.Establishment)(nil),          // 72: maillage.topology.v1.Establishment
-	(*v11.Centre)(nil),                 // 73: maillage.topology.v1.Centre
-	(*v11.Network)(nil),                // 74: maillage.topology.v1.Network
-	(*v11.Filiere)(nil),                // 75: maillage.topology.v1.Filiere
-	(*v11.Platform)(nil),               // 76: maillage.topology.v1.Platform
-	(*v1.Cycle)(nil),                   // 77: maillage.labelling.v1.Cycle
-	(*v1.Act)(nil),                     // 78: maillage.labelling.v1.Act
-	(*v11.Event)(nil),                  // 79: maillage.topology.v1.Event
-	(*v1.Event)(nil),                   // 80: maillage.labelling.v1.Event
-	(*v1.Change)(nil),                  // 81: maillage.labelling.v1.Change
-	(*v1.Campaign)(nil),                // 82: maillage.labelling.v1.Campaign
-	(*v1.EffectCount)(nil),             // 83: maillage.labelling.v1.EffectCount
-	(*v1.TotalCheck)(nil),              // 84: maillage.labelling.v1.TotalCheck
-	(v1.Disposition)(0),                // 85: maillage.labelling.v1.Disposition
-	(*v12.Period)(nil),                 // 86: maillage.event.v1.Period
+	(*ListLinksRequest)(nil),           // 65: maillage.registry.v1.ListLinksRequest
+	(*LinkEntry)(nil),                  // 66: maillage.registry.v1.LinkEntry
+	(*ListLinksResponse)(nil),          // 67: maillage.registry.v1.ListLinksResponse
+	(*GetSuccessionRequest)(nil),       // 68: maillage.registry.v1.GetSuccessionRequest
+	(*SuccessionNode)(nil),             // 69: maillage.registry.v1.SuccessionNode
+	(*GetSuccessionResponse)(nil),      // 70: maillage.registry.v1.GetSuccessionResponse
+	(*GetPlanRequest)(nil),             // 71: maillage.registry.v1.GetPlanRequest
+	(*GetPlanResponse)(nil),            // 72: maillage.registry.v1.GetPlanResponse
+	(*ListPlansRequest)(nil),           // 73: maillage.registry.v1.ListPlansRequest
+	(*ListPlansResponse)(nil),          // 74: maillage.registry.v1.ListPlansResponse
+	(*timestamppb.Timestamp)(nil),      // 75: google.protobuf.Timestamp
+	(*v1.Label)(nil),                   // 76: maillage.labelling.v1.Label
+	(v1.Status)(0),                     // 77: maillage.labelling.v1.Status
+	(*v1.Assertion)(nil),               // 78: maillage.labelling.v1.Assertion
+	(v1.OperationState)(0),             // 79: maillage.labelling.v1.OperationState
+	(*v1.Office)(nil),                  // 80: maillage.labelling.v1.Office
+	(v1.Role)(0),                       // 81: maillage.labelling.v1.Role
+	(*v11.Establishment)(nil),          // 82: maillage.topology.v1.Establishment
+	(*v11.Centre)(nil),                 // 83: maillage.topology.v1.Centre
+	(*v11.Network)(nil),                // 84: maillage.topology.v1.Network
+	(*v11.Filiere)(nil),                // 85: maillage.topology.v1.Filiere
+	(*v11.Platform)(nil),               // 86: maillage.topology.v1.Platform
+	(*v1.Cycle)(nil),                   // 87: maillage.labelling.v1.Cycle
+	(*v1.Act)(nil),                     // 88: maillage.labelling.v1.Act
+	(*v11.Event)(nil),                  // 89: maillage.topology.v1.Event
+	(*v1.Event)(nil),                   // 90: maillage.labelling.v1.Event
+	(*v12.Event)(nil),                  // 91: maillage.activity.v1.Event
+	(*v1.Change)(nil),                  // 92: maillage.labelling.v1.Change
+	(*v1.Campaign)(nil),                // 93: maillage.labelling.v1.Campaign
+	(*v1.EffectCount)(nil),             // 94: maillage.labelling.v1.EffectCount
+	(*v1.TotalCheck)(nil),              // 95: maillage.labelling.v1.TotalCheck
+	(v1.Disposition)(0),                // 96: maillage.labelling.v1.Disposition
+	(*v13.Period)(nil),                 // 97: maillage.event.v1.Period
+	(v11.LinkKind)(0),                  // 98: maillage.topology.v1.LinkKind
+	(*v11.Link)(nil),                   // 99: maillage.topology.v1.Link
+	(*v11.Continuity)(nil),             // 100: maillage.topology.v1.Continuity
+	(*v11.Plan)(nil),                   // 101: maillage.topology.v1.Plan
 }
 var file_maillage_registry_v1_service_proto_depIdxs = []int32{
-	65,  // 0: maillage.registry.v1.AsOf.known_time:type_name -> google.protobuf.Timestamp
+	75,  // 0: maillage.registry.v1.AsOf.known_time:type_name -> google.protobuf.Timestamp
 	0,   // 1: maillage.registry.v1.AsOf.window:type_name -> maillage.registry.v1.Window
-	65,  // 2: maillage.registry.v1.Resolved.known_time:type_name -> google.protobuf.Timestamp
+	75,  // 2: maillage.registry.v1.Resolved.known_time:type_name -> google.protobuf.Timestamp
 	0,   // 3: maillage.registry.v1.Resolved.window:type_name -> maillage.registry.v1.Window
-	66,  // 4: maillage.registry.v1.LabelEntry.label:type_name -> maillage.labelling.v1.Label
-	67,  // 5: maillage.registry.v1.LabelEntry.status:type_name -> maillage.labelling.v1.Status
-	68,  // 6: maillage.registry.v1.LabelEntry.assertions:type_name -> maillage.labelling.v1.Assertion
-	69,  // 7: maillage.registry.v1.LabelEntry.operation_state:type_name -> maillage.labelling.v1.OperationState
+	76,  // 4: maillage.registry.v1.LabelEntry.label:type_name -> maillage.labelling.v1.Label
+	77,  // 5: maillage.registry.v1.LabelEntry.status:type_name -> maillage.labelling.v1.Status
+	78,  // 6: maillage.registry.v1.LabelEntry.assertions:type_name -> maillage.labelling.v1.Assertion
+	79,  // 7: maillage.registry.v1.LabelEntry.operation_state:type_name -> maillage.labelling.v1.OperationState
 	8,   // 8: maillage.registry.v1.LabelEntry.offices:type_name -> maillage.registry.v1.OfficeEntry
-	70,  // 9: maillage.registry.v1.OfficeEntry.office:type_name -> maillage.labelling.v1.Office
+	80,  // 9: maillage.registry.v1.OfficeEntry.office:type_name -> maillage.labelling.v1.Office
 	5,   // 10: maillage.registry.v1.GetLabelRequest.as_of:type_name -> maillage.registry.v1.AsOf
 	7,   // 11: maillage.registry.v1.GetLabelResponse.entry:type_name -> maillage.registry.v1.LabelEntry
 	6,   // 12: maillage.registry.v1.GetLabelResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 13: maillage.registry.v1.ListLabelsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	71,  // 14: maillage.registry.v1.ListLabelsRequest.roles:type_name -> maillage.labelling.v1.Role
-	67,  // 15: maillage.registry.v1.ListLabelsRequest.statuses:type_name -> maillage.labelling.v1.Status
+	81,  // 14: maillage.registry.v1.ListLabelsRequest.roles:type_name -> maillage.labelling.v1.Role
+	77,  // 15: maillage.registry.v1.ListLabelsRequest.statuses:type_name -> maillage.labelling.v1.Status
 	7,   // 16: maillage.registry.v1.ListLabelsResponse.entries:type_name -> maillage.registry.v1.LabelEntry
 	6,   // 17: maillage.registry.v1.ListLabelsResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 18: maillage.registry.v1.GetEstablishmentRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	72,  // 19: maillage.registry.v1.GetEstablishmentResponse.establishment:type_name -> maillage.topology.v1.Establishment
+	82,  // 19: maillage.registry.v1.GetEstablishmentResponse.establishment:type_name -> maillage.topology.v1.Establishment
 	6,   // 20: maillage.registry.v1.GetEstablishmentResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 21: maillage.registry.v1.ListEstablishmentsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	72,  // 22: maillage.registry.v1.ListEstablishmentsResponse.establishments:type_name -> maillage.topology.v1.Establishment
+	82,  // 22: maillage.registry.v1.ListEstablishmentsResponse.establishments:type_name -> maillage.topology.v1.Establishment
 	6,   // 23: maillage.registry.v1.ListEstablishmentsResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 24: maillage.registry.v1.GetCentreRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	73,  // 25: maillage.registry.v1.GetCentreResponse.centre:type_name -> maillage.topology.v1.Centre
+	83,  // 25: maillage.registry.v1.GetCentreResponse.centre:type_name -> maillage.topology.v1.Centre
 	6,   // 26: maillage.registry.v1.GetCentreResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 27: maillage.registry.v1.ListCentresRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	73,  // 28: maillage.registry.v1.ListCentresResponse.centres:type_name -> maillage.topology.v1.Centre
+	83,  // 28: maillage.registry.v1.ListCentresResponse.centres:type_name -> maillage.topology.v1.Centre
 	6,   // 29: maillage.registry.v1.ListCentresResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 30: maillage.registry.v1.GetNetworkRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	74,  // 31: maillage.registry.v1.GetNetworkResponse.network:type_name -> maillage.topology.v1.Network
+	84,  // 31: maillage.registry.v1.GetNetworkResponse.network:type_name -> maillage.topology.v1.Network
 	6,   // 32: maillage.registry.v1.GetNetworkResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 33: maillage.registry.v1.ListNetworksRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	74,  // 34: maillage.registry.v1.ListNetworksResponse.networks:type_name -> maillage.topology.v1.Network
+	84,  // 34: maillage.registry.v1.ListNetworksResponse.networks:type_name -> maillage.topology.v1.Network
 	6,   // 35: maillage.registry.v1.ListNetworksResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 36: maillage.registry.v1.GetFiliereRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	75,  // 37: maillage.registry.v1.GetFiliereResponse.filiere:type_name -> maillage.topology.v1.Filiere
+	85,  // 37: maillage.registry.v1.GetFiliereResponse.filiere:type_name -> maillage.topology.v1.Filiere
 	6,   // 38: maillage.registry.v1.GetFiliereResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 39: maillage.registry.v1.ListFilieresRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	75,  // 40: maillage.registry.v1.ListFilieresResponse.filieres:type_name -> maillage.topology.v1.Filiere
+	85,  // 40: maillage.registry.v1.ListFilieresResponse.filieres:type_name -> maillage.topology.v1.Filiere
 	6,   // 41: maillage.registry.v1.ListFilieresResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 42: maillage.registry.v1.GetPlatformRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	76,  // 43: maillage.registry.v1.GetPlatformResponse.platform:type_name -> maillage.topology.v1.Platform
+	86,  // 43: maillage.registry.v1.GetPlatformResponse.platform:type_name -> maillage.topology.v1.Platform
 	6,   // 44: maillage.registry.v1.GetPlatformResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 45: maillage.registry.v1.ListPlatformsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	76,  // 46: maillage.registry.v1.ListPlatformsResponse.platforms:type_name -> maillage.topology.v1.Platform
+	86,  // 46: maillage.registry.v1.ListPlatformsResponse.platforms:type_name -> maillage.topology.v1.Platform
 	6,   // 47: maillage.registry.v1.ListPlatformsResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 48: maillage.registry.v1.GetCycleRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	77,  // 49: maillage.registry.v1.GetCycleResponse.cycle:type_name -> maillage.labelling.v1.Cycle
+	87,  // 49: maillage.registry.v1.GetCycleResponse.cycle:type_name -> maillage.labelling.v1.Cycle
 	6,   // 50: maillage.registry.v1.GetCycleResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 51: maillage.registry.v1.ListCyclesRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	77,  // 52: maillage.registry.v1.ListCyclesResponse.cycles:type_name -> maillage.labelling.v1.Cycle
+	87,  // 52: maillage.registry.v1.ListCyclesResponse.cycles:type_name -> maillage.labelling.v1.Cycle
 	6,   // 53: maillage.registry.v1.ListCyclesResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 54: maillage.registry.v1.GetActRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	78,  // 55: maillage.registry.v1.GetActResponse.act:type_name -> maillage.labelling.v1.Act
+	88,  // 55: maillage.registry.v1.GetActResponse.act:type_name -> maillage.labelling.v1.Act
 	6,   // 56: maillage.registry.v1.GetActResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 57: maillage.registry.v1.ListActsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	78,  // 58: maillage.registry.v1.ListActsResponse.acts:type_name -> maillage.labelling.v1.Act
+	88,  // 58: maillage.registry.v1.ListActsResponse.acts:type_name -> maillage.labelling.v1.Act
 	6,   // 59: maillage.registry.v1.ListActsResponse.resolved:type_name -> maillage.registry.v1.Resolved
 	5,   // 60: maillage.registry.v1.ListHistoryRequest.as_of:type_name -> maillage.registry.v1.AsOf
 	43,  // 61: maillage.registry.v1.ListHistoryResponse.facts:type_name -> maillage.registry.v1.Fact
 	6,   // 62: maillage.registry.v1.ListHistoryResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	79,  // 63: maillage.registry.v1.Fact.topology:type_name -> maillage.topology.v1.Event
-	80,  // 64: maillage.registry.v1.Fact.labelling:type_name -> maillage.labelling.v1.Event
-	81,  // 65: maillage.registry.v1.Fact.changes:type_name -> maillage.labelling.v1.Change
-	5,   // 66: maillage.registry.v1.GetCampaignRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	82,  // 67: maillage.registry.v1.GetCampaignResponse.campaign:type_name -> maillage.labelling.v1.Campaign
-	6,   // 68: maillage.registry.v1.GetCampaignResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 69: maillage.registry.v1.ListCampaignsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	82,  // 70: maillage.registry.v1.ListCampaignsResponse.campaigns:type_name -> maillage.labelling.v1.Campaign
-	6,   // 71: maillage.registry.v1.ListCampaignsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 72: maillage.registry.v1.ListOfficesRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	8,   // 73: maillage.registry.v1.ListOfficesResponse.offices:type_name -> maillage.registry.v1.OfficeEntry
-	6,   // 74: maillage.registry.v1.ListOfficesResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 75: maillage.registry.v1.ListActEffectsRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	78,  // 76: maillage.registry.v1.ListActEffectsResponse.act:type_name -> maillage.labelling.v1.Act
-	52,  // 77: maillage.registry.v1.ListActEffectsResponse.effects:type_name -> maillage.registry.v1.ActEffect
-	43,  // 78: maillage.registry.v1.ListActEffectsResponse.topology:type_name -> maillage.registry.v1.Fact
-	83,  // 79: maillage.registry.v1.ListActEffectsResponse.counts:type_name -> maillage.labelling.v1.EffectCount
-	84,  // 80: maillage.registry.v1.ListActEffectsResponse.totals:type_name -> maillage.labelling.v1.TotalCheck
-	6,   // 81: maillage.registry.v1.ListActEffectsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	85,  // 82: maillage.registry.v1.ActEffect.disposition:type_name -> maillage.labelling.v1.Disposition
-	81,  // 83: maillage.registry.v1.ActEffect.changes:type_name -> maillage.labelling.v1.Change
-	7,   // 84: maillage.registry.v1.ActEffect.entry:type_name -> maillage.registry.v1.LabelEntry
-	5,   // 85: maillage.registry.v1.DiffRegisterRequest.from:type_name -> maillage.registry.v1.AsOf
-	5,   // 86: maillage.registry.v1.DiffRegisterRequest.to:type_name -> maillage.registry.v1.AsOf
-	55,  // 87: maillage.registry.v1.DiffRegisterResponse.world:type_name -> maillage.registry.v1.Difference
-	55,  // 88: maillage.registry.v1.DiffRegisterResponse.learned:type_name -> maillage.registry.v1.Difference
-	6,   // 89: maillage.registry.v1.DiffRegisterResponse.from:type_name -> maillage.registry.v1.Resolved
-	6,   // 90: maillage.registry.v1.DiffRegisterResponse.to:type_name -> maillage.registry.v1.Resolved
-	1,   // 91: maillage.registry.v1.Difference.kind:type_name -> maillage.registry.v1.DifferenceKind
-	81,  // 92: maillage.registry.v1.Difference.changes:type_name -> maillage.labelling.v1.Change
-	5,   // 93: maillage.registry.v1.GetCoverageRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	58,  // 94: maillage.registry.v1.GetCoverageResponse.uncovered:type_name -> maillage.registry.v1.CoverageEntry
-	58,  // 95: maillage.registry.v1.GetCoverageResponse.ending:type_name -> maillage.registry.v1.CoverageEntry
-	58,  // 96: maillage.registry.v1.GetCoverageResponse.bridged:type_name -> maillage.registry.v1.CoverageEntry
-	6,   // 97: maillage.registry.v1.GetCoverageResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	7,   // 98: maillage.registry.v1.CoverageEntry.entry:type_name -> maillage.registry.v1.LabelEntry
-	86,  // 99: maillage.registry.v1.CoverageEntry.gap:type_name -> maillage.event.v1.Period
-	5,   // 100: maillage.registry.v1.CountEntitiesRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	2,   // 101: maillage.registry.v1.CountEntitiesRequest.unit:type_name -> maillage.registry.v1.CountUnit
-	3,   // 102: maillage.registry.v1.CountEntitiesRequest.by:type_name -> maillage.registry.v1.CountBy
-	2,   // 103: maillage.registry.v1.CountEntitiesResponse.unit:type_name -> maillage.registry.v1.CountUnit
-	61,  // 104: maillage.registry.v1.CountEntitiesResponse.rows:type_name -> maillage.registry.v1.CountRow
-	61,  // 105: maillage.registry.v1.CountEntitiesResponse.total:type_name -> maillage.registry.v1.CountRow
-	6,   // 106: maillage.registry.v1.CountEntitiesResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 107: maillage.registry.v1.ListTodoRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	64,  // 108: maillage.registry.v1.ListTodoResponse.items:type_name -> maillage.registry.v1.TodoItem
-	6,   // 109: maillage.registry.v1.ListTodoResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	4,   // 110: maillage.registry.v1.TodoItem.kind:type_name -> maillage.registry.v1.TodoKind
-	9,   // 111: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
-	11,  // 112: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
-	13,  // 113: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
-	15,  // 114: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
-	17,  // 115: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
-	19,  // 116: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
-	21,  // 117: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
-	23,  // 118: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
-	25,  // 119: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
-	27,  // 120: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
-	29,  // 121: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
-	31,  // 122: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
-	33,  // 123: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
-	35,  // 124: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
-	37,  // 125: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
-	39,  // 126: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
-	44,  // 127: maillage.registry.v1.RegistryService.GetCampaign:input_type -> maillage.registry.v1.GetCampaignRequest
-	46,  // 128: maillage.registry.v1.RegistryService.ListCampaigns:input_type -> maillage.registry.v1.ListCampaignsRequest
-	48,  // 129: maillage.registry.v1.RegistryService.ListOffices:input_type -> maillage.registry.v1.ListOfficesRequest
-	50,  // 130: maillage.registry.v1.RegistryService.ListActEffects:input_type -> maillage.registry.v1.ListActEffectsRequest
-	53,  // 131: maillage.registry.v1.RegistryService.DiffRegister:input_type -> maillage.registry.v1.DiffRegisterRequest
-	56,  // 132: maillage.registry.v1.RegistryService.GetCoverage:input_type -> maillage.registry.v1.GetCoverageRequest
-	59,  // 133: maillage.registry.v1.RegistryService.CountEntities:input_type -> maillage.registry.v1.CountEntitiesRequest
-	62,  // 134: maillage.registry.v1.RegistryService.ListTodo:input_type -> maillage.registry.v1.ListTodoRequest
-	41,  // 135: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
-	10,  // 136: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
-	12,  // 137: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
-	14,  // 138: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
-	16,  // 139: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
-	18,  // 140: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
-	20,  // 141: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
-	22,  // 142: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
-	24,  // 143: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
-	26,  // 144: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
-	28,  // 145: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
-	30,  // 146: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
-	32,  // 147: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
-	34,  // 148: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
-	36,  // 149: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
-	38,  // 150: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
-	40,  // 151: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
-	45,  // 152: maillage.registry.v1.RegistryService.GetCampaign:output_type -> maillage.registry.v1.GetCampaignResponse
-	47,  // 153: maillage.registry.v1.RegistryService.ListCampaigns:output_type -> maillage.registry.v1.ListCampaignsResponse
-	49,  // 154: maillage.registry.v1.RegistryService.ListOffices:output_type -> maillage.registry.v1.ListOfficesResponse
-	51,  // 155: maillage.registry.v1.RegistryService.ListActEffects:output_type -> maillage.registry.v1.ListActEffectsResponse
-	54,  // 156: maillage.registry.v1.RegistryService.DiffRegister:output_type -> maillage.registry.v1.DiffRegisterResponse
-	57,  // 157: maillage.registry.v1.RegistryService.GetCoverage:output_type -> maillage.registry.v1.GetCoverageResponse
-	60,  // 158: maillage.registry.v1.RegistryService.CountEntities:output_type -> maillage.registry.v1.CountEntitiesResponse
-	63,  // 159: maillage.registry.v1.RegistryService.ListTodo:output_type -> maillage.registry.v1.ListTodoResponse
-	42,  // 160: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
-	136, // [136:161] is the sub-list for method output_type
-	111, // [111:136] is the sub-list for method input_type
-	111, // [111:111] is the sub-list for extension type_name
-	111, // [111:111] is the sub-list for extension extendee
-	0,   // [0:111] is the sub-list for field type_name
+	89,  // 63: maillage.registry.v1.Fact.topology:type_name -> maillage.topology.v1.Event
+	90,  // 64: maillage.registry.v1.Fact.labelling:type_name -> maillage.labelling.v1.Event
+	91,  // 65: maillage.registry.v1.Fact.activity:type_name -> maillage.activity.v1.Event
+	92,  // 66: maillage.registry.v1.Fact.changes:type_name -> maillage.labelling.v1.Change
+	5,   // 67: maillage.registry.v1.GetCampaignRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	93,  // 68: maillage.registry.v1.GetCampaignResponse.campaign:type_name -> maillage.labelling.v1.Campaign
+	6,   // 69: maillage.registry.v1.GetCampaignResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 70: maillage.registry.v1.ListCampaignsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	93,  // 71: maillage.registry.v1.ListCampaignsResponse.campaigns:type_name -> maillage.labelling.v1.Campaign
+	6,   // 72: maillage.registry.v1.ListCampaignsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 73: maillage.registry.v1.ListOfficesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	8,   // 74: maillage.registry.v1.ListOfficesResponse.offices:type_name -> maillage.registry.v1.OfficeEntry
+	6,   // 75: maillage.registry.v1.ListOfficesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 76: maillage.registry.v1.ListActEffectsRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	88,  // 77: maillage.registry.v1.ListActEffectsResponse.act:type_name -> maillage.labelling.v1.Act
+	52,  // 78: maillage.registry.v1.ListActEffectsResponse.effects:type_name -> maillage.registry.v1.ActEffect
+	43,  // 79: maillage.registry.v1.ListActEffectsResponse.topology:type_name -> maillage.registry.v1.Fact
+	94,  // 80: maillage.registry.v1.ListActEffectsResponse.counts:type_name -> maillage.labelling.v1.EffectCount
+	95,  // 81: maillage.registry.v1.ListActEffectsResponse.totals:type_name -> maillage.labelling.v1.TotalCheck
+	6,   // 82: maillage.registry.v1.ListActEffectsResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	96,  // 83: maillage.registry.v1.ActEffect.disposition:type_name -> maillage.labelling.v1.Disposition
+	92,  // 84: maillage.registry.v1.ActEffect.changes:type_name -> maillage.labelling.v1.Change
+	7,   // 85: maillage.registry.v1.ActEffect.entry:type_name -> maillage.registry.v1.LabelEntry
+	5,   // 86: maillage.registry.v1.DiffRegisterRequest.from:type_name -> maillage.registry.v1.AsOf
+	5,   // 87: maillage.registry.v1.DiffRegisterRequest.to:type_name -> maillage.registry.v1.AsOf
+	55,  // 88: maillage.registry.v1.DiffRegisterResponse.world:type_name -> maillage.registry.v1.Difference
+	55,  // 89: maillage.registry.v1.DiffRegisterResponse.learned:type_name -> maillage.registry.v1.Difference
+	6,   // 90: maillage.registry.v1.DiffRegisterResponse.from:type_name -> maillage.registry.v1.Resolved
+	6,   // 91: maillage.registry.v1.DiffRegisterResponse.to:type_name -> maillage.registry.v1.Resolved
+	1,   // 92: maillage.registry.v1.Difference.kind:type_name -> maillage.registry.v1.DifferenceKind
+	92,  // 93: maillage.registry.v1.Difference.changes:type_name -> maillage.labelling.v1.Change
+	5,   // 94: maillage.registry.v1.GetCoverageRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	58,  // 95: maillage.registry.v1.GetCoverageResponse.uncovered:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 96: maillage.registry.v1.GetCoverageResponse.ending:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 97: maillage.registry.v1.GetCoverageResponse.bridged:type_name -> maillage.registry.v1.CoverageEntry
+	6,   // 98: maillage.registry.v1.GetCoverageResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	7,   // 99: maillage.registry.v1.CoverageEntry.entry:type_name -> maillage.registry.v1.LabelEntry
+	97,  // 100: maillage.registry.v1.CoverageEntry.gap:type_name -> maillage.event.v1.Period
+	5,   // 101: maillage.registry.v1.CountEntitiesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	2,   // 102: maillage.registry.v1.CountEntitiesRequest.unit:type_name -> maillage.registry.v1.CountUnit
+	3,   // 103: maillage.registry.v1.CountEntitiesRequest.by:type_name -> maillage.registry.v1.CountBy
+	2,   // 104: maillage.registry.v1.CountEntitiesResponse.unit:type_name -> maillage.registry.v1.CountUnit
+	61,  // 105: maillage.registry.v1.CountEntitiesResponse.rows:type_name -> maillage.registry.v1.CountRow
+	61,  // 106: maillage.registry.v1.CountEntitiesResponse.total:type_name -> maillage.registry.v1.CountRow
+	6,   // 107: maillage.registry.v1.CountEntitiesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 108: maillage.registry.v1.ListTodoRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	64,  // 109: maillage.registry.v1.ListTodoResponse.items:type_name -> maillage.registry.v1.TodoItem
+	6,   // 110: maillage.registry.v1.ListTodoResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	4,   // 111: maillage.registry.v1.TodoItem.kind:type_name -> maillage.registry.v1.TodoKind
+	5,   // 112: maillage.registry.v1.ListLinksRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	98,  // 113: maillage.registry.v1.ListLinksRequest.kinds:type_name -> maillage.topology.v1.LinkKind
+	99,  // 114: maillage.registry.v1.LinkEntry.link:type_name -> maillage.topology.v1.Link
+	66,  // 115: maillage.registry.v1.ListLinksResponse.entries:type_name -> maillage.registry.v1.LinkEntry
+	6,   // 116: maillage.registry.v1.ListLinksResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 117: maillage.registry.v1.GetSuccessionRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	100, // 118: maillage.registry.v1.SuccessionNode.continuities:type_name -> maillage.topology.v1.Continuity
+	69,  // 119: maillage.registry.v1.GetSuccessionResponse.nodes:type_name -> maillage.registry.v1.SuccessionNode
+	6,   // 120: maillage.registry.v1.GetSuccessionResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 121: maillage.registry.v1.GetPlanRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	101, // 122: maillage.registry.v1.GetPlanResponse.plan:type_name -> maillage.topology.v1.Plan
+	6,   // 123: maillage.registry.v1.GetPlanResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 124: maillage.registry.v1.ListPlansRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	101, // 125: maillage.registry.v1.ListPlansResponse.plans:type_name -> maillage.topology.v1.Plan
+	6,   // 126: maillage.registry.v1.ListPlansResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	9,   // 127: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
+	11,  // 128: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
+	13,  // 129: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
+	15,  // 130: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
+	17,  // 131: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
+	19,  // 132: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
+	21,  // 133: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
+	23,  // 134: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
+	25,  // 135: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
+	27,  // 136: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
+	29,  // 137: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
+	31,  // 138: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
+	33,  // 139: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
+	35,  // 140: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
+	37,  // 141: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
+	39,  // 142: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
+	44,  // 143: maillage.registry.v1.RegistryService.GetCampaign:input_type -> maillage.registry.v1.GetCampaignRequest
+	46,  // 144: maillage.registry.v1.RegistryService.ListCampaigns:input_type -> maillage.registry.v1.ListCampaignsRequest
+	48,  // 145: maillage.registry.v1.RegistryService.ListOffices:input_type -> maillage.registry.v1.ListOfficesRequest
+	50,  // 146: maillage.registry.v1.RegistryService.ListActEffects:input_type -> maillage.registry.v1.ListActEffectsRequest
+	53,  // 147: maillage.registry.v1.RegistryService.DiffRegister:input_type -> maillage.registry.v1.DiffRegisterRequest
+	56,  // 148: maillage.registry.v1.RegistryService.GetCoverage:input_type -> maillage.registry.v1.GetCoverageRequest
+	59,  // 149: maillage.registry.v1.RegistryService.CountEntities:input_type -> maillage.registry.v1.CountEntitiesRequest
+	62,  // 150: maillage.registry.v1.RegistryService.ListTodo:input_type -> maillage.registry.v1.ListTodoRequest
+	41,  // 151: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
+	65,  // 152: maillage.registry.v1.RegistryService.ListLinks:input_type -> maillage.registry.v1.ListLinksRequest
+	68,  // 153: maillage.registry.v1.RegistryService.GetSuccession:input_type -> maillage.registry.v1.GetSuccessionRequest
+	71,  // 154: maillage.registry.v1.RegistryService.GetPlan:input_type -> maillage.registry.v1.GetPlanRequest
+	73,  // 155: maillage.registry.v1.RegistryService.ListPlans:input_type -> maillage.registry.v1.ListPlansRequest
+	10,  // 156: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
+	12,  // 157: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
+	14,  // 158: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
+	16,  // 159: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
+	18,  // 160: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
+	20,  // 161: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
+	22,  // 162: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
+	24,  // 163: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
+	26,  // 164: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
+	28,  // 165: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
+	30,  // 166: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
+	32,  // 167: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
+	34,  // 168: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
+	36,  // 169: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
+	38,  // 170: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
+	40,  // 171: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
+	45,  // 172: maillage.registry.v1.RegistryService.GetCampaign:output_type -> maillage.registry.v1.GetCampaignResponse
+	47,  // 173: maillage.registry.v1.RegistryService.ListCampaigns:output_type -> maillage.registry.v1.ListCampaignsResponse
+	49,  // 174: maillage.registry.v1.RegistryService.ListOffices:output_type -> maillage.registry.v1.ListOfficesResponse
+	51,  // 175: maillage.registry.v1.RegistryService.ListActEffects:output_type -> maillage.registry.v1.ListActEffectsResponse
+	54,  // 176: maillage.registry.v1.RegistryService.DiffRegister:output_type -> maillage.registry.v1.DiffRegisterResponse
+	57,  // 177: maillage.registry.v1.RegistryService.GetCoverage:output_type -> maillage.registry.v1.GetCoverageResponse
+	60,  // 178: maillage.registry.v1.RegistryService.CountEntities:output_type -> maillage.registry.v1.CountEntitiesResponse
+	63,  // 179: maillage.registry.v1.RegistryService.ListTodo:output_type -> maillage.registry.v1.ListTodoResponse
+	42,  // 180: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
+	67,  // 181: maillage.registry.v1.RegistryService.ListLinks:output_type -> maillage.registry.v1.ListLinksResponse
+	70,  // 182: maillage.registry.v1.RegistryService.GetSuccession:output_type -> maillage.registry.v1.GetSuccessionResponse
+	72,  // 183: maillage.registry.v1.RegistryService.GetPlan:output_type -> maillage.registry.v1.GetPlanResponse
+	74,  // 184: maillage.registry.v1.RegistryService.ListPlans:output_type -> maillage.registry.v1.ListPlansResponse
+	156, // [156:185] is the sub-list for method output_type
+	127, // [127:156] is the sub-list for method input_type
+	127, // [127:127] is the sub-list for extension type_name
+	127, // [127:127] is the sub-list for extension extendee
+	0,   // [0:127] is the sub-list for field type_name
 }
 
 func init() { file_maillage_registry_v1_service_proto_init() }
@@ -5342,6 +6183,7 @@ func file_maillage_registry_v1_service_proto_init() {
 	file_maillage_registry_v1_service_proto_msgTypes[38].OneofWrappers = []any{
 		(*Fact_Topology)(nil),
 		(*Fact_Labelling)(nil),
+		(*Fact_Activity)(nil),
 	}
 	file_maillage_registry_v1_service_proto_msgTypes[56].OneofWrappers = []any{}
 	type x struct{}
@@ -5350,7 +6192,7 @@ func file_maillage_registry_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_registry_v1_service_proto_rawDesc), len(file_maillage_registry_v1_service_proto_rawDesc)),
 			NumEnums:      5,
-			NumMessages:   60,
+			NumMessages:   70,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -47,6 +47,10 @@ const (
 	RegistryService_CountEntities_FullMethodName      = "/maillage.registry.v1.RegistryService/CountEntities"
 	RegistryService_ListTodo_FullMethodName           = "/maillage.registry.v1.RegistryService/ListTodo"
 	RegistryService_ListHistory_FullMethodName        = "/maillage.registry.v1.RegistryService/ListHistory"
+	RegistryService_ListLinks_FullMethodName          = "/maillage.registry.v1.RegistryService/ListLinks"
+	RegistryService_GetSuccession_FullMethodName      = "/maillage.registry.v1.RegistryService/GetSuccession"
+	RegistryService_GetPlan_FullMethodName            = "/maillage.registry.v1.RegistryService/GetPlan"
+	RegistryService_ListPlans_FullMethodName          = "/maillage.registry.v1.RegistryService/ListPlans"
 )
 
 // RegistryServiceClient is the client API for RegistryService service.
@@ -109,6 +113,15 @@ type RegistryServiceClient interface {
 	ListTodo(ctx context.Context, in *ListTodoRequest, opts ...grpc.CallOption) (*ListTodoResponse, error)
 	// ListHistory returns every fact about an entity, in the order recorded.
 	ListHistory(ctx context.Context, in *ListHistoryRequest, opts ...grpc.CallOption) (*ListHistoryResponse, error)
+	// ListLinks returns what holds an entity and others together.
+	ListLinks(ctx context.Context, in *ListLinksRequest, opts ...grpc.CallOption) (*ListLinksResponse, error)
+	// GetSuccession returns the whole chain of those that an entity came from and of those
+	// that came after it, whichever end is asked.
+	GetSuccession(ctx context.Context, in *GetSuccessionRequest, opts ...grpc.CallOption) (*GetSuccessionResponse, error)
+	// GetPlan returns a national plan.
+	GetPlan(ctx context.Context, in *GetPlanRequest, opts ...grpc.CallOption) (*GetPlanResponse, error)
+	// ListPlans returns the national plans.
+	ListPlans(ctx context.Context, in *ListPlansRequest, opts ...grpc.CallOption) (*ListPlansResponse, error)
 }
 
 type registryServiceClient struct {
@@ -369,6 +382,46 @@ func (c *registryServiceClient) ListHistory(ctx context.Context, in *ListHistory
 	return out, nil
 }
 
+func (c *registryServiceClient) ListLinks(ctx context.Context, in *ListLinksRequest, opts ...grpc.CallOption) (*ListLinksResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListLinksResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListLinks_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) GetSuccession(ctx context.Context, in *GetSuccessionRequest, opts ...grpc.CallOption) (*GetSuccessionResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetSuccessionResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetSuccession_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) GetPlan(ctx context.Context, in *GetPlanRequest, opts ...grpc.CallOption) (*GetPlanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(GetPlanResponse)
+	err := c.cc.Invoke(ctx, RegistryService_GetPlan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *registryServiceClient) ListPlans(ctx context.Context, in *ListPlansRequest, opts ...grpc.CallOption) (*ListPlansResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ListPlansResponse)
+	err := c.cc.Invoke(ctx, RegistryService_ListPlans_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // RegistryServiceServer is the server API for RegistryService service.
 // All implementations must embed UnimplementedRegistryServiceServer
 // for forward compatibility.
@@ -429,6 +482,15 @@ type RegistryServiceServer interface {
 	ListTodo(context.Context, *ListTodoRequest) (*ListTodoResponse, error)
 	// ListHistory returns every fact about an entity, in the order recorded.
 	ListHistory(context.Context, *ListHistoryRequest) (*ListHistoryResponse, error)
+	// ListLinks returns what holds an entity and others together.
+	ListLinks(context.Context, *ListLinksRequest) (*ListLinksResponse, error)
+	// GetSuccession returns the whole chain of those that an entity came from and of those
+	// that came after it, whichever end is asked.
+	GetSuccession(context.Context, *GetSuccessionRequest) (*GetSuccessionResponse, error)
+	// GetPlan returns a national plan.
+	GetPlan(context.Context, *GetPlanRequest) (*GetPlanResponse, error)
+	// ListPlans returns the national plans.
+	ListPlans(context.Context, *ListPlansRequest) (*ListPlansResponse, error)
 	mustEmbedUnimplementedRegistryServiceServer()
 }
 
@@ -513,6 +575,18 @@ func (UnimplementedRegistryServiceServer) ListTodo(context.Context, *ListTodoReq
 }
 func (UnimplementedRegistryServiceServer) ListHistory(context.Context, *ListHistoryRequest) (*ListHistoryResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method ListHistory not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListLinks(context.Context, *ListLinksRequest) (*ListLinksResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListLinks not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetSuccession(context.Context, *GetSuccessionRequest) (*GetSuccessionResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetSuccession not implemented")
+}
+func (UnimplementedRegistryServiceServer) GetPlan(context.Context, *GetPlanRequest) (*GetPlanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method GetPlan not implemented")
+}
+func (UnimplementedRegistryServiceServer) ListPlans(context.Context, *ListPlansRequest) (*ListPlansResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ListPlans not implemented")
 }
 func (UnimplementedRegistryServiceServer) mustEmbedUnimplementedRegistryServiceServer() {}
 func (UnimplementedRegistryServiceServer) testEmbeddedByValue()                         {}
@@ -985,6 +1059,78 @@ func _RegistryService_ListHistory_Handler(srv interface{}, ctx context.Context, 
 	return interceptor(ctx, in, info, handler)
 }
 
+func _RegistryService_ListLinks_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListLinksRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListLinks(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListLinks_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListLinks(ctx, req.(*ListLinksRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_GetSuccession_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetSuccessionRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetSuccession(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetSuccession_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetSuccession(ctx, req.(*GetSuccessionRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_GetPlan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(GetPlanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).GetPlan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_GetPlan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).GetPlan(ctx, req.(*GetPlanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _RegistryService_ListPlans_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ListPlansRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(RegistryServiceServer).ListPlans(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: RegistryService_ListPlans_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(RegistryServiceServer).ListPlans(ctx, req.(*ListPlansRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // RegistryService_ServiceDesc is the grpc.ServiceDesc for RegistryService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1091,6 +1237,22 @@ var RegistryService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "ListHistory",
 			Handler:    _RegistryService_ListHistory_Handler,
+		},
+		{
+			MethodName: "ListLinks",
+			Handler:    _RegistryService_ListLinks_Handler,
+		},
+		{
+			MethodName: "GetSuccession",
+			Handler:    _RegistryService_GetSuccession_Handler,
+		},
+		{
+			MethodName: "GetPlan",
+			Handler:    _RegistryService_GetPlan_Handler,
+		},
+		{
+			MethodName: "ListPlans",
+			Handler:    _RegistryService_ListPlans_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

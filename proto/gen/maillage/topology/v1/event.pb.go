@@ -50,6 +50,24 @@ type Event struct {
 	//	*Event_CentreSucceeded
 	//	*Event_NetworkSucceeded
 	//	*Event_DayReached
+	//	*Event_EstablishmentMoved
+	//	*Event_LegalEntityChanged
+	//	*Event_EstablishmentIdentified
+	//	*Event_EstablishmentSucceeded
+	//	*Event_FiliereSucceeded
+	//	*Event_PlatformMoved
+	//	*Event_PlatformSucceeded
+	//	*Event_TerritoryStated
+	//	*Event_ContactStated
+	//	*Event_LinkDeclared
+	//	*Event_LinkConfirmed
+	//	*Event_LinkEnded
+	//	*Event_ContinuityDeclared
+	//	*Event_ContinuityRevoked
+	//	*Event_NetworkScoped
+	//	*Event_PlanRegistered
+	//	*Event_PlanExtended
+	//	*Event_PlanAxesStated
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -270,6 +288,168 @@ func (x *Event) GetDayReached() *DayReached {
 	return nil
 }
 
+func (x *Event) GetEstablishmentMoved() *EstablishmentMoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_EstablishmentMoved); ok {
+			return x.EstablishmentMoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLegalEntityChanged() *LegalEntityChanged {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LegalEntityChanged); ok {
+			return x.LegalEntityChanged
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEstablishmentIdentified() *EstablishmentIdentified {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_EstablishmentIdentified); ok {
+			return x.EstablishmentIdentified
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetEstablishmentSucceeded() *EstablishmentSucceeded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_EstablishmentSucceeded); ok {
+			return x.EstablishmentSucceeded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetFiliereSucceeded() *FiliereSucceeded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_FiliereSucceeded); ok {
+			return x.FiliereSucceeded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPlatformMoved() *PlatformMoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PlatformMoved); ok {
+			return x.PlatformMoved
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPlatformSucceeded() *PlatformSucceeded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PlatformSucceeded); ok {
+			return x.PlatformSucceeded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetTerritoryStated() *TerritoryStated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_TerritoryStated); ok {
+			return x.TerritoryStated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetContactStated() *ContactStated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ContactStated); ok {
+			return x.ContactStated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLinkDeclared() *LinkDeclared {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LinkDeclared); ok {
+			return x.LinkDeclared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLinkConfirmed() *LinkConfirmed {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LinkConfirmed); ok {
+			return x.LinkConfirmed
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetLinkEnded() *LinkEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_LinkEnded); ok {
+			return x.LinkEnded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetContinuityDeclared() *ContinuityDeclared {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ContinuityDeclared); ok {
+			return x.ContinuityDeclared
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetContinuityRevoked() *ContinuityRevoked {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ContinuityRevoked); ok {
+			return x.ContinuityRevoked
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetNetworkScoped() *NetworkScoped {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_NetworkScoped); ok {
+			return x.NetworkScoped
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPlanRegistered() *PlanRegistered {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PlanRegistered); ok {
+			return x.PlanRegistered
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPlanExtended() *PlanExtended {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PlanExtended); ok {
+			return x.PlanExtended
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetPlanAxesStated() *PlanAxesStated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PlanAxesStated); ok {
+			return x.PlanAxesStated
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -369,6 +549,96 @@ type Event_DayReached struct {
 	DayReached *DayReached `protobuf:"bytes,28,opt,name=day_reached,json=dayReached,proto3,oneof"`
 }
 
+type Event_EstablishmentMoved struct {
+	// A hospital is elsewhere.
+	EstablishmentMoved *EstablishmentMoved `protobuf:"bytes,29,opt,name=establishment_moved,json=establishmentMoved,proto3,oneof"`
+}
+
+type Event_LegalEntityChanged struct {
+	// A hospital belongs to other legal entities.
+	LegalEntityChanged *LegalEntityChanged `protobuf:"bytes,30,opt,name=legal_entity_changed,json=legalEntityChanged,proto3,oneof"`
+}
+
+type Event_EstablishmentIdentified struct {
+	// A hospital bears other numbers.
+	EstablishmentIdentified *EstablishmentIdentified `protobuf:"bytes,31,opt,name=establishment_identified,json=establishmentIdentified,proto3,oneof"`
+}
+
+type Event_EstablishmentSucceeded struct {
+	// Hospitals took the place of others.
+	EstablishmentSucceeded *EstablishmentSucceeded `protobuf:"bytes,32,opt,name=establishment_succeeded,json=establishmentSucceeded,proto3,oneof"`
+}
+
+type Event_FiliereSucceeded struct {
+	// Filières took the place of others.
+	FiliereSucceeded *FiliereSucceeded `protobuf:"bytes,33,opt,name=filiere_succeeded,json=filiereSucceeded,proto3,oneof"`
+}
+
+type Event_PlatformMoved struct {
+	// A platform is hosted elsewhere.
+	PlatformMoved *PlatformMoved `protobuf:"bytes,34,opt,name=platform_moved,json=platformMoved,proto3,oneof"`
+}
+
+type Event_PlatformSucceeded struct {
+	// Platforms took the place of others.
+	PlatformSucceeded *PlatformSucceeded `protobuf:"bytes,35,opt,name=platform_succeeded,json=platformSucceeded,proto3,oneof"`
+}
+
+type Event_TerritoryStated struct {
+	// A platform serves another territory.
+	TerritoryStated *TerritoryStated `protobuf:"bytes,36,opt,name=territory_stated,json=territoryStated,proto3,oneof"`
+}
+
+type Event_ContactStated struct {
+	// A platform or filière is reached otherwise.
+	ContactStated *ContactStated `protobuf:"bytes,37,opt,name=contact_stated,json=contactStated,proto3,oneof"`
+}
+
+type Event_LinkDeclared struct {
+	// Two hold together.
+	LinkDeclared *LinkDeclared `protobuf:"bytes,38,opt,name=link_declared,json=linkDeclared,proto3,oneof"`
+}
+
+type Event_LinkConfirmed struct {
+	// A link was confirmed.
+	LinkConfirmed *LinkConfirmed `protobuf:"bytes,39,opt,name=link_confirmed,json=linkConfirmed,proto3,oneof"`
+}
+
+type Event_LinkEnded struct {
+	// A link ended.
+	LinkEnded *LinkEnded `protobuf:"bytes,40,opt,name=link_ended,json=linkEnded,proto3,oneof"`
+}
+
+type Event_ContinuityDeclared struct {
+	// Two ids are one.
+	ContinuityDeclared *ContinuityDeclared `protobuf:"bytes,41,opt,name=continuity_declared,json=continuityDeclared,proto3,oneof"`
+}
+
+type Event_ContinuityRevoked struct {
+	// Two ids are not one after all.
+	ContinuityRevoked *ContinuityRevoked `protobuf:"bytes,42,opt,name=continuity_revoked,json=continuityRevoked,proto3,oneof"`
+}
+
+type Event_NetworkScoped struct {
+	// A network takes care of other diseases.
+	NetworkScoped *NetworkScoped `protobuf:"bytes,43,opt,name=network_scoped,json=networkScoped,proto3,oneof"`
+}
+
+type Event_PlanRegistered struct {
+	// A plan entered the register.
+	PlanRegistered *PlanRegistered `protobuf:"bytes,44,opt,name=plan_registered,json=planRegistered,proto3,oneof"`
+}
+
+type Event_PlanExtended struct {
+	// A plan goes on for longer.
+	PlanExtended *PlanExtended `protobuf:"bytes,45,opt,name=plan_extended,json=planExtended,proto3,oneof"`
+}
+
+type Event_PlanAxesStated struct {
+	// A plan has other axes.
+	PlanAxesStated *PlanAxesStated `protobuf:"bytes,46,opt,name=plan_axes_stated,json=planAxesStated,proto3,oneof"`
+}
+
 func (*Event_EstablishmentRegistered) isEvent_Fact() {}
 
 func (*Event_EstablishmentRenamed) isEvent_Fact() {}
@@ -406,6 +676,42 @@ func (*Event_CentreSucceeded) isEvent_Fact() {}
 func (*Event_NetworkSucceeded) isEvent_Fact() {}
 
 func (*Event_DayReached) isEvent_Fact() {}
+
+func (*Event_EstablishmentMoved) isEvent_Fact() {}
+
+func (*Event_LegalEntityChanged) isEvent_Fact() {}
+
+func (*Event_EstablishmentIdentified) isEvent_Fact() {}
+
+func (*Event_EstablishmentSucceeded) isEvent_Fact() {}
+
+func (*Event_FiliereSucceeded) isEvent_Fact() {}
+
+func (*Event_PlatformMoved) isEvent_Fact() {}
+
+func (*Event_PlatformSucceeded) isEvent_Fact() {}
+
+func (*Event_TerritoryStated) isEvent_Fact() {}
+
+func (*Event_ContactStated) isEvent_Fact() {}
+
+func (*Event_LinkDeclared) isEvent_Fact() {}
+
+func (*Event_LinkConfirmed) isEvent_Fact() {}
+
+func (*Event_LinkEnded) isEvent_Fact() {}
+
+func (*Event_ContinuityDeclared) isEvent_Fact() {}
+
+func (*Event_ContinuityRevoked) isEvent_Fact() {}
+
+func (*Event_NetworkScoped) isEvent_Fact() {}
+
+func (*Event_PlanRegistered) isEvent_Fact() {}
+
+func (*Event_PlanExtended) isEvent_Fact() {}
+
+func (*Event_PlanAxesStated) isEvent_Fact() {}
 
 // EstablishmentRegistered: a hospital enters the register.
 type EstablishmentRegistered struct {
@@ -1017,7 +1323,7 @@ type NetworkAttached struct {
 	NetworkId string `protobuf:"bytes,1,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
 	// First day; empty where unknown.
 	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	// The filière.
+	// The filière; empty where its own closed and no other is known.
 	FiliereId     string `protobuf:"bytes,3,opt,name=filiere_id,json=filiereId,proto3" json:"filiere_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1246,7 +1552,7 @@ type FiliereAttached struct {
 	FiliereId string `protobuf:"bytes,1,opt,name=filiere_id,json=filiereId,proto3" json:"filiere_id,omitempty"`
 	// First day; empty where unknown.
 	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
-	// The hospital.
+	// The hospital; empty where its own closed and no other is known.
 	EstablishmentId string `protobuf:"bytes,3,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
@@ -1601,7 +1907,7 @@ type CentreSucceeded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those that close on that day.
 	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
-	// Those that take their place, registered before.
+	// Those that take their place, registered before; empty for none.
 	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day; empty where unknown.
 	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
@@ -1666,7 +1972,7 @@ type NetworkSucceeded struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Those that close on that day.
 	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
-	// Those that take their place, registered before.
+	// Those that take their place, registered before; empty for none.
 	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day; empty where unknown.
 	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
@@ -1790,11 +2096,1233 @@ func (x *DayReached) GetPosition() uint64 {
 	return 0
 }
 
+// EstablishmentMoved: a hospital is elsewhere from a day on, and no longer where it was.
+type EstablishmentMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,1,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Where it is from then on.
+	Place         *Place `protobuf:"bytes,3,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstablishmentMoved) Reset() {
+	*x = EstablishmentMoved{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstablishmentMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstablishmentMoved) ProtoMessage() {}
+
+func (x *EstablishmentMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstablishmentMoved.ProtoReflect.Descriptor instead.
+func (*EstablishmentMoved) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *EstablishmentMoved) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *EstablishmentMoved) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *EstablishmentMoved) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// LegalEntityChanged: a hospital belongs to other legal entities from a day on, and no
+// longer to those it belonged to. It keeps its identity: that is no merger.
+type LegalEntityChanged struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,1,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Its legal entities (entités juridiques) from then on; empty where none is known.
+	LegalEntityIds []string `protobuf:"bytes,3,rep,name=legal_entity_ids,json=legalEntityIds,proto3" json:"legal_entity_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *LegalEntityChanged) Reset() {
+	*x = LegalEntityChanged{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LegalEntityChanged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LegalEntityChanged) ProtoMessage() {}
+
+func (x *LegalEntityChanged) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LegalEntityChanged.ProtoReflect.Descriptor instead.
+func (*LegalEntityChanged) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *LegalEntityChanged) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *LegalEntityChanged) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *LegalEntityChanged) GetLegalEntityIds() []string {
+	if x != nil {
+		return x.LegalEntityIds
+	}
+	return nil
+}
+
+// EstablishmentIdentified: a hospital bears other numbers from a day on.
+type EstablishmentIdentified struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,1,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// FINESS number in its printed form; empty where unknown.
+	Finess string `protobuf:"bytes,3,opt,name=finess,proto3" json:"finess,omitempty"`
+	// What the FINESS number names.
+	FinessKind FinessKind `protobuf:"varint,4,opt,name=finess_kind,json=finessKind,proto3,enum=maillage.topology.v1.FinessKind" json:"finess_kind,omitempty"`
+	// SIRET number, 14 digits; empty where unknown.
+	Siret         string `protobuf:"bytes,5,opt,name=siret,proto3" json:"siret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstablishmentIdentified) Reset() {
+	*x = EstablishmentIdentified{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstablishmentIdentified) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstablishmentIdentified) ProtoMessage() {}
+
+func (x *EstablishmentIdentified) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstablishmentIdentified.ProtoReflect.Descriptor instead.
+func (*EstablishmentIdentified) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *EstablishmentIdentified) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *EstablishmentIdentified) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *EstablishmentIdentified) GetFiness() string {
+	if x != nil {
+		return x.Finess
+	}
+	return ""
+}
+
+func (x *EstablishmentIdentified) GetFinessKind() FinessKind {
+	if x != nil {
+		return x.FinessKind
+	}
+	return FinessKind_FINESS_KIND_UNSPECIFIED
+}
+
+func (x *EstablishmentIdentified) GetSiret() string {
+	if x != nil {
+		return x.Siret
+	}
+	return ""
+}
+
+// EstablishmentSucceeded: hospitals are closed and others take their place (merger,
+// split, succession n to m): closure and succession are one fact. What is decided of
+// their centres, platforms and filières stands in the same commit.
+type EstablishmentSucceeded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that close on that day.
+	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place, registered before; empty for none.
+	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EstablishmentSucceeded) Reset() {
+	*x = EstablishmentSucceeded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[23]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EstablishmentSucceeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EstablishmentSucceeded) ProtoMessage() {}
+
+func (x *EstablishmentSucceeded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[23]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EstablishmentSucceeded.ProtoReflect.Descriptor instead.
+func (*EstablishmentSucceeded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{23}
+}
+
+func (x *EstablishmentSucceeded) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *EstablishmentSucceeded) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *EstablishmentSucceeded) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// FiliereSucceeded: filières are closed and others take their place.
+type FiliereSucceeded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that close on that day.
+	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place, registered before; empty for none.
+	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FiliereSucceeded) Reset() {
+	*x = FiliereSucceeded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FiliereSucceeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FiliereSucceeded) ProtoMessage() {}
+
+func (x *FiliereSucceeded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FiliereSucceeded.ProtoReflect.Descriptor instead.
+func (*FiliereSucceeded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *FiliereSucceeded) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *FiliereSucceeded) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *FiliereSucceeded) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// PlatformMoved: a platform is hosted elsewhere from a day on, and no longer where it
+// was.
+type PlatformMoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The platform.
+	PlatformId string `protobuf:"bytes,1,opt,name=platform_id,json=platformId,proto3" json:"platform_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Hospitals that host it from then on, the lead first.
+	EstablishmentIds []string `protobuf:"bytes,3,rep,name=establishment_ids,json=establishmentIds,proto3" json:"establishment_ids,omitempty"`
+	// Where its lead sits from then on.
+	Place         *Place `protobuf:"bytes,4,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlatformMoved) Reset() {
+	*x = PlatformMoved{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlatformMoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlatformMoved) ProtoMessage() {}
+
+func (x *PlatformMoved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlatformMoved.ProtoReflect.Descriptor instead.
+func (*PlatformMoved) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *PlatformMoved) GetPlatformId() string {
+	if x != nil {
+		return x.PlatformId
+	}
+	return ""
+}
+
+func (x *PlatformMoved) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *PlatformMoved) GetEstablishmentIds() []string {
+	if x != nil {
+		return x.EstablishmentIds
+	}
+	return nil
+}
+
+func (x *PlatformMoved) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// PlatformSucceeded: platforms are closed and others take their place.
+type PlatformSucceeded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Those that close on that day.
+	PredecessorIds []string `protobuf:"bytes,1,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place, registered before; empty for none.
+	SuccessorIds []string `protobuf:"bytes,2,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom     string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlatformSucceeded) Reset() {
+	*x = PlatformSucceeded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[26]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlatformSucceeded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlatformSucceeded) ProtoMessage() {}
+
+func (x *PlatformSucceeded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[26]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlatformSucceeded.ProtoReflect.Descriptor instead.
+func (*PlatformSucceeded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{26}
+}
+
+func (x *PlatformSucceeded) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *PlatformSucceeded) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *PlatformSucceeded) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+// TerritoryStated: a platform serves a territory from a day on, and no longer another.
+type TerritoryStated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The platform.
+	PlatformId string `protobuf:"bytes,1,opt,name=platform_id,json=platformId,proto3" json:"platform_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// INSEE codes of the regions it serves whole.
+	RegionCodes []string `protobuf:"bytes,3,rep,name=region_codes,json=regionCodes,proto3" json:"region_codes,omitempty"`
+	// INSEE codes of the departments and overseas collectivities it serves besides.
+	DepartmentCodes []string `protobuf:"bytes,4,rep,name=department_codes,json=departmentCodes,proto3" json:"department_codes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *TerritoryStated) Reset() {
+	*x = TerritoryStated{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[27]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *TerritoryStated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*TerritoryStated) ProtoMessage() {}
+
+func (x *TerritoryStated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[27]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use TerritoryStated.ProtoReflect.Descriptor instead.
+func (*TerritoryStated) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{27}
+}
+
+func (x *TerritoryStated) GetPlatformId() string {
+	if x != nil {
+		return x.PlatformId
+	}
+	return ""
+}
+
+func (x *TerritoryStated) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *TerritoryStated) GetRegionCodes() []string {
+	if x != nil {
+		return x.RegionCodes
+	}
+	return nil
+}
+
+func (x *TerritoryStated) GetDepartmentCodes() []string {
+	if x != nil {
+		return x.DepartmentCodes
+	}
+	return nil
+}
+
+// ContactStated: a platform or a filière is reached in this way from a day on. What can
+// lead to a person is a value of the vault.
+type ContactStated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The platform or filière.
+	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Address of its site, without scheme; empty for none.
+	Website string `protobuf:"bytes,3,opt,name=website,proto3" json:"website,omitempty"`
+	// Address for letters; without an id where there is none.
+	Email *v1.PersonalValue `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
+	// Telephone; without an id where there is none.
+	Phone         *v1.PersonalValue `protobuf:"bytes,5,opt,name=phone,proto3" json:"phone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContactStated) Reset() {
+	*x = ContactStated{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[28]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContactStated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContactStated) ProtoMessage() {}
+
+func (x *ContactStated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[28]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContactStated.ProtoReflect.Descriptor instead.
+func (*ContactStated) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{28}
+}
+
+func (x *ContactStated) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *ContactStated) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *ContactStated) GetWebsite() string {
+	if x != nil {
+		return x.Website
+	}
+	return ""
+}
+
+func (x *ContactStated) GetEmail() *v1.PersonalValue {
+	if x != nil {
+		return x.Email
+	}
+	return nil
+}
+
+func (x *ContactStated) GetPhone() *v1.PersonalValue {
+	if x != nil {
+		return x.Phone
+	}
+	return nil
+}
+
+// LinkDeclared: two of the register hold together, for a while.
+type LinkDeclared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id of the link, minted by the register, never reused.
+	LinkId string `protobuf:"bytes,1,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// What holds them together.
+	Kind LinkKind `protobuf:"varint,2,opt,name=kind,proto3,enum=maillage.topology.v1.LinkKind" json:"kind,omitempty"`
+	// The one that collaborates, serves, is hosted, is attached or is a member.
+	FromId string `protobuf:"bytes,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
+	// The other one; empty where it is named by a code.
+	ToId string `protobuf:"bytes,4,opt,name=to_id,json=toId,proto3" json:"to_id,omitempty"`
+	// The European reference network by its name; empty for the other kinds.
+	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	// The network in which a competence centre is attached; empty for the other kinds.
+	NetworkId string `protobuf:"bytes,6,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// While it holds.
+	Period        *v1.Period `protobuf:"bytes,7,opt,name=period,proto3" json:"period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkDeclared) Reset() {
+	*x = LinkDeclared{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[29]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkDeclared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkDeclared) ProtoMessage() {}
+
+func (x *LinkDeclared) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[29]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkDeclared.ProtoReflect.Descriptor instead.
+func (*LinkDeclared) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{29}
+}
+
+func (x *LinkDeclared) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *LinkDeclared) GetKind() LinkKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LinkKind_LINK_KIND_UNSPECIFIED
+}
+
+func (x *LinkDeclared) GetFromId() string {
+	if x != nil {
+		return x.FromId
+	}
+	return ""
+}
+
+func (x *LinkDeclared) GetToId() string {
+	if x != nil {
+		return x.ToId
+	}
+	return ""
+}
+
+func (x *LinkDeclared) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *LinkDeclared) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *LinkDeclared) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+// LinkConfirmed: both sides of a link say so.
+type LinkConfirmed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link.
+	LinkId string `protobuf:"bytes,1,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// Day on which it was confirmed; empty where unknown.
+	Date          string `protobuf:"bytes,2,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkConfirmed) Reset() {
+	*x = LinkConfirmed{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkConfirmed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkConfirmed) ProtoMessage() {}
+
+func (x *LinkConfirmed) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkConfirmed.ProtoReflect.Descriptor instead.
+func (*LinkConfirmed) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *LinkConfirmed) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *LinkConfirmed) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// LinkEnded: a link holds no longer from a day on.
+type LinkEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The link.
+	LinkId string `protobuf:"bytes,1,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// First day on which it holds no longer; empty where unknown.
+	End           string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *LinkEnded) Reset() {
+	*x = LinkEnded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *LinkEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*LinkEnded) ProtoMessage() {}
+
+func (x *LinkEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use LinkEnded.ProtoReflect.Descriptor instead.
+func (*LinkEnded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *LinkEnded) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *LinkEnded) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// ContinuityDeclared: two ids turn out to be one and the same. Both keep resolving; the
+// world did not change, we learned better.
+type ContinuityDeclared struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id of the declaration, minted by the register, never reused.
+	ContinuityId string `protobuf:"bytes,1,opt,name=continuity_id,json=continuityId,proto3" json:"continuity_id,omitempty"`
+	// The id to go by.
+	KeptId string `protobuf:"bytes,2,opt,name=kept_id,json=keptId,proto3" json:"kept_id,omitempty"`
+	// The id that was the same all along, of the same kind.
+	OtherId       string `protobuf:"bytes,3,opt,name=other_id,json=otherId,proto3" json:"other_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContinuityDeclared) Reset() {
+	*x = ContinuityDeclared{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[32]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContinuityDeclared) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContinuityDeclared) ProtoMessage() {}
+
+func (x *ContinuityDeclared) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[32]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContinuityDeclared.ProtoReflect.Descriptor instead.
+func (*ContinuityDeclared) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{32}
+}
+
+func (x *ContinuityDeclared) GetContinuityId() string {
+	if x != nil {
+		return x.ContinuityId
+	}
+	return ""
+}
+
+func (x *ContinuityDeclared) GetKeptId() string {
+	if x != nil {
+		return x.KeptId
+	}
+	return ""
+}
+
+func (x *ContinuityDeclared) GetOtherId() string {
+	if x != nil {
+		return x.OtherId
+	}
+	return ""
+}
+
+// ContinuityRevoked: a declaration of continuity was wrong.
+type ContinuityRevoked struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The declaration.
+	ContinuityId  string `protobuf:"bytes,1,opt,name=continuity_id,json=continuityId,proto3" json:"continuity_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ContinuityRevoked) Reset() {
+	*x = ContinuityRevoked{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ContinuityRevoked) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ContinuityRevoked) ProtoMessage() {}
+
+func (x *ContinuityRevoked) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ContinuityRevoked.ProtoReflect.Descriptor instead.
+func (*ContinuityRevoked) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ContinuityRevoked) GetContinuityId() string {
+	if x != nil {
+		return x.ContinuityId
+	}
+	return ""
+}
+
+// NetworkScoped: a network takes care of these diseases from a day on, and no longer of
+// those before.
+type NetworkScoped struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The network.
+	NetworkId string `protobuf:"bytes,1,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// First day; empty where unknown.
+	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Release of the ORPHA nomenclature the codes were read in, YYYY-MM.
+	Release string `protobuf:"bytes,3,opt,name=release,proto3" json:"release,omitempty"`
+	// ORPHA codes, in ascending order.
+	OrphaCodes    []uint32 `protobuf:"varint,4,rep,packed,name=orpha_codes,json=orphaCodes,proto3" json:"orpha_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NetworkScoped) Reset() {
+	*x = NetworkScoped{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NetworkScoped) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NetworkScoped) ProtoMessage() {}
+
+func (x *NetworkScoped) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NetworkScoped.ProtoReflect.Descriptor instead.
+func (*NetworkScoped) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *NetworkScoped) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *NetworkScoped) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *NetworkScoped) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
+func (x *NetworkScoped) GetOrphaCodes() []uint32 {
+	if x != nil {
+		return x.OrphaCodes
+	}
+	return nil
+}
+
+// PlanRegistered: a national plan (PNMR) enters the register.
+type PlanRegistered struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The plan.
+	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// Code, such as PNMR4.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// Title.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// The years it spans, as decided first.
+	Period *v1.Period `protobuf:"bytes,4,opt,name=period,proto3" json:"period,omitempty"`
+	// Its axes, as far as known.
+	Axes          []*Axis `protobuf:"bytes,5,rep,name=axes,proto3" json:"axes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanRegistered) Reset() {
+	*x = PlanRegistered{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanRegistered) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanRegistered) ProtoMessage() {}
+
+func (x *PlanRegistered) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanRegistered.ProtoReflect.Descriptor instead.
+func (*PlanRegistered) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PlanRegistered) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *PlanRegistered) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *PlanRegistered) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *PlanRegistered) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *PlanRegistered) GetAxes() []*Axis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
+// PlanExtended: a plan goes on for longer (prolongé).
+type PlanExtended struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The plan.
+	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// First day after it, from now on.
+	End           string `protobuf:"bytes,2,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanExtended) Reset() {
+	*x = PlanExtended{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanExtended) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanExtended) ProtoMessage() {}
+
+func (x *PlanExtended) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanExtended.ProtoReflect.Descriptor instead.
+func (*PlanExtended) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *PlanExtended) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *PlanExtended) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// PlanAxesStated: the axes of a plan are these, and no longer those before.
+type PlanAxesStated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The plan.
+	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// Its axes.
+	Axes          []*Axis `protobuf:"bytes,2,rep,name=axes,proto3" json:"axes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PlanAxesStated) Reset() {
+	*x = PlanAxesStated{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PlanAxesStated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PlanAxesStated) ProtoMessage() {}
+
+func (x *PlanAxesStated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PlanAxesStated.ProtoReflect.Descriptor instead.
+func (*PlanAxesStated) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *PlanAxesStated) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *PlanAxesStated) GetAxes() []*Axis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
 var File_maillage_topology_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\n" +
-	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xa5\r\n" +
+	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xa4\x19\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12j\n" +
 	"\x18establishment_registered\x18\n" +
@@ -1817,7 +3345,26 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\x10centre_succeeded\x18\x1a \x01(\v2%.maillage.topology.v1.CentreSucceededH\x00R\x0fcentreSucceeded\x12U\n" +
 	"\x11network_succeeded\x18\x1b \x01(\v2&.maillage.topology.v1.NetworkSucceededH\x00R\x10networkSucceeded\x12C\n" +
 	"\vday_reached\x18\x1c \x01(\v2 .maillage.topology.v1.DayReachedH\x00R\n" +
-	"dayReachedB\x06\n" +
+	"dayReached\x12[\n" +
+	"\x13establishment_moved\x18\x1d \x01(\v2(.maillage.topology.v1.EstablishmentMovedH\x00R\x12establishmentMoved\x12\\\n" +
+	"\x14legal_entity_changed\x18\x1e \x01(\v2(.maillage.topology.v1.LegalEntityChangedH\x00R\x12legalEntityChanged\x12j\n" +
+	"\x18establishment_identified\x18\x1f \x01(\v2-.maillage.topology.v1.EstablishmentIdentifiedH\x00R\x17establishmentIdentified\x12g\n" +
+	"\x17establishment_succeeded\x18  \x01(\v2,.maillage.topology.v1.EstablishmentSucceededH\x00R\x16establishmentSucceeded\x12U\n" +
+	"\x11filiere_succeeded\x18! \x01(\v2&.maillage.topology.v1.FiliereSucceededH\x00R\x10filiereSucceeded\x12L\n" +
+	"\x0eplatform_moved\x18\" \x01(\v2#.maillage.topology.v1.PlatformMovedH\x00R\rplatformMoved\x12X\n" +
+	"\x12platform_succeeded\x18# \x01(\v2'.maillage.topology.v1.PlatformSucceededH\x00R\x11platformSucceeded\x12R\n" +
+	"\x10territory_stated\x18$ \x01(\v2%.maillage.topology.v1.TerritoryStatedH\x00R\x0fterritoryStated\x12L\n" +
+	"\x0econtact_stated\x18% \x01(\v2#.maillage.topology.v1.ContactStatedH\x00R\rcontactStated\x12I\n" +
+	"\rlink_declared\x18& \x01(\v2\".maillage.topology.v1.LinkDeclaredH\x00R\flinkDeclared\x12L\n" +
+	"\x0elink_confirmed\x18' \x01(\v2#.maillage.topology.v1.LinkConfirmedH\x00R\rlinkConfirmed\x12@\n" +
+	"\n" +
+	"link_ended\x18( \x01(\v2\x1f.maillage.topology.v1.LinkEndedH\x00R\tlinkEnded\x12[\n" +
+	"\x13continuity_declared\x18) \x01(\v2(.maillage.topology.v1.ContinuityDeclaredH\x00R\x12continuityDeclared\x12X\n" +
+	"\x12continuity_revoked\x18* \x01(\v2'.maillage.topology.v1.ContinuityRevokedH\x00R\x11continuityRevoked\x12L\n" +
+	"\x0enetwork_scoped\x18+ \x01(\v2#.maillage.topology.v1.NetworkScopedH\x00R\rnetworkScoped\x12O\n" +
+	"\x0fplan_registered\x18, \x01(\v2$.maillage.topology.v1.PlanRegisteredH\x00R\x0eplanRegistered\x12I\n" +
+	"\rplan_extended\x18- \x01(\v2\".maillage.topology.v1.PlanExtendedH\x00R\fplanExtended\x12P\n" +
+	"\x10plan_axes_stated\x18. \x01(\v2$.maillage.topology.v1.PlanAxesStatedH\x00R\x0eplanAxesStatedB\x06\n" +
 	"\x04fact\"\x9b\x02\n" +
 	"\x17EstablishmentRegistered\x12)\n" +
 	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
@@ -1945,7 +3492,102 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"DayReached\x12\x1b\n" +
 	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x12\n" +
 	"\x04date\x18\x02 \x01(\tR\x04date\x12\x1a\n" +
-	"\bposition\x18\x03 \x01(\x04R\bpositionB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\bposition\x18\x03 \x01(\x04R\bposition\"\x91\x01\n" +
+	"\x12EstablishmentMoved\x12)\n" +
+	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x121\n" +
+	"\x05place\x18\x03 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"\x88\x01\n" +
+	"\x12LegalEntityChanged\x12)\n" +
+	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12(\n" +
+	"\x10legal_entity_ids\x18\x03 \x03(\tR\x0elegalEntityIds\"\xd4\x01\n" +
+	"\x17EstablishmentIdentified\x12)\n" +
+	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12\x16\n" +
+	"\x06finess\x18\x03 \x01(\tR\x06finess\x12A\n" +
+	"\vfiness_kind\x18\x04 \x01(\x0e2 .maillage.topology.v1.FinessKindR\n" +
+	"finessKind\x12\x14\n" +
+	"\x05siret\x18\x05 \x01(\tR\x05siret\"\x85\x01\n" +
+	"\x16EstablishmentSucceeded\x12'\n" +
+	"\x0fpredecessor_ids\x18\x01 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x02 \x03(\tR\fsuccessorIds\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tR\tvalidFrom\"\x7f\n" +
+	"\x10FiliereSucceeded\x12'\n" +
+	"\x0fpredecessor_ids\x18\x01 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x02 \x03(\tR\fsuccessorIds\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tR\tvalidFrom\"\xaf\x01\n" +
+	"\rPlatformMoved\x12\x1f\n" +
+	"\vplatform_id\x18\x01 \x01(\tR\n" +
+	"platformId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12+\n" +
+	"\x11establishment_ids\x18\x03 \x03(\tR\x10establishmentIds\x121\n" +
+	"\x05place\x18\x04 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"\x80\x01\n" +
+	"\x11PlatformSucceeded\x12'\n" +
+	"\x0fpredecessor_ids\x18\x01 \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\x02 \x03(\tR\fsuccessorIds\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tR\tvalidFrom\"\x9f\x01\n" +
+	"\x0fTerritoryStated\x12\x1f\n" +
+	"\vplatform_id\x18\x01 \x01(\tR\n" +
+	"platformId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12!\n" +
+	"\fregion_codes\x18\x03 \x03(\tR\vregionCodes\x12)\n" +
+	"\x10department_codes\x18\x04 \x03(\tR\x0fdepartmentCodes\"\xd5\x01\n" +
+	"\rContactStated\x12\x1b\n" +
+	"\tentity_id\x18\x01 \x01(\tR\bentityId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12\x18\n" +
+	"\awebsite\x18\x03 \x01(\tR\awebsite\x126\n" +
+	"\x05email\x18\x04 \x01(\v2 .maillage.event.v1.PersonalValueR\x05email\x126\n" +
+	"\x05phone\x18\x05 \x01(\v2 .maillage.event.v1.PersonalValueR\x05phone\"\xef\x01\n" +
+	"\fLinkDeclared\x12\x17\n" +
+	"\alink_id\x18\x01 \x01(\tR\x06linkId\x122\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1e.maillage.topology.v1.LinkKindR\x04kind\x12\x17\n" +
+	"\afrom_id\x18\x03 \x01(\tR\x06fromId\x12\x13\n" +
+	"\x05to_id\x18\x04 \x01(\tR\x04toId\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x1d\n" +
+	"\n" +
+	"network_id\x18\x06 \x01(\tR\tnetworkId\x121\n" +
+	"\x06period\x18\a \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\"<\n" +
+	"\rLinkConfirmed\x12\x17\n" +
+	"\alink_id\x18\x01 \x01(\tR\x06linkId\x12\x12\n" +
+	"\x04date\x18\x02 \x01(\tR\x04date\"6\n" +
+	"\tLinkEnded\x12\x17\n" +
+	"\alink_id\x18\x01 \x01(\tR\x06linkId\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\"m\n" +
+	"\x12ContinuityDeclared\x12#\n" +
+	"\rcontinuity_id\x18\x01 \x01(\tR\fcontinuityId\x12\x17\n" +
+	"\akept_id\x18\x02 \x01(\tR\x06keptId\x12\x19\n" +
+	"\bother_id\x18\x03 \x01(\tR\aotherId\"8\n" +
+	"\x11ContinuityRevoked\x12#\n" +
+	"\rcontinuity_id\x18\x01 \x01(\tR\fcontinuityId\"\x88\x01\n" +
+	"\rNetworkScoped\x12\x1d\n" +
+	"\n" +
+	"network_id\x18\x01 \x01(\tR\tnetworkId\x12\x1d\n" +
+	"\n" +
+	"valid_from\x18\x02 \x01(\tR\tvalidFrom\x12\x18\n" +
+	"\arelease\x18\x03 \x01(\tR\arelease\x12\x1f\n" +
+	"\vorpha_codes\x18\x04 \x03(\rR\n" +
+	"orphaCodes\"\xb4\x01\n" +
+	"\x0ePlanRegistered\x12\x17\n" +
+	"\aplan_id\x18\x01 \x01(\tR\x06planId\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x121\n" +
+	"\x06period\x18\x04 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12.\n" +
+	"\x04axes\x18\x05 \x03(\v2\x1a.maillage.topology.v1.AxisR\x04axes\"9\n" +
+	"\fPlanExtended\x12\x17\n" +
+	"\aplan_id\x18\x01 \x01(\tR\x06planId\x12\x10\n" +
+	"\x03end\x18\x02 \x01(\tR\x03end\"Y\n" +
+	"\x0ePlanAxesStated\x12\x17\n" +
+	"\aplan_id\x18\x01 \x01(\tR\x06planId\x12.\n" +
+	"\x04axes\x18\x02 \x03(\v2\x1a.maillage.topology.v1.AxisR\x04axesB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_event_proto_rawDescOnce sync.Once
@@ -1959,7 +3601,7 @@ func file_maillage_topology_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_event_proto_rawDescData
 }
 
-var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 20)
+var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
 var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*Event)(nil),                   // 0: maillage.topology.v1.Event
 	(*EstablishmentRegistered)(nil), // 1: maillage.topology.v1.EstablishmentRegistered
@@ -1981,14 +3623,36 @@ var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*CentreSucceeded)(nil),         // 17: maillage.topology.v1.CentreSucceeded
 	(*NetworkSucceeded)(nil),        // 18: maillage.topology.v1.NetworkSucceeded
 	(*DayReached)(nil),              // 19: maillage.topology.v1.DayReached
-	(*v1.Meta)(nil),                 // 20: maillage.event.v1.Meta
-	(FinessKind)(0),                 // 21: maillage.topology.v1.FinessKind
-	(*Place)(nil),                   // 22: maillage.topology.v1.Place
-	(Population)(0),                 // 23: maillage.topology.v1.Population
-	(PlatformKind)(0),               // 24: maillage.topology.v1.PlatformKind
+	(*EstablishmentMoved)(nil),      // 20: maillage.topology.v1.EstablishmentMoved
+	(*LegalEntityChanged)(nil),      // 21: maillage.topology.v1.LegalEntityChanged
+	(*EstablishmentIdentified)(nil), // 22: maillage.topology.v1.EstablishmentIdentified
+	(*EstablishmentSucceeded)(nil),  // 23: maillage.topology.v1.EstablishmentSucceeded
+	(*FiliereSucceeded)(nil),        // 24: maillage.topology.v1.FiliereSucceeded
+	(*PlatformMoved)(nil),           // 25: maillage.topology.v1.PlatformMoved
+	(*PlatformSucceeded)(nil),       // 26: maillage.topology.v1.PlatformSucceeded
+	(*TerritoryStated)(nil),         // 27: maillage.topology.v1.TerritoryStated
+	(*ContactStated)(nil),           // 28: maillage.topology.v1.ContactStated
+	(*LinkDeclared)(nil),            // 29: maillage.topology.v1.LinkDeclared
+	(*LinkConfirmed)(nil),           // 30: maillage.topology.v1.LinkConfirmed
+	(*LinkEnded)(nil),               // 31: maillage.topology.v1.LinkEnded
+	(*ContinuityDeclared)(nil),      // 32: maillage.topology.v1.ContinuityDeclared
+	(*ContinuityRevoked)(nil),       // 33: maillage.topology.v1.ContinuityRevoked
+	(*NetworkScoped)(nil),           // 34: maillage.topology.v1.NetworkScoped
+	(*PlanRegistered)(nil),          // 35: maillage.topology.v1.PlanRegistered
+	(*PlanExtended)(nil),            // 36: maillage.topology.v1.PlanExtended
+	(*PlanAxesStated)(nil),          // 37: maillage.topology.v1.PlanAxesStated
+	(*v1.Meta)(nil),                 // 38: maillage.event.v1.Meta
+	(FinessKind)(0),                 // 39: maillage.topology.v1.FinessKind
+	(*Place)(nil),                   // 40: maillage.topology.v1.Place
+	(Population)(0),                 // 41: maillage.topology.v1.Population
+	(PlatformKind)(0),               // 42: maillage.topology.v1.PlatformKind
+	(*v1.PersonalValue)(nil),        // 43: maillage.event.v1.PersonalValue
+	(LinkKind)(0),                   // 44: maillage.topology.v1.LinkKind
+	(*v1.Period)(nil),               // 45: maillage.event.v1.Period
+	(*Axis)(nil),                    // 46: maillage.topology.v1.Axis
 }
 var file_maillage_topology_v1_event_proto_depIdxs = []int32{
-	20, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	38, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.topology.v1.Event.establishment_registered:type_name -> maillage.topology.v1.EstablishmentRegistered
 	2,  // 2: maillage.topology.v1.Event.establishment_renamed:type_name -> maillage.topology.v1.EstablishmentRenamed
 	3,  // 3: maillage.topology.v1.Event.establishment_attached:type_name -> maillage.topology.v1.EstablishmentAttached
@@ -2008,18 +3672,46 @@ var file_maillage_topology_v1_event_proto_depIdxs = []int32{
 	17, // 17: maillage.topology.v1.Event.centre_succeeded:type_name -> maillage.topology.v1.CentreSucceeded
 	18, // 18: maillage.topology.v1.Event.network_succeeded:type_name -> maillage.topology.v1.NetworkSucceeded
 	19, // 19: maillage.topology.v1.Event.day_reached:type_name -> maillage.topology.v1.DayReached
-	21, // 20: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	22, // 21: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
-	23, // 22: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
-	22, // 23: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
-	24, // 24: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
-	22, // 25: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
-	22, // 26: maillage.topology.v1.CentreMoved.place:type_name -> maillage.topology.v1.Place
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	20, // 20: maillage.topology.v1.Event.establishment_moved:type_name -> maillage.topology.v1.EstablishmentMoved
+	21, // 21: maillage.topology.v1.Event.legal_entity_changed:type_name -> maillage.topology.v1.LegalEntityChanged
+	22, // 22: maillage.topology.v1.Event.establishment_identified:type_name -> maillage.topology.v1.EstablishmentIdentified
+	23, // 23: maillage.topology.v1.Event.establishment_succeeded:type_name -> maillage.topology.v1.EstablishmentSucceeded
+	24, // 24: maillage.topology.v1.Event.filiere_succeeded:type_name -> maillage.topology.v1.FiliereSucceeded
+	25, // 25: maillage.topology.v1.Event.platform_moved:type_name -> maillage.topology.v1.PlatformMoved
+	26, // 26: maillage.topology.v1.Event.platform_succeeded:type_name -> maillage.topology.v1.PlatformSucceeded
+	27, // 27: maillage.topology.v1.Event.territory_stated:type_name -> maillage.topology.v1.TerritoryStated
+	28, // 28: maillage.topology.v1.Event.contact_stated:type_name -> maillage.topology.v1.ContactStated
+	29, // 29: maillage.topology.v1.Event.link_declared:type_name -> maillage.topology.v1.LinkDeclared
+	30, // 30: maillage.topology.v1.Event.link_confirmed:type_name -> maillage.topology.v1.LinkConfirmed
+	31, // 31: maillage.topology.v1.Event.link_ended:type_name -> maillage.topology.v1.LinkEnded
+	32, // 32: maillage.topology.v1.Event.continuity_declared:type_name -> maillage.topology.v1.ContinuityDeclared
+	33, // 33: maillage.topology.v1.Event.continuity_revoked:type_name -> maillage.topology.v1.ContinuityRevoked
+	34, // 34: maillage.topology.v1.Event.network_scoped:type_name -> maillage.topology.v1.NetworkScoped
+	35, // 35: maillage.topology.v1.Event.plan_registered:type_name -> maillage.topology.v1.PlanRegistered
+	36, // 36: maillage.topology.v1.Event.plan_extended:type_name -> maillage.topology.v1.PlanExtended
+	37, // 37: maillage.topology.v1.Event.plan_axes_stated:type_name -> maillage.topology.v1.PlanAxesStated
+	39, // 38: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	40, // 39: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
+	41, // 40: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
+	40, // 41: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
+	42, // 42: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
+	40, // 43: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
+	40, // 44: maillage.topology.v1.CentreMoved.place:type_name -> maillage.topology.v1.Place
+	40, // 45: maillage.topology.v1.EstablishmentMoved.place:type_name -> maillage.topology.v1.Place
+	39, // 46: maillage.topology.v1.EstablishmentIdentified.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	40, // 47: maillage.topology.v1.PlatformMoved.place:type_name -> maillage.topology.v1.Place
+	43, // 48: maillage.topology.v1.ContactStated.email:type_name -> maillage.event.v1.PersonalValue
+	43, // 49: maillage.topology.v1.ContactStated.phone:type_name -> maillage.event.v1.PersonalValue
+	44, // 50: maillage.topology.v1.LinkDeclared.kind:type_name -> maillage.topology.v1.LinkKind
+	45, // 51: maillage.topology.v1.LinkDeclared.period:type_name -> maillage.event.v1.Period
+	45, // 52: maillage.topology.v1.PlanRegistered.period:type_name -> maillage.event.v1.Period
+	46, // 53: maillage.topology.v1.PlanRegistered.axes:type_name -> maillage.topology.v1.Axis
+	46, // 54: maillage.topology.v1.PlanAxesStated.axes:type_name -> maillage.topology.v1.Axis
+	55, // [55:55] is the sub-list for method output_type
+	55, // [55:55] is the sub-list for method input_type
+	55, // [55:55] is the sub-list for extension type_name
+	55, // [55:55] is the sub-list for extension extendee
+	0,  // [0:55] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_event_proto_init() }
@@ -2048,6 +3740,24 @@ func file_maillage_topology_v1_event_proto_init() {
 		(*Event_CentreSucceeded)(nil),
 		(*Event_NetworkSucceeded)(nil),
 		(*Event_DayReached)(nil),
+		(*Event_EstablishmentMoved)(nil),
+		(*Event_LegalEntityChanged)(nil),
+		(*Event_EstablishmentIdentified)(nil),
+		(*Event_EstablishmentSucceeded)(nil),
+		(*Event_FiliereSucceeded)(nil),
+		(*Event_PlatformMoved)(nil),
+		(*Event_PlatformSucceeded)(nil),
+		(*Event_TerritoryStated)(nil),
+		(*Event_ContactStated)(nil),
+		(*Event_LinkDeclared)(nil),
+		(*Event_LinkConfirmed)(nil),
+		(*Event_LinkEnded)(nil),
+		(*Event_ContinuityDeclared)(nil),
+		(*Event_ContinuityRevoked)(nil),
+		(*Event_NetworkScoped)(nil),
+		(*Event_PlanRegistered)(nil),
+		(*Event_PlanExtended)(nil),
+		(*Event_PlanAxesStated)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -2055,7 +3765,7 @@ func file_maillage_topology_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_event_proto_rawDesc), len(file_maillage_topology_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   20,
+			NumMessages:   38,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

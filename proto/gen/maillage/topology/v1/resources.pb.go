@@ -189,6 +189,71 @@ func (PlatformKind) EnumDescriptor() ([]byte, []int) {
 	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{2}
 }
 
+// LinkKind is what holds two together.
+type LinkKind int32
+
+const (
+	// Not stated.
+	LinkKind_LINK_KIND_UNSPECIFIED LinkKind = 0
+	// A centre collaborates with a network without a label in it (centre collaborateur).
+	LinkKind_LINK_KIND_COLLABORATES LinkKind = 1
+	// A centre serves a filière besides its networks' own.
+	LinkKind_LINK_KIND_SERVES LinkKind = 2
+	// A centre is helped by a platform, which hosts it.
+	LinkKind_LINK_KIND_HOSTED LinkKind = 3
+	// A competence centre is attached to a reference centre, in a network.
+	LinkKind_LINK_KIND_ATTACHED LinkKind = 4
+	// A hospital, centre or filière is a member of a European reference network (ERN).
+	LinkKind_LINK_KIND_ERN LinkKind = 5
+)
+
+// Enum value maps for LinkKind.
+var (
+	LinkKind_name = map[int32]string{
+		0: "LINK_KIND_UNSPECIFIED",
+		1: "LINK_KIND_COLLABORATES",
+		2: "LINK_KIND_SERVES",
+		3: "LINK_KIND_HOSTED",
+		4: "LINK_KIND_ATTACHED",
+		5: "LINK_KIND_ERN",
+	}
+	LinkKind_value = map[string]int32{
+		"LINK_KIND_UNSPECIFIED":  0,
+		"LINK_KIND_COLLABORATES": 1,
+		"LINK_KIND_SERVES":       2,
+		"LINK_KIND_HOSTED":       3,
+		"LINK_KIND_ATTACHED":     4,
+		"LINK_KIND_ERN":          5,
+	}
+)
+
+func (x LinkKind) Enum() *LinkKind {
+	p := new(LinkKind)
+	*p = x
+	return p
+}
+
+func (x LinkKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (LinkKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_topology_v1_resources_proto_enumTypes[3].Descriptor()
+}
+
+func (LinkKind) Type() protoreflect.EnumType {
+	return &file_maillage_topology_v1_resources_proto_enumTypes[3]
+}
+
+func (x LinkKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use LinkKind.Descriptor instead.
+func (LinkKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{3}
+}
+
 // Place is where something is, as far as it is known: a town, or only a
 // department or territory.
 type Place struct {
@@ -310,7 +375,15 @@ type Establishment struct {
 	// Establishments that are its legal entity (entité juridique), where known.
 	LegalEntityIds []string `protobuf:"bytes,7,rep,name=legal_entity_ids,json=legalEntityIds,proto3" json:"legal_entity_ids,omitempty"`
 	// What the present values rest on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,8,rep,name=basis,proto3" json:"basis,omitempty"`
+	Basis []*v1.Basis `protobuf:"bytes,8,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Those whose place it took, empty for none.
+	PredecessorIds []string `protobuf:"bytes,9,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place; it is closed from then on.
+	SuccessorIds []string `protobuf:"bytes,10,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom string `protobuf:"bytes,11,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// It is closed, though its first day may be unknown.
+	Closed        bool `protobuf:"varint,12,opt,name=closed,proto3" json:"closed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -401,6 +474,34 @@ func (x *Establishment) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Establishment) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *Establishment) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *Establishment) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+func (x *Establishment) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
 // Centre is a team, in one or more places.
 type Centre struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -421,7 +522,9 @@ type Centre struct {
 	// Those that took its place; it is closed from then on.
 	SuccessorIds []string `protobuf:"bytes,8,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day on which it is closed; empty while it is not, or where unknown.
-	ClosedFrom    string `protobuf:"bytes,9,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	ClosedFrom string `protobuf:"bytes,9,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// It is closed, though its first day may be unknown.
+	Closed        bool `protobuf:"varint,10,opt,name=closed,proto3" json:"closed,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -519,6 +622,13 @@ func (x *Centre) GetClosedFrom() string {
 	return ""
 }
 
+func (x *Centre) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
 // Network is a network of one coordinating reference centre and the centres
 // around it (réseau CRMR).
 type Network struct {
@@ -538,7 +648,14 @@ type Network struct {
 	// Those that took its place; it is closed from then on.
 	SuccessorIds []string `protobuf:"bytes,7,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day on which it is closed; empty while it is not, or where unknown.
-	ClosedFrom    string `protobuf:"bytes,8,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	ClosedFrom string `protobuf:"bytes,8,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// It is closed, though its first day may be unknown.
+	Closed bool `protobuf:"varint,9,opt,name=closed,proto3" json:"closed,omitempty"`
+	// Release of the ORPHA nomenclature its codes were read in, YYYY-MM; empty where
+	// its diseases are not stated.
+	OrphaRelease string `protobuf:"bytes,10,opt,name=orpha_release,json=orphaRelease,proto3" json:"orpha_release,omitempty"`
+	// ORPHA codes of the diseases it takes care of, in ascending order.
+	OrphaCodes    []uint32 `protobuf:"varint,11,rep,packed,name=orpha_codes,json=orphaCodes,proto3" json:"orpha_codes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -629,6 +746,27 @@ func (x *Network) GetClosedFrom() string {
 	return ""
 }
 
+func (x *Network) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *Network) GetOrphaRelease() string {
+	if x != nil {
+		return x.OrphaRelease
+	}
+	return ""
+}
+
+func (x *Network) GetOrphaCodes() []uint32 {
+	if x != nil {
+		return x.OrphaCodes
+	}
+	return nil
+}
+
 // Filiere is one of the national rare-disease networks of networks (filière de
 // santé maladies rares, FSMR).
 type Filiere struct {
@@ -644,7 +782,17 @@ type Filiere struct {
 	// Address of its site, without scheme.
 	Website string `protobuf:"bytes,5,opt,name=website,proto3" json:"website,omitempty"`
 	// What the present values rest on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	Basis []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Those whose place it took, empty for none.
+	PredecessorIds []string `protobuf:"bytes,7,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place; it is closed from then on.
+	SuccessorIds []string `protobuf:"bytes,8,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom string `protobuf:"bytes,9,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// It is closed, though its first day may be unknown.
+	Closed bool `protobuf:"varint,10,opt,name=closed,proto3" json:"closed,omitempty"`
+	// How it is reached, where stated.
+	Contact       *Contact `protobuf:"bytes,11,opt,name=contact,proto3" json:"contact,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -721,6 +869,41 @@ func (x *Filiere) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Filiere) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *Filiere) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *Filiere) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+func (x *Filiere) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *Filiere) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
 // Platform is an expertise platform (PEMR) or an overseas coordination platform
 // (PCOM).
 type Platform struct {
@@ -736,9 +919,23 @@ type Platform struct {
 	// Where its lead sits, or the territory it serves.
 	Place *Place `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`
 	// What the present values rest on, latest last.
-	Basis         []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Basis []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	// Those whose place it took, empty for none.
+	PredecessorIds []string `protobuf:"bytes,7,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that took its place; it is closed from then on.
+	SuccessorIds []string `protobuf:"bytes,8,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// First day on which it is closed; empty while it is not, or where unknown.
+	ClosedFrom string `protobuf:"bytes,9,opt,name=closed_from,json=closedFrom,proto3" json:"closed_from,omitempty"`
+	// It is closed, though its first day may be unknown.
+	Closed bool `protobuf:"varint,10,opt,name=closed,proto3" json:"closed,omitempty"`
+	// How it is reached, where stated.
+	Contact *Contact `protobuf:"bytes,11,opt,name=contact,proto3" json:"contact,omitempty"`
+	// INSEE codes of the regions it serves whole, where stated.
+	RegionCodes []string `protobuf:"bytes,12,rep,name=region_codes,json=regionCodes,proto3" json:"region_codes,omitempty"`
+	// INSEE codes of the departments and overseas collectivities it serves besides.
+	DepartmentCodes []string `protobuf:"bytes,13,rep,name=department_codes,json=departmentCodes,proto3" json:"department_codes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Platform) Reset() {
@@ -813,6 +1010,465 @@ func (x *Platform) GetBasis() []*v1.Basis {
 	return nil
 }
 
+func (x *Platform) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *Platform) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *Platform) GetClosedFrom() string {
+	if x != nil {
+		return x.ClosedFrom
+	}
+	return ""
+}
+
+func (x *Platform) GetClosed() bool {
+	if x != nil {
+		return x.Closed
+	}
+	return false
+}
+
+func (x *Platform) GetContact() *Contact {
+	if x != nil {
+		return x.Contact
+	}
+	return nil
+}
+
+func (x *Platform) GetRegionCodes() []string {
+	if x != nil {
+		return x.RegionCodes
+	}
+	return nil
+}
+
+func (x *Platform) GetDepartmentCodes() []string {
+	if x != nil {
+		return x.DepartmentCodes
+	}
+	return nil
+}
+
+// Contact is how a platform or filière is reached.
+type Contact struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Address of its site, without scheme.
+	Website string `protobuf:"bytes,1,opt,name=website,proto3" json:"website,omitempty"`
+	// Address for letters; a value of the vault.
+	Email *v1.PersonalValue `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
+	// Telephone; a value of the vault.
+	Phone         *v1.PersonalValue `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Contact) Reset() {
+	*x = Contact{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Contact) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Contact) ProtoMessage() {}
+
+func (x *Contact) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Contact.ProtoReflect.Descriptor instead.
+func (*Contact) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *Contact) GetWebsite() string {
+	if x != nil {
+		return x.Website
+	}
+	return ""
+}
+
+func (x *Contact) GetEmail() *v1.PersonalValue {
+	if x != nil {
+		return x.Email
+	}
+	return nil
+}
+
+func (x *Contact) GetPhone() *v1.PersonalValue {
+	if x != nil {
+		return x.Phone
+	}
+	return nil
+}
+
+// Link says that two of the register hold together, for a while.
+type Link struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	LinkId string `protobuf:"bytes,1,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// What holds them together.
+	Kind LinkKind `protobuf:"varint,2,opt,name=kind,proto3,enum=maillage.topology.v1.LinkKind" json:"kind,omitempty"`
+	// The one that collaborates, serves, is hosted, is attached or is a member.
+	FromId string `protobuf:"bytes,3,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
+	// The other one; empty where it is named by a code.
+	ToId string `protobuf:"bytes,4,opt,name=to_id,json=toId,proto3" json:"to_id,omitempty"`
+	// The European reference network by its name; empty for the other kinds.
+	Code string `protobuf:"bytes,5,opt,name=code,proto3" json:"code,omitempty"`
+	// The network in which a competence centre is attached; empty for the other kinds.
+	NetworkId string `protobuf:"bytes,6,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// While it holds.
+	Period *v1.Period `protobuf:"bytes,7,opt,name=period,proto3" json:"period,omitempty"`
+	// Both sides say so.
+	Confirmed bool `protobuf:"varint,8,opt,name=confirmed,proto3" json:"confirmed,omitempty"`
+	// What the present values rest on, latest last.
+	Basis []*v1.Basis `protobuf:"bytes,9,rep,name=basis,proto3" json:"basis,omitempty"`
+	// It was ended, though the day, Period.end, may be unknown.
+	Ended         bool `protobuf:"varint,10,opt,name=ended,proto3" json:"ended,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Link) Reset() {
+	*x = Link{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Link) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Link) ProtoMessage() {}
+
+func (x *Link) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Link.ProtoReflect.Descriptor instead.
+func (*Link) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *Link) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *Link) GetKind() LinkKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LinkKind_LINK_KIND_UNSPECIFIED
+}
+
+func (x *Link) GetFromId() string {
+	if x != nil {
+		return x.FromId
+	}
+	return ""
+}
+
+func (x *Link) GetToId() string {
+	if x != nil {
+		return x.ToId
+	}
+	return ""
+}
+
+func (x *Link) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Link) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *Link) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *Link) GetConfirmed() bool {
+	if x != nil {
+		return x.Confirmed
+	}
+	return false
+}
+
+func (x *Link) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *Link) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+// Continuity says that two ids are one and the same.
+type Continuity struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	ContinuityId string `protobuf:"bytes,1,opt,name=continuity_id,json=continuityId,proto3" json:"continuity_id,omitempty"`
+	// The id to go by.
+	KeptId string `protobuf:"bytes,2,opt,name=kept_id,json=keptId,proto3" json:"kept_id,omitempty"`
+	// The id that was the same all along.
+	OtherId string `protobuf:"bytes,3,opt,name=other_id,json=otherId,proto3" json:"other_id,omitempty"`
+	// What it rests on.
+	Basis         []*v1.Basis `protobuf:"bytes,4,rep,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Continuity) Reset() {
+	*x = Continuity{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Continuity) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Continuity) ProtoMessage() {}
+
+func (x *Continuity) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Continuity.ProtoReflect.Descriptor instead.
+func (*Continuity) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Continuity) GetContinuityId() string {
+	if x != nil {
+		return x.ContinuityId
+	}
+	return ""
+}
+
+func (x *Continuity) GetKeptId() string {
+	if x != nil {
+		return x.KeptId
+	}
+	return ""
+}
+
+func (x *Continuity) GetOtherId() string {
+	if x != nil {
+		return x.OtherId
+	}
+	return ""
+}
+
+func (x *Continuity) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// Plan is a national plan (plan national maladies rares, PNMR).
+type Plan struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id, minted by the register, never reused.
+	PlanId string `protobuf:"bytes,1,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// Code, such as PNMR4.
+	Code string `protobuf:"bytes,2,opt,name=code,proto3" json:"code,omitempty"`
+	// Title.
+	Name string `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
+	// The years it spans, prolongations included.
+	Period *v1.Period `protobuf:"bytes,4,opt,name=period,proto3" json:"period,omitempty"`
+	// Its axes, as far as known.
+	Axes []*Axis `protobuf:"bytes,5,rep,name=axes,proto3" json:"axes,omitempty"`
+	// What the present values rest on, latest last.
+	Basis         []*v1.Basis `protobuf:"bytes,6,rep,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Plan) Reset() {
+	*x = Plan{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Plan) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Plan) ProtoMessage() {}
+
+func (x *Plan) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Plan.ProtoReflect.Descriptor instead.
+func (*Plan) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Plan) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *Plan) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Plan) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *Plan) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *Plan) GetAxes() []*Axis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
+func (x *Plan) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+// Axis is one axis of a plan.
+type Axis struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Code, such as "3" or "3.2".
+	Code string `protobuf:"bytes,1,opt,name=code,proto3" json:"code,omitempty"`
+	// Title.
+	Title         string `protobuf:"bytes,2,opt,name=title,proto3" json:"title,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Axis) Reset() {
+	*x = Axis{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Axis) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Axis) ProtoMessage() {}
+
+func (x *Axis) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Axis.ProtoReflect.Descriptor instead.
+func (*Axis) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *Axis) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *Axis) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
 var File_maillage_topology_v1_resources_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_resources_proto_rawDesc = "" +
@@ -825,7 +1481,7 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\tterritory\x18\x04 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01R\tterritory\x123\n" +
 	"\blatitude\x18\x05 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80V@)\x00\x00\x00\x00\x00\x80V\xc0R\blatitude\x125\n" +
 	"\tlongitude\x18\x06 \x01(\x01B\x17\xbaH\x14\x12\x12\x19\x00\x00\x00\x00\x00\x80f@)\x00\x00\x00\x00\x00\x80f\xc0R\tlongitude\x12+\n" +
-	"\fpoint_source\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vpointSource\"\xcc\x02\n" +
+	"\fpoint_source\x18\a \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\vpointSource\"\xd3\x03\n" +
 	"\rEstablishment\x12)\n" +
 	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x16\n" +
@@ -835,7 +1491,13 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x05siret\x18\x05 \x01(\tR\x05siret\x121\n" +
 	"\x05place\x18\x06 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\x12(\n" +
 	"\x10legal_entity_ids\x18\a \x03(\tR\x0elegalEntityIds\x12.\n" +
-	"\x05basis\x18\b \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xfa\x02\n" +
+	"\x05basis\x18\b \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12'\n" +
+	"\x0fpredecessor_ids\x18\t \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\n" +
+	" \x03(\tR\fsuccessorIds\x12\x1f\n" +
+	"\vclosed_from\x18\v \x01(\tR\n" +
+	"closedFrom\x12\x16\n" +
+	"\x06closed\x18\f \x01(\bR\x06closed\"\x92\x03\n" +
 	"\x06Centre\x12\x1b\n" +
 	"\tcentre_id\x18\x01 \x01(\tR\bcentreId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12@\n" +
@@ -848,7 +1510,9 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x0fpredecessor_ids\x18\a \x03(\tR\x0epredecessorIds\x12#\n" +
 	"\rsuccessor_ids\x18\b \x03(\tR\fsuccessorIds\x12\x1f\n" +
 	"\vclosed_from\x18\t \x01(\tR\n" +
-	"closedFrom\"\x96\x02\n" +
+	"closedFrom\x12\x16\n" +
+	"\x06closed\x18\n" +
+	" \x01(\bR\x06closed\"\xf4\x02\n" +
 	"\aNetwork\x12\x1d\n" +
 	"\n" +
 	"network_id\x18\x01 \x01(\tR\tnetworkId\x12\x14\n" +
@@ -860,7 +1524,12 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x0fpredecessor_ids\x18\x06 \x03(\tR\x0epredecessorIds\x12#\n" +
 	"\rsuccessor_ids\x18\a \x03(\tR\fsuccessorIds\x12\x1f\n" +
 	"\vclosed_from\x18\b \x01(\tR\n" +
-	"closedFrom\"\xcb\x01\n" +
+	"closedFrom\x12\x16\n" +
+	"\x06closed\x18\t \x01(\bR\x06closed\x12#\n" +
+	"\rorpha_release\x18\n" +
+	" \x01(\tR\forphaRelease\x12\x1f\n" +
+	"\vorpha_codes\x18\v \x03(\rR\n" +
+	"orphaCodes\"\x8b\x03\n" +
 	"\aFiliere\x12\x1d\n" +
 	"\n" +
 	"filiere_id\x18\x01 \x01(\tR\tfiliereId\x12\x18\n" +
@@ -868,7 +1537,14 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12)\n" +
 	"\x10establishment_id\x18\x04 \x01(\tR\x0festablishmentId\x12\x18\n" +
 	"\awebsite\x18\x05 \x01(\tR\awebsite\x12.\n" +
-	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\x87\x02\n" +
+	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12'\n" +
+	"\x0fpredecessor_ids\x18\a \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\b \x03(\tR\fsuccessorIds\x12\x1f\n" +
+	"\vclosed_from\x18\t \x01(\tR\n" +
+	"closedFrom\x12\x16\n" +
+	"\x06closed\x18\n" +
+	" \x01(\bR\x06closed\x127\n" +
+	"\acontact\x18\v \x01(\v2\x1d.maillage.topology.v1.ContactR\acontact\"\x95\x04\n" +
 	"\bPlatform\x12\x1f\n" +
 	"\vplatform_id\x18\x01 \x01(\tR\n" +
 	"platformId\x12\x12\n" +
@@ -876,7 +1552,49 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x04kind\x18\x03 \x01(\x0e2\".maillage.topology.v1.PlatformKindR\x04kind\x12+\n" +
 	"\x11establishment_ids\x18\x04 \x03(\tR\x10establishmentIds\x121\n" +
 	"\x05place\x18\x05 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\x12.\n" +
-	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis*]\n" +
+	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12'\n" +
+	"\x0fpredecessor_ids\x18\a \x03(\tR\x0epredecessorIds\x12#\n" +
+	"\rsuccessor_ids\x18\b \x03(\tR\fsuccessorIds\x12\x1f\n" +
+	"\vclosed_from\x18\t \x01(\tR\n" +
+	"closedFrom\x12\x16\n" +
+	"\x06closed\x18\n" +
+	" \x01(\bR\x06closed\x127\n" +
+	"\acontact\x18\v \x01(\v2\x1d.maillage.topology.v1.ContactR\acontact\x12!\n" +
+	"\fregion_codes\x18\f \x03(\tR\vregionCodes\x12)\n" +
+	"\x10department_codes\x18\r \x03(\tR\x0fdepartmentCodes\"\x93\x01\n" +
+	"\aContact\x12\x18\n" +
+	"\awebsite\x18\x01 \x01(\tR\awebsite\x126\n" +
+	"\x05email\x18\x02 \x01(\v2 .maillage.event.v1.PersonalValueR\x05email\x126\n" +
+	"\x05phone\x18\x03 \x01(\v2 .maillage.event.v1.PersonalValueR\x05phone\"\xcb\x02\n" +
+	"\x04Link\x12\x17\n" +
+	"\alink_id\x18\x01 \x01(\tR\x06linkId\x122\n" +
+	"\x04kind\x18\x02 \x01(\x0e2\x1e.maillage.topology.v1.LinkKindR\x04kind\x12\x17\n" +
+	"\afrom_id\x18\x03 \x01(\tR\x06fromId\x12\x13\n" +
+	"\x05to_id\x18\x04 \x01(\tR\x04toId\x12\x12\n" +
+	"\x04code\x18\x05 \x01(\tR\x04code\x12\x1d\n" +
+	"\n" +
+	"network_id\x18\x06 \x01(\tR\tnetworkId\x121\n" +
+	"\x06period\x18\a \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12\x1c\n" +
+	"\tconfirmed\x18\b \x01(\bR\tconfirmed\x12.\n" +
+	"\x05basis\x18\t \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\x12\x14\n" +
+	"\x05ended\x18\n" +
+	" \x01(\bR\x05ended\"\x95\x01\n" +
+	"\n" +
+	"Continuity\x12#\n" +
+	"\rcontinuity_id\x18\x01 \x01(\tR\fcontinuityId\x12\x17\n" +
+	"\akept_id\x18\x02 \x01(\tR\x06keptId\x12\x19\n" +
+	"\bother_id\x18\x03 \x01(\tR\aotherId\x12.\n" +
+	"\x05basis\x18\x04 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"\xda\x01\n" +
+	"\x04Plan\x12\x17\n" +
+	"\aplan_id\x18\x01 \x01(\tR\x06planId\x12\x12\n" +
+	"\x04code\x18\x02 \x01(\tR\x04code\x12\x12\n" +
+	"\x04name\x18\x03 \x01(\tR\x04name\x121\n" +
+	"\x06period\x18\x04 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12.\n" +
+	"\x04axes\x18\x05 \x03(\v2\x1a.maillage.topology.v1.AxisR\x04axes\x12.\n" +
+	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"E\n" +
+	"\x04Axis\x12\x1d\n" +
+	"\x04code\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14R\x04code\x12\x1e\n" +
+	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05title*]\n" +
 	"\n" +
 	"FinessKind\x12\x1b\n" +
 	"\x17FINESS_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -891,7 +1609,14 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\fPlatformKind\x12\x1d\n" +
 	"\x19PLATFORM_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12PLATFORM_KIND_PEMR\x10\x01\x12\x16\n" +
-	"\x12PLATFORM_KIND_PCOM\x10\x02B4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\x12PLATFORM_KIND_PCOM\x10\x02*\x98\x01\n" +
+	"\bLinkKind\x12\x19\n" +
+	"\x15LINK_KIND_UNSPECIFIED\x10\x00\x12\x1a\n" +
+	"\x16LINK_KIND_COLLABORATES\x10\x01\x12\x14\n" +
+	"\x10LINK_KIND_SERVES\x10\x02\x12\x14\n" +
+	"\x10LINK_KIND_HOSTED\x10\x03\x12\x16\n" +
+	"\x12LINK_KIND_ATTACHED\x10\x04\x12\x11\n" +
+	"\rLINK_KIND_ERN\x10\x05B4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_resources_proto_rawDescOnce sync.Once
@@ -905,37 +1630,56 @@ func file_maillage_topology_v1_resources_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_resources_proto_rawDescData
 }
 
-var file_maillage_topology_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_maillage_topology_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_maillage_topology_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
+var file_maillage_topology_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_maillage_topology_v1_resources_proto_goTypes = []any{
-	(FinessKind)(0),       // 0: maillage.topology.v1.FinessKind
-	(Population)(0),       // 1: maillage.topology.v1.Population
-	(PlatformKind)(0),     // 2: maillage.topology.v1.PlatformKind
-	(*Place)(nil),         // 3: maillage.topology.v1.Place
-	(*Establishment)(nil), // 4: maillage.topology.v1.Establishment
-	(*Centre)(nil),        // 5: maillage.topology.v1.Centre
-	(*Network)(nil),       // 6: maillage.topology.v1.Network
-	(*Filiere)(nil),       // 7: maillage.topology.v1.Filiere
-	(*Platform)(nil),      // 8: maillage.topology.v1.Platform
-	(*v1.Basis)(nil),      // 9: maillage.event.v1.Basis
+	(FinessKind)(0),          // 0: maillage.topology.v1.FinessKind
+	(Population)(0),          // 1: maillage.topology.v1.Population
+	(PlatformKind)(0),        // 2: maillage.topology.v1.PlatformKind
+	(LinkKind)(0),            // 3: maillage.topology.v1.LinkKind
+	(*Place)(nil),            // 4: maillage.topology.v1.Place
+	(*Establishment)(nil),    // 5: maillage.topology.v1.Establishment
+	(*Centre)(nil),           // 6: maillage.topology.v1.Centre
+	(*Network)(nil),          // 7: maillage.topology.v1.Network
+	(*Filiere)(nil),          // 8: maillage.topology.v1.Filiere
+	(*Platform)(nil),         // 9: maillage.topology.v1.Platform
+	(*Contact)(nil),          // 10: maillage.topology.v1.Contact
+	(*Link)(nil),             // 11: maillage.topology.v1.Link
+	(*Continuity)(nil),       // 12: maillage.topology.v1.Continuity
+	(*Plan)(nil),             // 13: maillage.topology.v1.Plan
+	(*Axis)(nil),             // 14: maillage.topology.v1.Axis
+	(*v1.Basis)(nil),         // 15: maillage.event.v1.Basis
+	(*v1.PersonalValue)(nil), // 16: maillage.event.v1.PersonalValue
+	(*v1.Period)(nil),        // 17: maillage.event.v1.Period
 }
 var file_maillage_topology_v1_resources_proto_depIdxs = []int32{
 	0,  // 0: maillage.topology.v1.Establishment.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	3,  // 1: maillage.topology.v1.Establishment.place:type_name -> maillage.topology.v1.Place
-	9,  // 2: maillage.topology.v1.Establishment.basis:type_name -> maillage.event.v1.Basis
+	4,  // 1: maillage.topology.v1.Establishment.place:type_name -> maillage.topology.v1.Place
+	15, // 2: maillage.topology.v1.Establishment.basis:type_name -> maillage.event.v1.Basis
 	1,  // 3: maillage.topology.v1.Centre.population:type_name -> maillage.topology.v1.Population
-	3,  // 4: maillage.topology.v1.Centre.place:type_name -> maillage.topology.v1.Place
-	9,  // 5: maillage.topology.v1.Centre.basis:type_name -> maillage.event.v1.Basis
-	9,  // 6: maillage.topology.v1.Network.basis:type_name -> maillage.event.v1.Basis
-	9,  // 7: maillage.topology.v1.Filiere.basis:type_name -> maillage.event.v1.Basis
-	2,  // 8: maillage.topology.v1.Platform.kind:type_name -> maillage.topology.v1.PlatformKind
-	3,  // 9: maillage.topology.v1.Platform.place:type_name -> maillage.topology.v1.Place
-	9,  // 10: maillage.topology.v1.Platform.basis:type_name -> maillage.event.v1.Basis
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 4: maillage.topology.v1.Centre.place:type_name -> maillage.topology.v1.Place
+	15, // 5: maillage.topology.v1.Centre.basis:type_name -> maillage.event.v1.Basis
+	15, // 6: maillage.topology.v1.Network.basis:type_name -> maillage.event.v1.Basis
+	15, // 7: maillage.topology.v1.Filiere.basis:type_name -> maillage.event.v1.Basis
+	10, // 8: maillage.topology.v1.Filiere.contact:type_name -> maillage.topology.v1.Contact
+	2,  // 9: maillage.topology.v1.Platform.kind:type_name -> maillage.topology.v1.PlatformKind
+	4,  // 10: maillage.topology.v1.Platform.place:type_name -> maillage.topology.v1.Place
+	15, // 11: maillage.topology.v1.Platform.basis:type_name -> maillage.event.v1.Basis
+	10, // 12: maillage.topology.v1.Platform.contact:type_name -> maillage.topology.v1.Contact
+	16, // 13: maillage.topology.v1.Contact.email:type_name -> maillage.event.v1.PersonalValue
+	16, // 14: maillage.topology.v1.Contact.phone:type_name -> maillage.event.v1.PersonalValue
+	3,  // 15: maillage.topology.v1.Link.kind:type_name -> maillage.topology.v1.LinkKind
+	17, // 16: maillage.topology.v1.Link.period:type_name -> maillage.event.v1.Period
+	15, // 17: maillage.topology.v1.Link.basis:type_name -> maillage.event.v1.Basis
+	15, // 18: maillage.topology.v1.Continuity.basis:type_name -> maillage.event.v1.Basis
+	17, // 19: maillage.topology.v1.Plan.period:type_name -> maillage.event.v1.Period
+	14, // 20: maillage.topology.v1.Plan.axes:type_name -> maillage.topology.v1.Axis
+	15, // 21: maillage.topology.v1.Plan.basis:type_name -> maillage.event.v1.Basis
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_resources_proto_init() }
@@ -948,8 +1692,8 @@ func file_maillage_topology_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_resources_proto_rawDesc), len(file_maillage_topology_v1_resources_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   6,
+			NumEnums:      4,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -23,6 +23,65 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ChildOutcome is what becomes of one that depends on what closes.
+type ChildOutcome int32
+
+const (
+	// Not decided.
+	ChildOutcome_CHILD_OUTCOME_UNSPECIFIED ChildOutcome = 0
+	// It goes on under others: a centre in other hospitals, a network in another filière,
+	// a link with the successor.
+	ChildOutcome_CHILD_OUTCOME_MOVES ChildOutcome = 1
+	// It goes on with what is left to it: the other hospitals of a centre or platform, or
+	// none known. No link does.
+	ChildOutcome_CHILD_OUTCOME_STAYS ChildOutcome = 2
+	// It closes, or ends, on the same day.
+	ChildOutcome_CHILD_OUTCOME_CLOSES ChildOutcome = 3
+)
+
+// Enum value maps for ChildOutcome.
+var (
+	ChildOutcome_name = map[int32]string{
+		0: "CHILD_OUTCOME_UNSPECIFIED",
+		1: "CHILD_OUTCOME_MOVES",
+		2: "CHILD_OUTCOME_STAYS",
+		3: "CHILD_OUTCOME_CLOSES",
+	}
+	ChildOutcome_value = map[string]int32{
+		"CHILD_OUTCOME_UNSPECIFIED": 0,
+		"CHILD_OUTCOME_MOVES":       1,
+		"CHILD_OUTCOME_STAYS":       2,
+		"CHILD_OUTCOME_CLOSES":      3,
+	}
+)
+
+func (x ChildOutcome) Enum() *ChildOutcome {
+	p := new(ChildOutcome)
+	*p = x
+	return p
+}
+
+func (x ChildOutcome) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ChildOutcome) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_topology_v1_service_proto_enumTypes[0].Descriptor()
+}
+
+func (ChildOutcome) Type() protoreflect.EnumType {
+	return &file_maillage_topology_v1_service_proto_enumTypes[0]
+}
+
+func (x ChildOutcome) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ChildOutcome.Descriptor instead.
+func (ChildOutcome) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{0}
+}
+
 // RegisterEstablishmentRequest registers a hospital.
 type RegisterEstablishmentRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2333,10 +2392,13 @@ type SucceedCentresRequest struct {
 	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
 	// Those that close.
 	PredecessorIds []string `protobuf:"bytes,3,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
-	// Those that take their place.
+	// Those that take their place; empty for none.
 	SuccessorIds []string `protobuf:"bytes,4,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day; empty where unknown.
-	ValidFrom     string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidFrom string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// What becomes of each that depends on those that close: its centres, platforms,
+	// networks, links. One that is left out is named in the refusal CHILD_UNDECIDED.
+	Children      []*Child `protobuf:"bytes,6,rep,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2406,6 +2468,13 @@ func (x *SucceedCentresRequest) GetValidFrom() string {
 	return ""
 }
 
+func (x *SucceedCentresRequest) GetChildren() []*Child {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
 // SucceedCentresResponse is the answer of SucceedCentres.
 type SucceedCentresResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2461,10 +2530,13 @@ type SucceedNetworksRequest struct {
 	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
 	// Those that close.
 	PredecessorIds []string `protobuf:"bytes,3,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
-	// Those that take their place.
+	// Those that take their place; empty for none.
 	SuccessorIds []string `protobuf:"bytes,4,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
 	// First day; empty where unknown.
-	ValidFrom     string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	ValidFrom string `protobuf:"bytes,5,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// What becomes of each that depends on those that close: its centres, platforms,
+	// networks, links. One that is left out is named in the refusal CHILD_UNDECIDED.
+	Children      []*Child `protobuf:"bytes,6,rep,name=children,proto3" json:"children,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2534,6 +2606,13 @@ func (x *SucceedNetworksRequest) GetValidFrom() string {
 	return ""
 }
 
+func (x *SucceedNetworksRequest) GetChildren() []*Child {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
 // SucceedNetworksResponse is the answer of SucceedNetworks.
 type SucceedNetworksResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -2578,6 +2657,2478 @@ func (x *SucceedNetworksResponse) GetPosition() uint64 {
 		return x.Position
 	}
 	return 0
+}
+
+// MoveEstablishmentRequest records that a hospital is elsewhere from a day on.
+type MoveEstablishmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,4,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// Where it is from then on.
+	Place         *Place `protobuf:"bytes,5,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveEstablishmentRequest) Reset() {
+	*x = MoveEstablishmentRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[36]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveEstablishmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveEstablishmentRequest) ProtoMessage() {}
+
+func (x *MoveEstablishmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[36]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveEstablishmentRequest.ProtoReflect.Descriptor instead.
+func (*MoveEstablishmentRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{36}
+}
+
+func (x *MoveEstablishmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MoveEstablishmentRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *MoveEstablishmentRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *MoveEstablishmentRequest) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *MoveEstablishmentRequest) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// MoveEstablishmentResponse is the answer of MoveEstablishment.
+type MoveEstablishmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MoveEstablishmentResponse) Reset() {
+	*x = MoveEstablishmentResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[37]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MoveEstablishmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MoveEstablishmentResponse) ProtoMessage() {}
+
+func (x *MoveEstablishmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[37]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MoveEstablishmentResponse.ProtoReflect.Descriptor instead.
+func (*MoveEstablishmentResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{37}
+}
+
+func (x *MoveEstablishmentResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ChangeLegalEntityRequest records that a hospital belongs to other legal entities
+// from a day on, and keeps its identity.
+type ChangeLegalEntityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,4,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// Its legal entities from then on; empty where none is known.
+	LegalEntityIds []string `protobuf:"bytes,5,rep,name=legal_entity_ids,json=legalEntityIds,proto3" json:"legal_entity_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *ChangeLegalEntityRequest) Reset() {
+	*x = ChangeLegalEntityRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeLegalEntityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeLegalEntityRequest) ProtoMessage() {}
+
+func (x *ChangeLegalEntityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeLegalEntityRequest.ProtoReflect.Descriptor instead.
+func (*ChangeLegalEntityRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *ChangeLegalEntityRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ChangeLegalEntityRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ChangeLegalEntityRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *ChangeLegalEntityRequest) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *ChangeLegalEntityRequest) GetLegalEntityIds() []string {
+	if x != nil {
+		return x.LegalEntityIds
+	}
+	return nil
+}
+
+// ChangeLegalEntityResponse is the answer of ChangeLegalEntity.
+type ChangeLegalEntityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ChangeLegalEntityResponse) Reset() {
+	*x = ChangeLegalEntityResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ChangeLegalEntityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ChangeLegalEntityResponse) ProtoMessage() {}
+
+func (x *ChangeLegalEntityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ChangeLegalEntityResponse.ProtoReflect.Descriptor instead.
+func (*ChangeLegalEntityResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *ChangeLegalEntityResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// IdentifyEstablishmentRequest records that a hospital bears other numbers from a day
+// on.
+type IdentifyEstablishmentRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The establishment.
+	EstablishmentId string `protobuf:"bytes,4,opt,name=establishment_id,json=establishmentId,proto3" json:"establishment_id,omitempty"`
+	// FINESS number; refused where its check digit fails, or where another
+	// establishment has it for the same kind.
+	Finess string `protobuf:"bytes,5,opt,name=finess,proto3" json:"finess,omitempty"`
+	// What the FINESS number names.
+	FinessKind FinessKind `protobuf:"varint,6,opt,name=finess_kind,json=finessKind,proto3,enum=maillage.topology.v1.FinessKind" json:"finess_kind,omitempty"`
+	// SIRET number; refused where its check digit fails.
+	Siret         string `protobuf:"bytes,7,opt,name=siret,proto3" json:"siret,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdentifyEstablishmentRequest) Reset() {
+	*x = IdentifyEstablishmentRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdentifyEstablishmentRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdentifyEstablishmentRequest) ProtoMessage() {}
+
+func (x *IdentifyEstablishmentRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdentifyEstablishmentRequest.ProtoReflect.Descriptor instead.
+func (*IdentifyEstablishmentRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *IdentifyEstablishmentRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *IdentifyEstablishmentRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *IdentifyEstablishmentRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *IdentifyEstablishmentRequest) GetEstablishmentId() string {
+	if x != nil {
+		return x.EstablishmentId
+	}
+	return ""
+}
+
+func (x *IdentifyEstablishmentRequest) GetFiness() string {
+	if x != nil {
+		return x.Finess
+	}
+	return ""
+}
+
+func (x *IdentifyEstablishmentRequest) GetFinessKind() FinessKind {
+	if x != nil {
+		return x.FinessKind
+	}
+	return FinessKind_FINESS_KIND_UNSPECIFIED
+}
+
+func (x *IdentifyEstablishmentRequest) GetSiret() string {
+	if x != nil {
+		return x.Siret
+	}
+	return ""
+}
+
+// IdentifyEstablishmentResponse is the answer of IdentifyEstablishment.
+type IdentifyEstablishmentResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *IdentifyEstablishmentResponse) Reset() {
+	*x = IdentifyEstablishmentResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[41]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *IdentifyEstablishmentResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*IdentifyEstablishmentResponse) ProtoMessage() {}
+
+func (x *IdentifyEstablishmentResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[41]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use IdentifyEstablishmentResponse.ProtoReflect.Descriptor instead.
+func (*IdentifyEstablishmentResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{41}
+}
+
+func (x *IdentifyEstablishmentResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SucceedEstablishmentsRequest records that hospitals are closed and others take
+// their place (merger, split), with what becomes of all that depends on them, in one
+// commit.
+type SucceedEstablishmentsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Those that close.
+	PredecessorIds []string `protobuf:"bytes,4,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place; empty for none.
+	SuccessorIds []string `protobuf:"bytes,5,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// What becomes of each that depends on those that close: its centres, platforms,
+	// networks, links. One that is left out is named in the refusal CHILD_UNDECIDED.
+	Children      []*Child `protobuf:"bytes,6,rep,name=children,proto3" json:"children,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedEstablishmentsRequest) Reset() {
+	*x = SucceedEstablishmentsRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[42]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedEstablishmentsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedEstablishmentsRequest) ProtoMessage() {}
+
+func (x *SucceedEstablishmentsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[42]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedEstablishmentsRequest.ProtoReflect.Descriptor instead.
+func (*SucceedEstablishmentsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{42}
+}
+
+func (x *SucceedEstablishmentsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SucceedEstablishmentsRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SucceedEstablishmentsRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *SucceedEstablishmentsRequest) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SucceedEstablishmentsRequest) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SucceedEstablishmentsRequest) GetChildren() []*Child {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+// SucceedEstablishmentsResponse is the answer of SucceedEstablishments.
+type SucceedEstablishmentsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedEstablishmentsResponse) Reset() {
+	*x = SucceedEstablishmentsResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[43]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedEstablishmentsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedEstablishmentsResponse) ProtoMessage() {}
+
+func (x *SucceedEstablishmentsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[43]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedEstablishmentsResponse.ProtoReflect.Descriptor instead.
+func (*SucceedEstablishmentsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{43}
+}
+
+func (x *SucceedEstablishmentsResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SucceedFilieresRequest records that filières are closed and others take their
+// place.
+type SucceedFilieresRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Those that close.
+	PredecessorIds []string `protobuf:"bytes,4,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place; empty for none.
+	SuccessorIds []string `protobuf:"bytes,5,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// What becomes of each that depends on those that close: its centres, platforms,
+	// networks, links. One that is left out is named in the refusal CHILD_UNDECIDED.
+	Children      []*Child `protobuf:"bytes,6,rep,name=children,proto3" json:"children,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedFilieresRequest) Reset() {
+	*x = SucceedFilieresRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[44]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedFilieresRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedFilieresRequest) ProtoMessage() {}
+
+func (x *SucceedFilieresRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[44]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedFilieresRequest.ProtoReflect.Descriptor instead.
+func (*SucceedFilieresRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{44}
+}
+
+func (x *SucceedFilieresRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SucceedFilieresRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SucceedFilieresRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *SucceedFilieresRequest) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SucceedFilieresRequest) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SucceedFilieresRequest) GetChildren() []*Child {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+// SucceedFilieresResponse is the answer of SucceedFilieres.
+type SucceedFilieresResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedFilieresResponse) Reset() {
+	*x = SucceedFilieresResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[45]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedFilieresResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedFilieresResponse) ProtoMessage() {}
+
+func (x *SucceedFilieresResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[45]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedFilieresResponse.ProtoReflect.Descriptor instead.
+func (*SucceedFilieresResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{45}
+}
+
+func (x *SucceedFilieresResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// MovePlatformRequest records that a platform is hosted elsewhere from a day on.
+type MovePlatformRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The platform.
+	PlatformId string `protobuf:"bytes,4,opt,name=platform_id,json=platformId,proto3" json:"platform_id,omitempty"`
+	// Hospitals that host it from then on, the lead first.
+	EstablishmentIds []string `protobuf:"bytes,5,rep,name=establishment_ids,json=establishmentIds,proto3" json:"establishment_ids,omitempty"`
+	// Where its lead sits from then on.
+	Place         *Place `protobuf:"bytes,6,opt,name=place,proto3" json:"place,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovePlatformRequest) Reset() {
+	*x = MovePlatformRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[46]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovePlatformRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovePlatformRequest) ProtoMessage() {}
+
+func (x *MovePlatformRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[46]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovePlatformRequest.ProtoReflect.Descriptor instead.
+func (*MovePlatformRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{46}
+}
+
+func (x *MovePlatformRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *MovePlatformRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *MovePlatformRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *MovePlatformRequest) GetPlatformId() string {
+	if x != nil {
+		return x.PlatformId
+	}
+	return ""
+}
+
+func (x *MovePlatformRequest) GetEstablishmentIds() []string {
+	if x != nil {
+		return x.EstablishmentIds
+	}
+	return nil
+}
+
+func (x *MovePlatformRequest) GetPlace() *Place {
+	if x != nil {
+		return x.Place
+	}
+	return nil
+}
+
+// MovePlatformResponse is the answer of MovePlatform.
+type MovePlatformResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MovePlatformResponse) Reset() {
+	*x = MovePlatformResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[47]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MovePlatformResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MovePlatformResponse) ProtoMessage() {}
+
+func (x *MovePlatformResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[47]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MovePlatformResponse.ProtoReflect.Descriptor instead.
+func (*MovePlatformResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{47}
+}
+
+func (x *MovePlatformResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// SucceedPlatformsRequest records that platforms are closed and others take their
+// place.
+type SucceedPlatformsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// Those that close.
+	PredecessorIds []string `protobuf:"bytes,4,rep,name=predecessor_ids,json=predecessorIds,proto3" json:"predecessor_ids,omitempty"`
+	// Those that take their place; empty for none.
+	SuccessorIds []string `protobuf:"bytes,5,rep,name=successor_ids,json=successorIds,proto3" json:"successor_ids,omitempty"`
+	// What becomes of each that depends on those that close: its centres, platforms,
+	// networks, links. One that is left out is named in the refusal CHILD_UNDECIDED.
+	Children      []*Child `protobuf:"bytes,6,rep,name=children,proto3" json:"children,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedPlatformsRequest) Reset() {
+	*x = SucceedPlatformsRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[48]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedPlatformsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedPlatformsRequest) ProtoMessage() {}
+
+func (x *SucceedPlatformsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[48]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedPlatformsRequest.ProtoReflect.Descriptor instead.
+func (*SucceedPlatformsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{48}
+}
+
+func (x *SucceedPlatformsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *SucceedPlatformsRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *SucceedPlatformsRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *SucceedPlatformsRequest) GetPredecessorIds() []string {
+	if x != nil {
+		return x.PredecessorIds
+	}
+	return nil
+}
+
+func (x *SucceedPlatformsRequest) GetSuccessorIds() []string {
+	if x != nil {
+		return x.SuccessorIds
+	}
+	return nil
+}
+
+func (x *SucceedPlatformsRequest) GetChildren() []*Child {
+	if x != nil {
+		return x.Children
+	}
+	return nil
+}
+
+// SucceedPlatformsResponse is the answer of SucceedPlatforms.
+type SucceedPlatformsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SucceedPlatformsResponse) Reset() {
+	*x = SucceedPlatformsResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[49]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SucceedPlatformsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SucceedPlatformsResponse) ProtoMessage() {}
+
+func (x *SucceedPlatformsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[49]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SucceedPlatformsResponse.ProtoReflect.Descriptor instead.
+func (*SucceedPlatformsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{49}
+}
+
+func (x *SucceedPlatformsResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// StateTerritoryRequest records which territory a platform serves from a day on.
+type StateTerritoryRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The platform.
+	PlatformId string `protobuf:"bytes,4,opt,name=platform_id,json=platformId,proto3" json:"platform_id,omitempty"`
+	// INSEE codes of the regions it serves whole.
+	RegionCodes []string `protobuf:"bytes,5,rep,name=region_codes,json=regionCodes,proto3" json:"region_codes,omitempty"`
+	// INSEE codes of the departments and overseas collectivities it serves besides.
+	DepartmentCodes []string `protobuf:"bytes,6,rep,name=department_codes,json=departmentCodes,proto3" json:"department_codes,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *StateTerritoryRequest) Reset() {
+	*x = StateTerritoryRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[50]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateTerritoryRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateTerritoryRequest) ProtoMessage() {}
+
+func (x *StateTerritoryRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[50]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateTerritoryRequest.ProtoReflect.Descriptor instead.
+func (*StateTerritoryRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{50}
+}
+
+func (x *StateTerritoryRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StateTerritoryRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *StateTerritoryRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *StateTerritoryRequest) GetPlatformId() string {
+	if x != nil {
+		return x.PlatformId
+	}
+	return ""
+}
+
+func (x *StateTerritoryRequest) GetRegionCodes() []string {
+	if x != nil {
+		return x.RegionCodes
+	}
+	return nil
+}
+
+func (x *StateTerritoryRequest) GetDepartmentCodes() []string {
+	if x != nil {
+		return x.DepartmentCodes
+	}
+	return nil
+}
+
+// StateTerritoryResponse is the answer of StateTerritory.
+type StateTerritoryResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateTerritoryResponse) Reset() {
+	*x = StateTerritoryResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[51]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateTerritoryResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateTerritoryResponse) ProtoMessage() {}
+
+func (x *StateTerritoryResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[51]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateTerritoryResponse.ProtoReflect.Descriptor instead.
+func (*StateTerritoryResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{51}
+}
+
+func (x *StateTerritoryResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// StateContactRequest records how a platform or a filière is reached from a day on.
+type StateContactRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The platform or filière.
+	EntityId string `protobuf:"bytes,4,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// Address of its site, without scheme; empty for none.
+	Website string `protobuf:"bytes,5,opt,name=website,proto3" json:"website,omitempty"`
+	// Address for letters; empty for none. Personal.
+	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
+	// Telephone; empty for none. Personal.
+	Phone         string `protobuf:"bytes,7,opt,name=phone,proto3" json:"phone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateContactRequest) Reset() {
+	*x = StateContactRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[52]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateContactRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateContactRequest) ProtoMessage() {}
+
+func (x *StateContactRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[52]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateContactRequest.ProtoReflect.Descriptor instead.
+func (*StateContactRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{52}
+}
+
+func (x *StateContactRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StateContactRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *StateContactRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *StateContactRequest) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *StateContactRequest) GetWebsite() string {
+	if x != nil {
+		return x.Website
+	}
+	return ""
+}
+
+func (x *StateContactRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+func (x *StateContactRequest) GetPhone() string {
+	if x != nil {
+		return x.Phone
+	}
+	return ""
+}
+
+// StateContactResponse is the answer of StateContact.
+type StateContactResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateContactResponse) Reset() {
+	*x = StateContactResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[53]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateContactResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateContactResponse) ProtoMessage() {}
+
+func (x *StateContactResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[53]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateContactResponse.ProtoReflect.Descriptor instead.
+func (*StateContactResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{53}
+}
+
+func (x *StateContactResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// DeclareLinkRequest records that two hold together, for a while.
+type DeclareLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// What holds them together.
+	Kind LinkKind `protobuf:"varint,3,opt,name=kind,proto3,enum=maillage.topology.v1.LinkKind" json:"kind,omitempty"`
+	// The one that collaborates, serves, is hosted, is attached or is a member.
+	FromId string `protobuf:"bytes,4,opt,name=from_id,json=fromId,proto3" json:"from_id,omitempty"`
+	// The network, filière, platform or reference centre; empty for a European
+	// reference network.
+	ToId string `protobuf:"bytes,5,opt,name=to_id,json=toId,proto3" json:"to_id,omitempty"`
+	// The European reference network by its name.
+	Code string `protobuf:"bytes,6,opt,name=code,proto3" json:"code,omitempty"`
+	// The network in which a competence centre is attached.
+	NetworkId string `protobuf:"bytes,7,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// While it holds.
+	Period        *v1.Period `protobuf:"bytes,8,opt,name=period,proto3" json:"period,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareLinkRequest) Reset() {
+	*x = DeclareLinkRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[54]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareLinkRequest) ProtoMessage() {}
+
+func (x *DeclareLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[54]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareLinkRequest.ProtoReflect.Descriptor instead.
+func (*DeclareLinkRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{54}
+}
+
+func (x *DeclareLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeclareLinkRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *DeclareLinkRequest) GetKind() LinkKind {
+	if x != nil {
+		return x.Kind
+	}
+	return LinkKind_LINK_KIND_UNSPECIFIED
+}
+
+func (x *DeclareLinkRequest) GetFromId() string {
+	if x != nil {
+		return x.FromId
+	}
+	return ""
+}
+
+func (x *DeclareLinkRequest) GetToId() string {
+	if x != nil {
+		return x.ToId
+	}
+	return ""
+}
+
+func (x *DeclareLinkRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *DeclareLinkRequest) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *DeclareLinkRequest) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+// DeclareLinkResponse is the answer of DeclareLink.
+type DeclareLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The link.
+	LinkId        string `protobuf:"bytes,2,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareLinkResponse) Reset() {
+	*x = DeclareLinkResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[55]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareLinkResponse) ProtoMessage() {}
+
+func (x *DeclareLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[55]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareLinkResponse.ProtoReflect.Descriptor instead.
+func (*DeclareLinkResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{55}
+}
+
+func (x *DeclareLinkResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *DeclareLinkResponse) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+// ConfirmLinkRequest records that both sides of a link say so.
+type ConfirmLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The link.
+	LinkId string `protobuf:"bytes,3,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// Day on which it was confirmed; empty where unknown.
+	Date          string `protobuf:"bytes,4,opt,name=date,proto3" json:"date,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmLinkRequest) Reset() {
+	*x = ConfirmLinkRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[56]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmLinkRequest) ProtoMessage() {}
+
+func (x *ConfirmLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[56]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmLinkRequest.ProtoReflect.Descriptor instead.
+func (*ConfirmLinkRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{56}
+}
+
+func (x *ConfirmLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ConfirmLinkRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ConfirmLinkRequest) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *ConfirmLinkRequest) GetDate() string {
+	if x != nil {
+		return x.Date
+	}
+	return ""
+}
+
+// ConfirmLinkResponse is the answer of ConfirmLink.
+type ConfirmLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConfirmLinkResponse) Reset() {
+	*x = ConfirmLinkResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[57]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConfirmLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConfirmLinkResponse) ProtoMessage() {}
+
+func (x *ConfirmLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[57]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConfirmLinkResponse.ProtoReflect.Descriptor instead.
+func (*ConfirmLinkResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{57}
+}
+
+func (x *ConfirmLinkResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// EndLinkRequest records that a link holds no longer from a day on.
+type EndLinkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The link.
+	LinkId string `protobuf:"bytes,3,opt,name=link_id,json=linkId,proto3" json:"link_id,omitempty"`
+	// First day on which it holds no longer; empty where unknown.
+	End           string `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLinkRequest) Reset() {
+	*x = EndLinkRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[58]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLinkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLinkRequest) ProtoMessage() {}
+
+func (x *EndLinkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[58]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLinkRequest.ProtoReflect.Descriptor instead.
+func (*EndLinkRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{58}
+}
+
+func (x *EndLinkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EndLinkRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *EndLinkRequest) GetLinkId() string {
+	if x != nil {
+		return x.LinkId
+	}
+	return ""
+}
+
+func (x *EndLinkRequest) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// EndLinkResponse is the answer of EndLink.
+type EndLinkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndLinkResponse) Reset() {
+	*x = EndLinkResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[59]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndLinkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndLinkResponse) ProtoMessage() {}
+
+func (x *EndLinkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[59]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndLinkResponse.ProtoReflect.Descriptor instead.
+func (*EndLinkResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{59}
+}
+
+func (x *EndLinkResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// DeclareContinuityRequest declares that two ids turn out to be one and the same.
+type DeclareContinuityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The id to go by.
+	KeptId string `protobuf:"bytes,3,opt,name=kept_id,json=keptId,proto3" json:"kept_id,omitempty"`
+	// The id that was the same all along, of the same kind.
+	OtherId       string `protobuf:"bytes,4,opt,name=other_id,json=otherId,proto3" json:"other_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareContinuityRequest) Reset() {
+	*x = DeclareContinuityRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[60]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareContinuityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareContinuityRequest) ProtoMessage() {}
+
+func (x *DeclareContinuityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[60]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareContinuityRequest.ProtoReflect.Descriptor instead.
+func (*DeclareContinuityRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{60}
+}
+
+func (x *DeclareContinuityRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *DeclareContinuityRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *DeclareContinuityRequest) GetKeptId() string {
+	if x != nil {
+		return x.KeptId
+	}
+	return ""
+}
+
+func (x *DeclareContinuityRequest) GetOtherId() string {
+	if x != nil {
+		return x.OtherId
+	}
+	return ""
+}
+
+// DeclareContinuityResponse is the answer of DeclareContinuity.
+type DeclareContinuityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The declaration.
+	ContinuityId  string `protobuf:"bytes,2,opt,name=continuity_id,json=continuityId,proto3" json:"continuity_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeclareContinuityResponse) Reset() {
+	*x = DeclareContinuityResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[61]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeclareContinuityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeclareContinuityResponse) ProtoMessage() {}
+
+func (x *DeclareContinuityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[61]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeclareContinuityResponse.ProtoReflect.Descriptor instead.
+func (*DeclareContinuityResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{61}
+}
+
+func (x *DeclareContinuityResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *DeclareContinuityResponse) GetContinuityId() string {
+	if x != nil {
+		return x.ContinuityId
+	}
+	return ""
+}
+
+// RevokeContinuityRequest revokes a declaration of continuity.
+type RevokeContinuityRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The declaration.
+	ContinuityId  string `protobuf:"bytes,3,opt,name=continuity_id,json=continuityId,proto3" json:"continuity_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeContinuityRequest) Reset() {
+	*x = RevokeContinuityRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[62]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeContinuityRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeContinuityRequest) ProtoMessage() {}
+
+func (x *RevokeContinuityRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[62]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeContinuityRequest.ProtoReflect.Descriptor instead.
+func (*RevokeContinuityRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{62}
+}
+
+func (x *RevokeContinuityRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RevokeContinuityRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *RevokeContinuityRequest) GetContinuityId() string {
+	if x != nil {
+		return x.ContinuityId
+	}
+	return ""
+}
+
+// RevokeContinuityResponse is the answer of RevokeContinuity.
+type RevokeContinuityResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RevokeContinuityResponse) Reset() {
+	*x = RevokeContinuityResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[63]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RevokeContinuityResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RevokeContinuityResponse) ProtoMessage() {}
+
+func (x *RevokeContinuityResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[63]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RevokeContinuityResponse.ProtoReflect.Descriptor instead.
+func (*RevokeContinuityResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{63}
+}
+
+func (x *RevokeContinuityResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// ScopeNetworkRequest records which diseases a network takes care of from a day on.
+type ScopeNetworkRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// First day it holds, as Period.start; empty where unknown.
+	ValidFrom string `protobuf:"bytes,3,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
+	// The network.
+	NetworkId string `protobuf:"bytes,4,opt,name=network_id,json=networkId,proto3" json:"network_id,omitempty"`
+	// Release of the ORPHA nomenclature the codes were read in, YYYY-MM.
+	Release string `protobuf:"bytes,5,opt,name=release,proto3" json:"release,omitempty"`
+	// ORPHA codes; empty where it takes care of none any more.
+	OrphaCodes    []uint32 `protobuf:"varint,6,rep,packed,name=orpha_codes,json=orphaCodes,proto3" json:"orpha_codes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScopeNetworkRequest) Reset() {
+	*x = ScopeNetworkRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[64]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScopeNetworkRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScopeNetworkRequest) ProtoMessage() {}
+
+func (x *ScopeNetworkRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[64]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScopeNetworkRequest.ProtoReflect.Descriptor instead.
+func (*ScopeNetworkRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{64}
+}
+
+func (x *ScopeNetworkRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ScopeNetworkRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ScopeNetworkRequest) GetValidFrom() string {
+	if x != nil {
+		return x.ValidFrom
+	}
+	return ""
+}
+
+func (x *ScopeNetworkRequest) GetNetworkId() string {
+	if x != nil {
+		return x.NetworkId
+	}
+	return ""
+}
+
+func (x *ScopeNetworkRequest) GetRelease() string {
+	if x != nil {
+		return x.Release
+	}
+	return ""
+}
+
+func (x *ScopeNetworkRequest) GetOrphaCodes() []uint32 {
+	if x != nil {
+		return x.OrphaCodes
+	}
+	return nil
+}
+
+// ScopeNetworkResponse is the answer of ScopeNetwork.
+type ScopeNetworkResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ScopeNetworkResponse) Reset() {
+	*x = ScopeNetworkResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[65]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ScopeNetworkResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ScopeNetworkResponse) ProtoMessage() {}
+
+func (x *ScopeNetworkResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[65]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ScopeNetworkResponse.ProtoReflect.Descriptor instead.
+func (*ScopeNetworkResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{65}
+}
+
+func (x *ScopeNetworkResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// RegisterPlanRequest registers a national plan.
+type RegisterPlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Code, such as PNMR4; refused where another plan has it.
+	Code string `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Title.
+	Name string `protobuf:"bytes,4,opt,name=name,proto3" json:"name,omitempty"`
+	// The years it spans, as decided first.
+	Period *v1.Period `protobuf:"bytes,5,opt,name=period,proto3" json:"period,omitempty"`
+	// Its axes, as far as known.
+	Axes          []*Axis `protobuf:"bytes,6,rep,name=axes,proto3" json:"axes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterPlanRequest) Reset() {
+	*x = RegisterPlanRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[66]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterPlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterPlanRequest) ProtoMessage() {}
+
+func (x *RegisterPlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[66]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterPlanRequest.ProtoReflect.Descriptor instead.
+func (*RegisterPlanRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{66}
+}
+
+func (x *RegisterPlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *RegisterPlanRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *RegisterPlanRequest) GetCode() string {
+	if x != nil {
+		return x.Code
+	}
+	return ""
+}
+
+func (x *RegisterPlanRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *RegisterPlanRequest) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *RegisterPlanRequest) GetAxes() []*Axis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
+// RegisterPlanResponse is the answer of RegisterPlan.
+type RegisterPlanResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The plan.
+	PlanId        string `protobuf:"bytes,2,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegisterPlanResponse) Reset() {
+	*x = RegisterPlanResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegisterPlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegisterPlanResponse) ProtoMessage() {}
+
+func (x *RegisterPlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegisterPlanResponse.ProtoReflect.Descriptor instead.
+func (*RegisterPlanResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *RegisterPlanResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *RegisterPlanResponse) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+// ExtendPlanRequest records that a plan goes on for longer (prolongé).
+type ExtendPlanRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The plan.
+	PlanId string `protobuf:"bytes,3,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// First day after it, from now on.
+	End           string `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendPlanRequest) Reset() {
+	*x = ExtendPlanRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendPlanRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendPlanRequest) ProtoMessage() {}
+
+func (x *ExtendPlanRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendPlanRequest.ProtoReflect.Descriptor instead.
+func (*ExtendPlanRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *ExtendPlanRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ExtendPlanRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ExtendPlanRequest) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *ExtendPlanRequest) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// ExtendPlanResponse is the answer of ExtendPlan.
+type ExtendPlanResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ExtendPlanResponse) Reset() {
+	*x = ExtendPlanResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ExtendPlanResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ExtendPlanResponse) ProtoMessage() {}
+
+func (x *ExtendPlanResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ExtendPlanResponse.ProtoReflect.Descriptor instead.
+func (*ExtendPlanResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ExtendPlanResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// StatePlanAxesRequest records the axes of a plan.
+type StatePlanAxesRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The plan.
+	PlanId string `protobuf:"bytes,3,opt,name=plan_id,json=planId,proto3" json:"plan_id,omitempty"`
+	// Its axes.
+	Axes          []*Axis `protobuf:"bytes,4,rep,name=axes,proto3" json:"axes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatePlanAxesRequest) Reset() {
+	*x = StatePlanAxesRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatePlanAxesRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatePlanAxesRequest) ProtoMessage() {}
+
+func (x *StatePlanAxesRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatePlanAxesRequest.ProtoReflect.Descriptor instead.
+func (*StatePlanAxesRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *StatePlanAxesRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StatePlanAxesRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *StatePlanAxesRequest) GetPlanId() string {
+	if x != nil {
+		return x.PlanId
+	}
+	return ""
+}
+
+func (x *StatePlanAxesRequest) GetAxes() []*Axis {
+	if x != nil {
+		return x.Axes
+	}
+	return nil
+}
+
+// StatePlanAxesResponse is the answer of StatePlanAxes.
+type StatePlanAxesResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StatePlanAxesResponse) Reset() {
+	*x = StatePlanAxesResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StatePlanAxesResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StatePlanAxesResponse) ProtoMessage() {}
+
+func (x *StatePlanAxesResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StatePlanAxesResponse.ProtoReflect.Descriptor instead.
+func (*StatePlanAxesResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *StatePlanAxesResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// Child says what becomes of one that depends on what closes, or on another child that
+// closes with it.
+type Child struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The centre, hospital, platform, filière or network, or the link.
+	ChildId string `protobuf:"bytes,1,opt,name=child_id,json=childId,proto3" json:"child_id,omitempty"`
+	// What becomes of it.
+	Outcome ChildOutcome `protobuf:"varint,2,opt,name=outcome,proto3,enum=maillage.topology.v1.ChildOutcome" json:"outcome,omitempty"`
+	// Where it goes, for one that moves: one or several, there and open on the day; usually
+	// among the successors. A network or a filière goes to one alone. For a link, what
+	// takes the place of each of its ends that closes.
+	ToIds         []string `protobuf:"bytes,3,rep,name=to_ids,json=toIds,proto3" json:"to_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Child) Reset() {
+	*x = Child{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[72]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Child) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Child) ProtoMessage() {}
+
+func (x *Child) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[72]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Child.ProtoReflect.Descriptor instead.
+func (*Child) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{72}
+}
+
+func (x *Child) GetChildId() string {
+	if x != nil {
+		return x.ChildId
+	}
+	return ""
+}
+
+func (x *Child) GetOutcome() ChildOutcome {
+	if x != nil {
+		return x.Outcome
+	}
+	return ChildOutcome_CHILD_OUTCOME_UNSPECIFIED
+}
+
+func (x *Child) GetToIds() []string {
+	if x != nil {
+		return x.ToIds
+	}
+	return nil
 }
 
 var File_maillage_topology_v1_service_proto protoreflect.FileDescriptor
@@ -2800,27 +5351,229 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\x11establishment_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x10establishmentIds\x121\n" +
 	"\x05place\x18\x06 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"0\n" +
 	"\x12MoveCentreResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfb\x02\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xbd\x03\n" +
 	"\x15SucceedCentresRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
 	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12Q\n" +
-	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12M\n" +
-	"\rsuccessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
+	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12K\n" +
+	"\rsuccessor_ids\x18\x04 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
 	"\n" +
-	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\"4\n" +
+	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12B\n" +
+	"\bchildren\x18\x06 \x03(\v2\x1b.maillage.topology.v1.ChildB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bchildren\"4\n" +
 	"\x16SucceedCentresResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfc\x02\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xbe\x03\n" +
 	"\x16SucceedNetworksRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
 	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12Q\n" +
-	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12M\n" +
-	"\rsuccessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
+	"\x0fpredecessor_ids\x18\x03 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12K\n" +
+	"\rsuccessor_ids\x18\x04 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12K\n" +
 	"\n" +
-	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\"5\n" +
+	"valid_from\x18\x05 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12B\n" +
+	"\bchildren\x18\x06 \x03(\v2\x1b.maillage.topology.v1.ChildB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bchildren\"5\n" +
 	"\x17SucceedNetworksResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition2\xda\x0f\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xe3\x02\n" +
+	"\x18MoveEstablishmentRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12J\n" +
+	"\x10establishment_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0festablishmentId\x129\n" +
+	"\x05place\x18\x05 \x01(\v2\x1b.maillage.topology.v1.PlaceB\x06\xbaH\x03\xc8\x01\x01R\x05place\"7\n" +
+	"\x19MoveEstablishmentResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xfa\x02\n" +
+	"\x18ChangeLegalEntityRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12J\n" +
+	"\x10establishment_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0festablishmentId\x12P\n" +
+	"\x10legal_entity_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x10\x14\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0elegalEntityIds\"7\n" +
+	"\x19ChangeLegalEntityResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xb9\x03\n" +
+	"\x1cIdentifyEstablishmentRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12J\n" +
+	"\x10establishment_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0festablishmentId\x12\x1f\n" +
+	"\x06finess\x18\x05 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x06finess\x12K\n" +
+	"\vfiness_kind\x18\x06 \x01(\x0e2 .maillage.topology.v1.FinessKindB\b\xbaH\x05\x82\x01\x02\x10\x01R\n" +
+	"finessKind\x12\x1d\n" +
+	"\x05siret\x18\a \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x05siret\";\n" +
+	"\x1dIdentifyEstablishmentResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xc4\x03\n" +
+	"\x1cSucceedEstablishmentsRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12Q\n" +
+	"\x0fpredecessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12K\n" +
+	"\rsuccessor_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12B\n" +
+	"\bchildren\x18\x06 \x03(\v2\x1b.maillage.topology.v1.ChildB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bchildren\";\n" +
+	"\x1dSucceedEstablishmentsResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xbe\x03\n" +
+	"\x16SucceedFilieresRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12Q\n" +
+	"\x0fpredecessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12K\n" +
+	"\rsuccessor_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12B\n" +
+	"\bchildren\x18\x06 \x03(\v2\x1b.maillage.topology.v1.ChildB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bchildren\"5\n" +
+	"\x17SucceedFilieresResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xa1\x03\n" +
+	"\x13MovePlatformRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12@\n" +
+	"\vplatform_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\n" +
+	"platformId\x12S\n" +
+	"\x11establishment_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x10establishmentIds\x121\n" +
+	"\x05place\x18\x06 \x01(\v2\x1b.maillage.topology.v1.PlaceR\x05place\"2\n" +
+	"\x14MovePlatformResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xbf\x03\n" +
+	"\x17SucceedPlatformsRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12Q\n" +
+	"\x0fpredecessor_ids\x18\x04 \x03(\tB(\xbaH%\x92\x01\"\b\x01\x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x0epredecessorIds\x12K\n" +
+	"\rsuccessor_ids\x18\x05 \x03(\tB&\xbaH#\x92\x01 \x102\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fsuccessorIds\x12B\n" +
+	"\bchildren\x18\x06 \x03(\v2\x1b.maillage.topology.v1.ChildB\t\xbaH\x06\x92\x01\x03\x10\xe8\aR\bchildren\"6\n" +
+	"\x18SucceedPlatformsResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xad\x03\n" +
+	"\x15StateTerritoryRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12@\n" +
+	"\vplatform_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\n" +
+	"platformId\x12?\n" +
+	"\fregion_codes\x18\x05 \x03(\tB\x1c\xbaH\x19\x92\x01\x16\x10\x1e\x18\x01\"\x10r\x0e2\f^[0-9]{2,3}$R\vregionCodes\x12O\n" +
+	"\x10department_codes\x18\x06 \x03(\tB$\xbaH!\x92\x01\x1e\x10n\x18\x01\"\x18r\x162\x14^[0-9][0-9AB][0-9]?$R\x0fdepartmentCodes\"4\n" +
+	"\x16StateTerritoryResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xac\x03\n" +
+	"\x13StateContactRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12<\n" +
+	"\tentity_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bentityId\x12\"\n" +
+	"\awebsite\x18\x05 \x01(\tB\b\xbaH\x05r\x03\x18\xac\x02R\awebsite\x12B\n" +
+	"\x05email\x18\x06 \x01(\tB,\xbaH)r'\x18\xfe\x012\"^([^@[:space:]]+@[^@[:space:]]+)?$R\x05email\x12-\n" +
+	"\x05phone\x18\a \x01(\tB\x17\xbaH\x14r\x12\x18\x1e2\x0e^[0-9+(). -]*$R\x05phone\"2\n" +
+	"\x14StateContactResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xcf\x03\n" +
+	"\x12DeclareLinkRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12>\n" +
+	"\x04kind\x18\x03 \x01(\x0e2\x1e.maillage.topology.v1.LinkKindB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x04kind\x128\n" +
+	"\afrom_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06fromId\x127\n" +
+	"\x05to_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\x04toId\x12\x1b\n" +
+	"\x04code\x18\x06 \x01(\tB\a\xbaH\x04r\x02\x18<R\x04code\x12A\n" +
+	"\n" +
+	"network_id\x18\a \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\tnetworkId\x121\n" +
+	"\x06period\x18\b \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\"J\n" +
+	"\x13DeclareLinkResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
+	"\alink_id\x18\x02 \x01(\tR\x06linkId\"\x85\x02\n" +
+	"\x12ConfirmLinkRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x128\n" +
+	"\alink_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06linkId\x12@\n" +
+	"\x04date\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x04date\"1\n" +
+	"\x13ConfirmLinkResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xff\x01\n" +
+	"\x0eEndLinkRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x128\n" +
+	"\alink_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06linkId\x12>\n" +
+	"\x03end\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x03end\"-\n" +
+	"\x0fEndLinkResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x85\x02\n" +
+	"\x18DeclareContinuityRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x128\n" +
+	"\akept_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06keptId\x12:\n" +
+	"\bother_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\aotherId\"\\\n" +
+	"\x19DeclareContinuityResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12#\n" +
+	"\rcontinuity_id\x18\x02 \x01(\tR\fcontinuityId\"\xd4\x01\n" +
+	"\x17RevokeContinuityRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12D\n" +
+	"\rcontinuity_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\fcontinuityId\"6\n" +
+	"\x18RevokeContinuityResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x86\x03\n" +
+	"\x13ScopeNetworkRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12K\n" +
+	"\n" +
+	"valid_from\x18\x03 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\tvalidFrom\x12>\n" +
+	"\n" +
+	"network_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\tnetworkId\x124\n" +
+	"\arelease\x18\x05 \x01(\tB\x1a\xbaH\x17r\x152\x13^[0-9]{4}-[0-9]{2}$R\arelease\x127\n" +
+	"\vorpha_codes\x18\x06 \x03(\rB\x16\xbaH\x13\x92\x01\x10\x10\x88'\x18\x01\"\t*\a\x18\xff\xac\xe2\x04(\x01R\n" +
+	"orphaCodes\"2\n" +
+	"\x14ScopeNetworkResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xb7\x02\n" +
+	"\x13RegisterPlanRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12\x1d\n" +
+	"\x04code\x18\x03 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14R\x04code\x12\x1e\n" +
+	"\x04name\x18\x04 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x01\x18\xac\x02R\x04name\x121\n" +
+	"\x06period\x18\x05 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x129\n" +
+	"\x04axes\x18\x06 \x03(\v2\x1a.maillage.topology.v1.AxisB\t\xbaH\x06\x92\x01\x03\x10\xc8\x01R\x04axes\"K\n" +
+	"\x14RegisterPlanResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x17\n" +
+	"\aplan_id\x18\x02 \x01(\tR\x06planId\"\xff\x01\n" +
+	"\x11ExtendPlanRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x128\n" +
+	"\aplan_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06planId\x12;\n" +
+	"\x03end\x18\x04 \x01(\tB)\xbaH&r$2\"^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$R\x03end\"0\n" +
+	"\x12ExtendPlanResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x82\x02\n" +
+	"\x14StatePlanAxesRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x128\n" +
+	"\aplan_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x06planId\x12;\n" +
+	"\x04axes\x18\x04 \x03(\v2\x1a.maillage.topology.v1.AxisB\v\xbaH\b\x92\x01\x05\b\x01\x10\xc8\x01R\x04axes\"3\n" +
+	"\x15StatePlanAxesResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xcc\x01\n" +
+	"\x05Child\x12:\n" +
+	"\bchild_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\achildId\x12H\n" +
+	"\aoutcome\x18\x02 \x01(\x0e2\".maillage.topology.v1.ChildOutcomeB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x12=\n" +
+	"\x06to_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\x14\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x05toIds*y\n" +
+	"\fChildOutcome\x12\x1d\n" +
+	"\x19CHILD_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n" +
+	"\x13CHILD_OUTCOME_MOVES\x10\x01\x12\x17\n" +
+	"\x13CHILD_OUTCOME_STAYS\x10\x02\x12\x18\n" +
+	"\x14CHILD_OUTCOME_CLOSES\x10\x032\x8c\x1f\n" +
 	"\x0fTopologyService\x12\x80\x01\n" +
 	"\x15RegisterEstablishment\x122.maillage.topology.v1.RegisterEstablishmentRequest\x1a3.maillage.topology.v1.RegisterEstablishmentResponse\x12z\n" +
 	"\x13RenameEstablishment\x120.maillage.topology.v1.RenameEstablishmentRequest\x1a1.maillage.topology.v1.RenameEstablishmentResponse\x12z\n" +
@@ -2840,7 +5593,26 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"MoveCentre\x12'.maillage.topology.v1.MoveCentreRequest\x1a(.maillage.topology.v1.MoveCentreResponse\x12k\n" +
 	"\x0eSucceedCentres\x12+.maillage.topology.v1.SucceedCentresRequest\x1a,.maillage.topology.v1.SucceedCentresResponse\x12n\n" +
-	"\x0fSucceedNetworks\x12,.maillage.topology.v1.SucceedNetworksRequest\x1a-.maillage.topology.v1.SucceedNetworksResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\x0fSucceedNetworks\x12,.maillage.topology.v1.SucceedNetworksRequest\x1a-.maillage.topology.v1.SucceedNetworksResponse\x12t\n" +
+	"\x11MoveEstablishment\x12..maillage.topology.v1.MoveEstablishmentRequest\x1a/.maillage.topology.v1.MoveEstablishmentResponse\x12t\n" +
+	"\x11ChangeLegalEntity\x12..maillage.topology.v1.ChangeLegalEntityRequest\x1a/.maillage.topology.v1.ChangeLegalEntityResponse\x12\x80\x01\n" +
+	"\x15IdentifyEstablishment\x122.maillage.topology.v1.IdentifyEstablishmentRequest\x1a3.maillage.topology.v1.IdentifyEstablishmentResponse\x12\x80\x01\n" +
+	"\x15SucceedEstablishments\x122.maillage.topology.v1.SucceedEstablishmentsRequest\x1a3.maillage.topology.v1.SucceedEstablishmentsResponse\x12n\n" +
+	"\x0fSucceedFilieres\x12,.maillage.topology.v1.SucceedFilieresRequest\x1a-.maillage.topology.v1.SucceedFilieresResponse\x12e\n" +
+	"\fMovePlatform\x12).maillage.topology.v1.MovePlatformRequest\x1a*.maillage.topology.v1.MovePlatformResponse\x12q\n" +
+	"\x10SucceedPlatforms\x12-.maillage.topology.v1.SucceedPlatformsRequest\x1a..maillage.topology.v1.SucceedPlatformsResponse\x12k\n" +
+	"\x0eStateTerritory\x12+.maillage.topology.v1.StateTerritoryRequest\x1a,.maillage.topology.v1.StateTerritoryResponse\x12e\n" +
+	"\fStateContact\x12).maillage.topology.v1.StateContactRequest\x1a*.maillage.topology.v1.StateContactResponse\x12b\n" +
+	"\vDeclareLink\x12(.maillage.topology.v1.DeclareLinkRequest\x1a).maillage.topology.v1.DeclareLinkResponse\x12b\n" +
+	"\vConfirmLink\x12(.maillage.topology.v1.ConfirmLinkRequest\x1a).maillage.topology.v1.ConfirmLinkResponse\x12V\n" +
+	"\aEndLink\x12$.maillage.topology.v1.EndLinkRequest\x1a%.maillage.topology.v1.EndLinkResponse\x12t\n" +
+	"\x11DeclareContinuity\x12..maillage.topology.v1.DeclareContinuityRequest\x1a/.maillage.topology.v1.DeclareContinuityResponse\x12q\n" +
+	"\x10RevokeContinuity\x12-.maillage.topology.v1.RevokeContinuityRequest\x1a..maillage.topology.v1.RevokeContinuityResponse\x12e\n" +
+	"\fScopeNetwork\x12).maillage.topology.v1.ScopeNetworkRequest\x1a*.maillage.topology.v1.ScopeNetworkResponse\x12e\n" +
+	"\fRegisterPlan\x12).maillage.topology.v1.RegisterPlanRequest\x1a*.maillage.topology.v1.RegisterPlanResponse\x12_\n" +
+	"\n" +
+	"ExtendPlan\x12'.maillage.topology.v1.ExtendPlanRequest\x1a(.maillage.topology.v1.ExtendPlanResponse\x12h\n" +
+	"\rStatePlanAxes\x12*.maillage.topology.v1.StatePlanAxesRequest\x1a+.maillage.topology.v1.StatePlanAxesResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_service_proto_rawDescOnce sync.Once
@@ -2854,117 +5626,227 @@ func file_maillage_topology_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_service_proto_rawDescData
 }
 
-var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
+var file_maillage_topology_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
+var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
 var file_maillage_topology_v1_service_proto_goTypes = []any{
-	(*RegisterEstablishmentRequest)(nil),  // 0: maillage.topology.v1.RegisterEstablishmentRequest
-	(*RegisterEstablishmentResponse)(nil), // 1: maillage.topology.v1.RegisterEstablishmentResponse
-	(*RenameEstablishmentRequest)(nil),    // 2: maillage.topology.v1.RenameEstablishmentRequest
-	(*RenameEstablishmentResponse)(nil),   // 3: maillage.topology.v1.RenameEstablishmentResponse
-	(*AttachEstablishmentRequest)(nil),    // 4: maillage.topology.v1.AttachEstablishmentRequest
-	(*AttachEstablishmentResponse)(nil),   // 5: maillage.topology.v1.AttachEstablishmentResponse
-	(*RegisterCentreRequest)(nil),         // 6: maillage.topology.v1.RegisterCentreRequest
-	(*RegisterCentreResponse)(nil),        // 7: maillage.topology.v1.RegisterCentreResponse
-	(*RenameCentreRequest)(nil),           // 8: maillage.topology.v1.RenameCentreRequest
-	(*RenameCentreResponse)(nil),          // 9: maillage.topology.v1.RenameCentreResponse
-	(*AttachCentreRequest)(nil),           // 10: maillage.topology.v1.AttachCentreRequest
-	(*AttachCentreResponse)(nil),          // 11: maillage.topology.v1.AttachCentreResponse
-	(*RegisterNetworkRequest)(nil),        // 12: maillage.topology.v1.RegisterNetworkRequest
-	(*RegisterNetworkResponse)(nil),       // 13: maillage.topology.v1.RegisterNetworkResponse
-	(*RenameNetworkRequest)(nil),          // 14: maillage.topology.v1.RenameNetworkRequest
-	(*RenameNetworkResponse)(nil),         // 15: maillage.topology.v1.RenameNetworkResponse
-	(*AttachNetworkRequest)(nil),          // 16: maillage.topology.v1.AttachNetworkRequest
-	(*AttachNetworkResponse)(nil),         // 17: maillage.topology.v1.AttachNetworkResponse
-	(*RegisterFiliereRequest)(nil),        // 18: maillage.topology.v1.RegisterFiliereRequest
-	(*RegisterFiliereResponse)(nil),       // 19: maillage.topology.v1.RegisterFiliereResponse
-	(*RenameFiliereRequest)(nil),          // 20: maillage.topology.v1.RenameFiliereRequest
-	(*RenameFiliereResponse)(nil),         // 21: maillage.topology.v1.RenameFiliereResponse
-	(*AttachFiliereRequest)(nil),          // 22: maillage.topology.v1.AttachFiliereRequest
-	(*AttachFiliereResponse)(nil),         // 23: maillage.topology.v1.AttachFiliereResponse
-	(*RegisterPlatformRequest)(nil),       // 24: maillage.topology.v1.RegisterPlatformRequest
-	(*RegisterPlatformResponse)(nil),      // 25: maillage.topology.v1.RegisterPlatformResponse
-	(*RenamePlatformRequest)(nil),         // 26: maillage.topology.v1.RenamePlatformRequest
-	(*RenamePlatformResponse)(nil),        // 27: maillage.topology.v1.RenamePlatformResponse
-	(*AttachPlatformRequest)(nil),         // 28: maillage.topology.v1.AttachPlatformRequest
-	(*AttachPlatformResponse)(nil),        // 29: maillage.topology.v1.AttachPlatformResponse
-	(*MoveCentreRequest)(nil),             // 30: maillage.topology.v1.MoveCentreRequest
-	(*MoveCentreResponse)(nil),            // 31: maillage.topology.v1.MoveCentreResponse
-	(*SucceedCentresRequest)(nil),         // 32: maillage.topology.v1.SucceedCentresRequest
-	(*SucceedCentresResponse)(nil),        // 33: maillage.topology.v1.SucceedCentresResponse
-	(*SucceedNetworksRequest)(nil),        // 34: maillage.topology.v1.SucceedNetworksRequest
-	(*SucceedNetworksResponse)(nil),       // 35: maillage.topology.v1.SucceedNetworksResponse
-	(*v1.Basis)(nil),                      // 36: maillage.event.v1.Basis
-	(FinessKind)(0),                       // 37: maillage.topology.v1.FinessKind
-	(*Place)(nil),                         // 38: maillage.topology.v1.Place
-	(Population)(0),                       // 39: maillage.topology.v1.Population
-	(PlatformKind)(0),                     // 40: maillage.topology.v1.PlatformKind
+	(ChildOutcome)(0),                     // 0: maillage.topology.v1.ChildOutcome
+	(*RegisterEstablishmentRequest)(nil),  // 1: maillage.topology.v1.RegisterEstablishmentRequest
+	(*RegisterEstablishmentResponse)(nil), // 2: maillage.topology.v1.RegisterEstablishmentResponse
+	(*RenameEstablishmentRequest)(nil),    // 3: maillage.topology.v1.RenameEstablishmentRequest
+	(*RenameEstablishmentResponse)(nil),   // 4: maillage.topology.v1.RenameEstablishmentResponse
+	(*AttachEstablishmentRequest)(nil),    // 5: maillage.topology.v1.AttachEstablishmentRequest
+	(*AttachEstablishmentResponse)(nil),   // 6: maillage.topology.v1.AttachEstablishmentResponse
+	(*RegisterCentreRequest)(nil),         // 7: maillage.topology.v1.RegisterCentreRequest
+	(*RegisterCentreResponse)(nil),        // 8: maillage.topology.v1.RegisterCentreResponse
+	(*RenameCentreRequest)(nil),           // 9: maillage.topology.v1.RenameCentreRequest
+	(*RenameCentreResponse)(nil),          // 10: maillage.topology.v1.RenameCentreResponse
+	(*AttachCentreRequest)(nil),           // 11: maillage.topology.v1.AttachCentreRequest
+	(*AttachCentreResponse)(nil),          // 12: maillage.topology.v1.AttachCentreResponse
+	(*RegisterNetworkRequest)(nil),        // 13: maillage.topology.v1.RegisterNetworkRequest
+	(*RegisterNetworkResponse)(nil),       // 14: maillage.topology.v1.RegisterNetworkResponse
+	(*RenameNetworkRequest)(nil),          // 15: maillage.topology.v1.RenameNetworkRequest
+	(*RenameNetworkResponse)(nil),         // 16: maillage.topology.v1.RenameNetworkResponse
+	(*AttachNetworkRequest)(nil),          // 17: maillage.topology.v1.AttachNetworkRequest
+	(*AttachNetworkResponse)(nil),         // 18: maillage.topology.v1.AttachNetworkResponse
+	(*RegisterFiliereRequest)(nil),        // 19: maillage.topology.v1.RegisterFiliereRequest
+	(*RegisterFiliereResponse)(nil),       // 20: maillage.topology.v1.RegisterFiliereResponse
+	(*RenameFiliereRequest)(nil),          // 21: maillage.topology.v1.RenameFiliereRequest
+	(*RenameFiliereResponse)(nil),         // 22: maillage.topology.v1.RenameFiliereResponse
+	(*AttachFiliereRequest)(nil),          // 23: maillage.topology.v1.AttachFiliereRequest
+	(*AttachFiliereResponse)(nil),         // 24: maillage.topology.v1.AttachFiliereResponse
+	(*RegisterPlatformRequest)(nil),       // 25: maillage.topology.v1.RegisterPlatformRequest
+	(*RegisterPlatformResponse)(nil),      // 26: maillage.topology.v1.RegisterPlatformResponse
+	(*RenamePlatformRequest)(nil),         // 27: maillage.topology.v1.RenamePlatformRequest
+	(*RenamePlatformResponse)(nil),        // 28: maillage.topology.v1.RenamePlatformResponse
+	(*AttachPlatformRequest)(nil),         // 29: maillage.topology.v1.AttachPlatformRequest
+	(*AttachPlatformResponse)(nil),        // 30: maillage.topology.v1.AttachPlatformResponse
+	(*MoveCentreRequest)(nil),             // 31: maillage.topology.v1.MoveCentreRequest
+	(*MoveCentreResponse)(nil),            // 32: maillage.topology.v1.MoveCentreResponse
+	(*SucceedCentresRequest)(nil),         // 33: maillage.topology.v1.SucceedCentresRequest
+	(*SucceedCentresResponse)(nil),        // 34: maillage.topology.v1.SucceedCentresResponse
+	(*SucceedNetworksRequest)(nil),        // 35: maillage.topology.v1.SucceedNetworksRequest
+	(*SucceedNetworksResponse)(nil),       // 36: maillage.topology.v1.SucceedNetworksResponse
+	(*MoveEstablishmentRequest)(nil),      // 37: maillage.topology.v1.MoveEstablishmentRequest
+	(*MoveEstablishmentResponse)(nil),     // 38: maillage.topology.v1.MoveEstablishmentResponse
+	(*ChangeLegalEntityRequest)(nil),      // 39: maillage.topology.v1.ChangeLegalEntityRequest
+	(*ChangeLegalEntityResponse)(nil),     // 40: maillage.topology.v1.ChangeLegalEntityResponse
+	(*IdentifyEstablishmentRequest)(nil),  // 41: maillage.topology.v1.IdentifyEstablishmentRequest
+	(*IdentifyEstablishmentResponse)(nil), // 42: maillage.topology.v1.IdentifyEstablishmentResponse
+	(*SucceedEstablishmentsRequest)(nil),  // 43: maillage.topology.v1.SucceedEstablishmentsRequest
+	(*SucceedEstablishmentsResponse)(nil), // 44: maillage.topology.v1.SucceedEstablishmentsResponse
+	(*SucceedFilieresRequest)(nil),        // 45: maillage.topology.v1.SucceedFilieresRequest
+	(*SucceedFilieresResponse)(nil),       // 46: maillage.topology.v1.SucceedFilieresResponse
+	(*MovePlatformRequest)(nil),           // 47: maillage.topology.v1.MovePlatformRequest
+	(*MovePlatformResponse)(nil),          // 48: maillage.topology.v1.MovePlatformResponse
+	(*SucceedPlatformsRequest)(nil),       // 49: maillage.topology.v1.SucceedPlatformsRequest
+	(*SucceedPlatformsResponse)(nil),      // 50: maillage.topology.v1.SucceedPlatformsResponse
+	(*StateTerritoryRequest)(nil),         // 51: maillage.topology.v1.StateTerritoryRequest
+	(*StateTerritoryResponse)(nil),        // 52: maillage.topology.v1.StateTerritoryResponse
+	(*StateContactRequest)(nil),           // 53: maillage.topology.v1.StateContactRequest
+	(*StateContactResponse)(nil),          // 54: maillage.topology.v1.StateContactResponse
+	(*DeclareLinkRequest)(nil),            // 55: maillage.topology.v1.DeclareLinkRequest
+	(*DeclareLinkResponse)(nil),           // 56: maillage.topology.v1.DeclareLinkResponse
+	(*ConfirmLinkRequest)(nil),            // 57: maillage.topology.v1.ConfirmLinkRequest
+	(*ConfirmLinkResponse)(nil),           // 58: maillage.topology.v1.ConfirmLinkResponse
+	(*EndLinkRequest)(nil),                // 59: maillage.topology.v1.EndLinkRequest
+	(*EndLinkResponse)(nil),               // 60: maillage.topology.v1.EndLinkResponse
+	(*DeclareContinuityRequest)(nil),      // 61: maillage.topology.v1.DeclareContinuityRequest
+	(*DeclareContinuityResponse)(nil),     // 62: maillage.topology.v1.DeclareContinuityResponse
+	(*RevokeContinuityRequest)(nil),       // 63: maillage.topology.v1.RevokeContinuityRequest
+	(*RevokeContinuityResponse)(nil),      // 64: maillage.topology.v1.RevokeContinuityResponse
+	(*ScopeNetworkRequest)(nil),           // 65: maillage.topology.v1.ScopeNetworkRequest
+	(*ScopeNetworkResponse)(nil),          // 66: maillage.topology.v1.ScopeNetworkResponse
+	(*RegisterPlanRequest)(nil),           // 67: maillage.topology.v1.RegisterPlanRequest
+	(*RegisterPlanResponse)(nil),          // 68: maillage.topology.v1.RegisterPlanResponse
+	(*ExtendPlanRequest)(nil),             // 69: maillage.topology.v1.ExtendPlanRequest
+	(*ExtendPlanResponse)(nil),            // 70: maillage.topology.v1.ExtendPlanResponse
+	(*StatePlanAxesRequest)(nil),          // 71: maillage.topology.v1.StatePlanAxesRequest
+	(*StatePlanAxesResponse)(nil),         // 72: maillage.topology.v1.StatePlanAxesResponse
+	(*Child)(nil),                         // 73: maillage.topology.v1.Child
+	(*v1.Basis)(nil),                      // 74: maillage.event.v1.Basis
+	(FinessKind)(0),                       // 75: maillage.topology.v1.FinessKind
+	(*Place)(nil),                         // 76: maillage.topology.v1.Place
+	(Population)(0),                       // 77: maillage.topology.v1.Population
+	(PlatformKind)(0),                     // 78: maillage.topology.v1.PlatformKind
+	(LinkKind)(0),                         // 79: maillage.topology.v1.LinkKind
+	(*v1.Period)(nil),                     // 80: maillage.event.v1.Period
+	(*Axis)(nil),                          // 81: maillage.topology.v1.Axis
 }
 var file_maillage_topology_v1_service_proto_depIdxs = []int32{
-	36, // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	37, // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	38, // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
-	36, // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	39, // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
-	38, // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
-	36, // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	40, // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
-	38, // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
-	36, // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 21: maillage.topology.v1.MoveCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	38, // 22: maillage.topology.v1.MoveCentreRequest.place:type_name -> maillage.topology.v1.Place
-	36, // 23: maillage.topology.v1.SucceedCentresRequest.basis:type_name -> maillage.event.v1.Basis
-	36, // 24: maillage.topology.v1.SucceedNetworksRequest.basis:type_name -> maillage.event.v1.Basis
-	0,  // 25: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
-	2,  // 26: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
-	4,  // 27: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
-	6,  // 28: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
-	8,  // 29: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
-	10, // 30: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
-	12, // 31: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
-	14, // 32: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
-	16, // 33: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
-	18, // 34: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
-	20, // 35: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
-	22, // 36: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
-	24, // 37: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
-	26, // 38: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
-	28, // 39: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
-	30, // 40: maillage.topology.v1.TopologyService.MoveCentre:input_type -> maillage.topology.v1.MoveCentreRequest
-	32, // 41: maillage.topology.v1.TopologyService.SucceedCentres:input_type -> maillage.topology.v1.SucceedCentresRequest
-	34, // 42: maillage.topology.v1.TopologyService.SucceedNetworks:input_type -> maillage.topology.v1.SucceedNetworksRequest
-	1,  // 43: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
-	3,  // 44: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
-	5,  // 45: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
-	7,  // 46: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
-	9,  // 47: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
-	11, // 48: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
-	13, // 49: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
-	15, // 50: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
-	17, // 51: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
-	19, // 52: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
-	21, // 53: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
-	23, // 54: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
-	25, // 55: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
-	27, // 56: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
-	29, // 57: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
-	31, // 58: maillage.topology.v1.TopologyService.MoveCentre:output_type -> maillage.topology.v1.MoveCentreResponse
-	33, // 59: maillage.topology.v1.TopologyService.SucceedCentres:output_type -> maillage.topology.v1.SucceedCentresResponse
-	35, // 60: maillage.topology.v1.TopologyService.SucceedNetworks:output_type -> maillage.topology.v1.SucceedNetworksResponse
-	43, // [43:61] is the sub-list for method output_type
-	25, // [25:43] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	74, // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	75, // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	76, // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	77, // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
+	76, // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	78, // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
+	76, // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 21: maillage.topology.v1.MoveCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	76, // 22: maillage.topology.v1.MoveCentreRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 23: maillage.topology.v1.SucceedCentresRequest.basis:type_name -> maillage.event.v1.Basis
+	73, // 24: maillage.topology.v1.SucceedCentresRequest.children:type_name -> maillage.topology.v1.Child
+	74, // 25: maillage.topology.v1.SucceedNetworksRequest.basis:type_name -> maillage.event.v1.Basis
+	73, // 26: maillage.topology.v1.SucceedNetworksRequest.children:type_name -> maillage.topology.v1.Child
+	74, // 27: maillage.topology.v1.MoveEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	76, // 28: maillage.topology.v1.MoveEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 29: maillage.topology.v1.ChangeLegalEntityRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 30: maillage.topology.v1.IdentifyEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	75, // 31: maillage.topology.v1.IdentifyEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	74, // 32: maillage.topology.v1.SucceedEstablishmentsRequest.basis:type_name -> maillage.event.v1.Basis
+	73, // 33: maillage.topology.v1.SucceedEstablishmentsRequest.children:type_name -> maillage.topology.v1.Child
+	74, // 34: maillage.topology.v1.SucceedFilieresRequest.basis:type_name -> maillage.event.v1.Basis
+	73, // 35: maillage.topology.v1.SucceedFilieresRequest.children:type_name -> maillage.topology.v1.Child
+	74, // 36: maillage.topology.v1.MovePlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	76, // 37: maillage.topology.v1.MovePlatformRequest.place:type_name -> maillage.topology.v1.Place
+	74, // 38: maillage.topology.v1.SucceedPlatformsRequest.basis:type_name -> maillage.event.v1.Basis
+	73, // 39: maillage.topology.v1.SucceedPlatformsRequest.children:type_name -> maillage.topology.v1.Child
+	74, // 40: maillage.topology.v1.StateTerritoryRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 41: maillage.topology.v1.StateContactRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 42: maillage.topology.v1.DeclareLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	79, // 43: maillage.topology.v1.DeclareLinkRequest.kind:type_name -> maillage.topology.v1.LinkKind
+	80, // 44: maillage.topology.v1.DeclareLinkRequest.period:type_name -> maillage.event.v1.Period
+	74, // 45: maillage.topology.v1.ConfirmLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 46: maillage.topology.v1.EndLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 47: maillage.topology.v1.DeclareContinuityRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 48: maillage.topology.v1.RevokeContinuityRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 49: maillage.topology.v1.ScopeNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 50: maillage.topology.v1.RegisterPlanRequest.basis:type_name -> maillage.event.v1.Basis
+	80, // 51: maillage.topology.v1.RegisterPlanRequest.period:type_name -> maillage.event.v1.Period
+	81, // 52: maillage.topology.v1.RegisterPlanRequest.axes:type_name -> maillage.topology.v1.Axis
+	74, // 53: maillage.topology.v1.ExtendPlanRequest.basis:type_name -> maillage.event.v1.Basis
+	74, // 54: maillage.topology.v1.StatePlanAxesRequest.basis:type_name -> maillage.event.v1.Basis
+	81, // 55: maillage.topology.v1.StatePlanAxesRequest.axes:type_name -> maillage.topology.v1.Axis
+	0,  // 56: maillage.topology.v1.Child.outcome:type_name -> maillage.topology.v1.ChildOutcome
+	1,  // 57: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
+	3,  // 58: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
+	5,  // 59: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
+	7,  // 60: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
+	9,  // 61: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
+	11, // 62: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
+	13, // 63: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
+	15, // 64: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
+	17, // 65: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
+	19, // 66: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
+	21, // 67: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
+	23, // 68: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
+	25, // 69: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
+	27, // 70: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
+	29, // 71: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
+	31, // 72: maillage.topology.v1.TopologyService.MoveCentre:input_type -> maillage.topology.v1.MoveCentreRequest
+	33, // 73: maillage.topology.v1.TopologyService.SucceedCentres:input_type -> maillage.topology.v1.SucceedCentresRequest
+	35, // 74: maillage.topology.v1.TopologyService.SucceedNetworks:input_type -> maillage.topology.v1.SucceedNetworksRequest
+	37, // 75: maillage.topology.v1.TopologyService.MoveEstablishment:input_type -> maillage.topology.v1.MoveEstablishmentRequest
+	39, // 76: maillage.topology.v1.TopologyService.ChangeLegalEntity:input_type -> maillage.topology.v1.ChangeLegalEntityRequest
+	41, // 77: maillage.topology.v1.TopologyService.IdentifyEstablishment:input_type -> maillage.topology.v1.IdentifyEstablishmentRequest
+	43, // 78: maillage.topology.v1.TopologyService.SucceedEstablishments:input_type -> maillage.topology.v1.SucceedEstablishmentsRequest
+	45, // 79: maillage.topology.v1.TopologyService.SucceedFilieres:input_type -> maillage.topology.v1.SucceedFilieresRequest
+	47, // 80: maillage.topology.v1.TopologyService.MovePlatform:input_type -> maillage.topology.v1.MovePlatformRequest
+	49, // 81: maillage.topology.v1.TopologyService.SucceedPlatforms:input_type -> maillage.topology.v1.SucceedPlatformsRequest
+	51, // 82: maillage.topology.v1.TopologyService.StateTerritory:input_type -> maillage.topology.v1.StateTerritoryRequest
+	53, // 83: maillage.topology.v1.TopologyService.StateContact:input_type -> maillage.topology.v1.StateContactRequest
+	55, // 84: maillage.topology.v1.TopologyService.DeclareLink:input_type -> maillage.topology.v1.DeclareLinkRequest
+	57, // 85: maillage.topology.v1.TopologyService.ConfirmLink:input_type -> maillage.topology.v1.ConfirmLinkRequest
+	59, // 86: maillage.topology.v1.TopologyService.EndLink:input_type -> maillage.topology.v1.EndLinkRequest
+	61, // 87: maillage.topology.v1.TopologyService.DeclareContinuity:input_type -> maillage.topology.v1.DeclareContinuityRequest
+	63, // 88: maillage.topology.v1.TopologyService.RevokeContinuity:input_type -> maillage.topology.v1.RevokeContinuityRequest
+	65, // 89: maillage.topology.v1.TopologyService.ScopeNetwork:input_type -> maillage.topology.v1.ScopeNetworkRequest
+	67, // 90: maillage.topology.v1.TopologyService.RegisterPlan:input_type -> maillage.topology.v1.RegisterPlanRequest
+	69, // 91: maillage.topology.v1.TopologyService.ExtendPlan:input_type -> maillage.topology.v1.ExtendPlanRequest
+	71, // 92: maillage.topology.v1.TopologyService.StatePlanAxes:input_type -> maillage.topology.v1.StatePlanAxesRequest
+	2,  // 93: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
+	4,  // 94: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
+	6,  // 95: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
+	8,  // 96: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
+	10, // 97: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
+	12, // 98: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
+	14, // 99: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
+	16, // 100: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
+	18, // 101: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
+	20, // 102: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
+	22, // 103: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
+	24, // 104: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
+	26, // 105: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
+	28, // 106: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
+	30, // 107: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
+	32, // 108: maillage.topology.v1.TopologyService.MoveCentre:output_type -> maillage.topology.v1.MoveCentreResponse
+	34, // 109: maillage.topology.v1.TopologyService.SucceedCentres:output_type -> maillage.topology.v1.SucceedCentresResponse
+	36, // 110: maillage.topology.v1.TopologyService.SucceedNetworks:output_type -> maillage.topology.v1.SucceedNetworksResponse
+	38, // 111: maillage.topology.v1.TopologyService.MoveEstablishment:output_type -> maillage.topology.v1.MoveEstablishmentResponse
+	40, // 112: maillage.topology.v1.TopologyService.ChangeLegalEntity:output_type -> maillage.topology.v1.ChangeLegalEntityResponse
+	42, // 113: maillage.topology.v1.TopologyService.IdentifyEstablishment:output_type -> maillage.topology.v1.IdentifyEstablishmentResponse
+	44, // 114: maillage.topology.v1.TopologyService.SucceedEstablishments:output_type -> maillage.topology.v1.SucceedEstablishmentsResponse
+	46, // 115: maillage.topology.v1.TopologyService.SucceedFilieres:output_type -> maillage.topology.v1.SucceedFilieresResponse
+	48, // 116: maillage.topology.v1.TopologyService.MovePlatform:output_type -> maillage.topology.v1.MovePlatformResponse
+	50, // 117: maillage.topology.v1.TopologyService.SucceedPlatforms:output_type -> maillage.topology.v1.SucceedPlatformsResponse
+	52, // 118: maillage.topology.v1.TopologyService.StateTerritory:output_type -> maillage.topology.v1.StateTerritoryResponse
+	54, // 119: maillage.topology.v1.TopologyService.StateContact:output_type -> maillage.topology.v1.StateContactResponse
+	56, // 120: maillage.topology.v1.TopologyService.DeclareLink:output_type -> maillage.topology.v1.DeclareLinkResponse
+	58, // 121: maillage.topology.v1.TopologyService.ConfirmLink:output_type -> maillage.topology.v1.ConfirmLinkResponse
+	60, // 122: maillage.topology.v1.TopologyService.EndLink:output_type -> maillage.topology.v1.EndLinkResponse
+	62, // 123: maillage.topology.v1.TopologyService.DeclareContinuity:output_type -> maillage.topology.v1.DeclareContinuityResponse
+	64, // 124: maillage.topology.v1.TopologyService.RevokeContinuity:output_type -> maillage.topology.v1.RevokeContinuityResponse
+	66, // 125: maillage.topology.v1.TopologyService.ScopeNetwork:output_type -> maillage.topology.v1.ScopeNetworkResponse
+	68, // 126: maillage.topology.v1.TopologyService.RegisterPlan:output_type -> maillage.topology.v1.RegisterPlanResponse
+	70, // 127: maillage.topology.v1.TopologyService.ExtendPlan:output_type -> maillage.topology.v1.ExtendPlanResponse
+	72, // 128: maillage.topology.v1.TopologyService.StatePlanAxes:output_type -> maillage.topology.v1.StatePlanAxesResponse
+	93, // [93:129] is the sub-list for method output_type
+	57, // [57:93] is the sub-list for method input_type
+	57, // [57:57] is the sub-list for extension type_name
+	57, // [57:57] is the sub-list for extension extendee
+	0,  // [0:57] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_service_proto_init() }
@@ -2978,13 +5860,14 @@ func file_maillage_topology_v1_service_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_service_proto_rawDesc), len(file_maillage_topology_v1_service_proto_rawDesc)),
-			NumEnums:      0,
-			NumMessages:   36,
+			NumEnums:      1,
+			NumMessages:   73,
 			NumExtensions: 0,
 			NumServices:   1,
 		},
 		GoTypes:           file_maillage_topology_v1_service_proto_goTypes,
 		DependencyIndexes: file_maillage_topology_v1_service_proto_depIdxs,
+		EnumInfos:         file_maillage_topology_v1_service_proto_enumTypes,
 		MessageInfos:      file_maillage_topology_v1_service_proto_msgTypes,
 	}.Build()
 	File_maillage_topology_v1_service_proto = out.File

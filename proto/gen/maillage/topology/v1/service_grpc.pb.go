@@ -37,6 +37,24 @@ const (
 	TopologyService_MoveCentre_FullMethodName            = "/maillage.topology.v1.TopologyService/MoveCentre"
 	TopologyService_SucceedCentres_FullMethodName        = "/maillage.topology.v1.TopologyService/SucceedCentres"
 	TopologyService_SucceedNetworks_FullMethodName       = "/maillage.topology.v1.TopologyService/SucceedNetworks"
+	TopologyService_MoveEstablishment_FullMethodName     = "/maillage.topology.v1.TopologyService/MoveEstablishment"
+	TopologyService_ChangeLegalEntity_FullMethodName     = "/maillage.topology.v1.TopologyService/ChangeLegalEntity"
+	TopologyService_IdentifyEstablishment_FullMethodName = "/maillage.topology.v1.TopologyService/IdentifyEstablishment"
+	TopologyService_SucceedEstablishments_FullMethodName = "/maillage.topology.v1.TopologyService/SucceedEstablishments"
+	TopologyService_SucceedFilieres_FullMethodName       = "/maillage.topology.v1.TopologyService/SucceedFilieres"
+	TopologyService_MovePlatform_FullMethodName          = "/maillage.topology.v1.TopologyService/MovePlatform"
+	TopologyService_SucceedPlatforms_FullMethodName      = "/maillage.topology.v1.TopologyService/SucceedPlatforms"
+	TopologyService_StateTerritory_FullMethodName        = "/maillage.topology.v1.TopologyService/StateTerritory"
+	TopologyService_StateContact_FullMethodName          = "/maillage.topology.v1.TopologyService/StateContact"
+	TopologyService_DeclareLink_FullMethodName           = "/maillage.topology.v1.TopologyService/DeclareLink"
+	TopologyService_ConfirmLink_FullMethodName           = "/maillage.topology.v1.TopologyService/ConfirmLink"
+	TopologyService_EndLink_FullMethodName               = "/maillage.topology.v1.TopologyService/EndLink"
+	TopologyService_DeclareContinuity_FullMethodName     = "/maillage.topology.v1.TopologyService/DeclareContinuity"
+	TopologyService_RevokeContinuity_FullMethodName      = "/maillage.topology.v1.TopologyService/RevokeContinuity"
+	TopologyService_ScopeNetwork_FullMethodName          = "/maillage.topology.v1.TopologyService/ScopeNetwork"
+	TopologyService_RegisterPlan_FullMethodName          = "/maillage.topology.v1.TopologyService/RegisterPlan"
+	TopologyService_ExtendPlan_FullMethodName            = "/maillage.topology.v1.TopologyService/ExtendPlan"
+	TopologyService_StatePlanAxes_FullMethodName         = "/maillage.topology.v1.TopologyService/StatePlanAxes"
 )
 
 // TopologyServiceClient is the client API for TopologyService service.
@@ -86,6 +104,45 @@ type TopologyServiceClient interface {
 	SucceedCentres(ctx context.Context, in *SucceedCentresRequest, opts ...grpc.CallOption) (*SucceedCentresResponse, error)
 	// SucceedNetworks records that networks are closed and others take their place (merger, split).
 	SucceedNetworks(ctx context.Context, in *SucceedNetworksRequest, opts ...grpc.CallOption) (*SucceedNetworksResponse, error)
+	// MoveEstablishment records that a hospital is elsewhere from a day on.
+	MoveEstablishment(ctx context.Context, in *MoveEstablishmentRequest, opts ...grpc.CallOption) (*MoveEstablishmentResponse, error)
+	// ChangeLegalEntity records that a hospital belongs to other legal entities from a
+	// day on, and keeps its identity.
+	ChangeLegalEntity(ctx context.Context, in *ChangeLegalEntityRequest, opts ...grpc.CallOption) (*ChangeLegalEntityResponse, error)
+	// IdentifyEstablishment records that a hospital bears other numbers from a day on.
+	IdentifyEstablishment(ctx context.Context, in *IdentifyEstablishmentRequest, opts ...grpc.CallOption) (*IdentifyEstablishmentResponse, error)
+	// SucceedEstablishments records that hospitals are closed and others take their
+	// place (merger, split), with what becomes of all that depends on them, in one
+	// commit.
+	SucceedEstablishments(ctx context.Context, in *SucceedEstablishmentsRequest, opts ...grpc.CallOption) (*SucceedEstablishmentsResponse, error)
+	// SucceedFilieres records that filières are closed and others take their place.
+	SucceedFilieres(ctx context.Context, in *SucceedFilieresRequest, opts ...grpc.CallOption) (*SucceedFilieresResponse, error)
+	// MovePlatform records that a platform is hosted elsewhere from a day on.
+	MovePlatform(ctx context.Context, in *MovePlatformRequest, opts ...grpc.CallOption) (*MovePlatformResponse, error)
+	// SucceedPlatforms records that platforms are closed and others take their place.
+	SucceedPlatforms(ctx context.Context, in *SucceedPlatformsRequest, opts ...grpc.CallOption) (*SucceedPlatformsResponse, error)
+	// StateTerritory records which territory a platform serves from a day on.
+	StateTerritory(ctx context.Context, in *StateTerritoryRequest, opts ...grpc.CallOption) (*StateTerritoryResponse, error)
+	// StateContact records how a platform or a filière is reached from a day on.
+	StateContact(ctx context.Context, in *StateContactRequest, opts ...grpc.CallOption) (*StateContactResponse, error)
+	// DeclareLink records that two hold together, for a while.
+	DeclareLink(ctx context.Context, in *DeclareLinkRequest, opts ...grpc.CallOption) (*DeclareLinkResponse, error)
+	// ConfirmLink records that both sides of a link say so.
+	ConfirmLink(ctx context.Context, in *ConfirmLinkRequest, opts ...grpc.CallOption) (*ConfirmLinkResponse, error)
+	// EndLink records that a link holds no longer from a day on.
+	EndLink(ctx context.Context, in *EndLinkRequest, opts ...grpc.CallOption) (*EndLinkResponse, error)
+	// DeclareContinuity declares that two ids turn out to be one and the same.
+	DeclareContinuity(ctx context.Context, in *DeclareContinuityRequest, opts ...grpc.CallOption) (*DeclareContinuityResponse, error)
+	// RevokeContinuity revokes a declaration of continuity.
+	RevokeContinuity(ctx context.Context, in *RevokeContinuityRequest, opts ...grpc.CallOption) (*RevokeContinuityResponse, error)
+	// ScopeNetwork records which diseases a network takes care of from a day on.
+	ScopeNetwork(ctx context.Context, in *ScopeNetworkRequest, opts ...grpc.CallOption) (*ScopeNetworkResponse, error)
+	// RegisterPlan registers a national plan.
+	RegisterPlan(ctx context.Context, in *RegisterPlanRequest, opts ...grpc.CallOption) (*RegisterPlanResponse, error)
+	// ExtendPlan records that a plan goes on for longer (prolongé).
+	ExtendPlan(ctx context.Context, in *ExtendPlanRequest, opts ...grpc.CallOption) (*ExtendPlanResponse, error)
+	// StatePlanAxes records the axes of a plan.
+	StatePlanAxes(ctx context.Context, in *StatePlanAxesRequest, opts ...grpc.CallOption) (*StatePlanAxesResponse, error)
 }
 
 type topologyServiceClient struct {
@@ -276,6 +333,186 @@ func (c *topologyServiceClient) SucceedNetworks(ctx context.Context, in *Succeed
 	return out, nil
 }
 
+func (c *topologyServiceClient) MoveEstablishment(ctx context.Context, in *MoveEstablishmentRequest, opts ...grpc.CallOption) (*MoveEstablishmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MoveEstablishmentResponse)
+	err := c.cc.Invoke(ctx, TopologyService_MoveEstablishment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) ChangeLegalEntity(ctx context.Context, in *ChangeLegalEntityRequest, opts ...grpc.CallOption) (*ChangeLegalEntityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ChangeLegalEntityResponse)
+	err := c.cc.Invoke(ctx, TopologyService_ChangeLegalEntity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) IdentifyEstablishment(ctx context.Context, in *IdentifyEstablishmentRequest, opts ...grpc.CallOption) (*IdentifyEstablishmentResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(IdentifyEstablishmentResponse)
+	err := c.cc.Invoke(ctx, TopologyService_IdentifyEstablishment_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) SucceedEstablishments(ctx context.Context, in *SucceedEstablishmentsRequest, opts ...grpc.CallOption) (*SucceedEstablishmentsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedEstablishmentsResponse)
+	err := c.cc.Invoke(ctx, TopologyService_SucceedEstablishments_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) SucceedFilieres(ctx context.Context, in *SucceedFilieresRequest, opts ...grpc.CallOption) (*SucceedFilieresResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedFilieresResponse)
+	err := c.cc.Invoke(ctx, TopologyService_SucceedFilieres_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) MovePlatform(ctx context.Context, in *MovePlatformRequest, opts ...grpc.CallOption) (*MovePlatformResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(MovePlatformResponse)
+	err := c.cc.Invoke(ctx, TopologyService_MovePlatform_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) SucceedPlatforms(ctx context.Context, in *SucceedPlatformsRequest, opts ...grpc.CallOption) (*SucceedPlatformsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(SucceedPlatformsResponse)
+	err := c.cc.Invoke(ctx, TopologyService_SucceedPlatforms_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) StateTerritory(ctx context.Context, in *StateTerritoryRequest, opts ...grpc.CallOption) (*StateTerritoryResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateTerritoryResponse)
+	err := c.cc.Invoke(ctx, TopologyService_StateTerritory_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) StateContact(ctx context.Context, in *StateContactRequest, opts ...grpc.CallOption) (*StateContactResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateContactResponse)
+	err := c.cc.Invoke(ctx, TopologyService_StateContact_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) DeclareLink(ctx context.Context, in *DeclareLinkRequest, opts ...grpc.CallOption) (*DeclareLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclareLinkResponse)
+	err := c.cc.Invoke(ctx, TopologyService_DeclareLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) ConfirmLink(ctx context.Context, in *ConfirmLinkRequest, opts ...grpc.CallOption) (*ConfirmLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ConfirmLinkResponse)
+	err := c.cc.Invoke(ctx, TopologyService_ConfirmLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) EndLink(ctx context.Context, in *EndLinkRequest, opts ...grpc.CallOption) (*EndLinkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndLinkResponse)
+	err := c.cc.Invoke(ctx, TopologyService_EndLink_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) DeclareContinuity(ctx context.Context, in *DeclareContinuityRequest, opts ...grpc.CallOption) (*DeclareContinuityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(DeclareContinuityResponse)
+	err := c.cc.Invoke(ctx, TopologyService_DeclareContinuity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) RevokeContinuity(ctx context.Context, in *RevokeContinuityRequest, opts ...grpc.CallOption) (*RevokeContinuityResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RevokeContinuityResponse)
+	err := c.cc.Invoke(ctx, TopologyService_RevokeContinuity_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) ScopeNetwork(ctx context.Context, in *ScopeNetworkRequest, opts ...grpc.CallOption) (*ScopeNetworkResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ScopeNetworkResponse)
+	err := c.cc.Invoke(ctx, TopologyService_ScopeNetwork_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) RegisterPlan(ctx context.Context, in *RegisterPlanRequest, opts ...grpc.CallOption) (*RegisterPlanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RegisterPlanResponse)
+	err := c.cc.Invoke(ctx, TopologyService_RegisterPlan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) ExtendPlan(ctx context.Context, in *ExtendPlanRequest, opts ...grpc.CallOption) (*ExtendPlanResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ExtendPlanResponse)
+	err := c.cc.Invoke(ctx, TopologyService_ExtendPlan_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) StatePlanAxes(ctx context.Context, in *StatePlanAxesRequest, opts ...grpc.CallOption) (*StatePlanAxesResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StatePlanAxesResponse)
+	err := c.cc.Invoke(ctx, TopologyService_StatePlanAxes_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TopologyServiceServer is the server API for TopologyService service.
 // All implementations must embed UnimplementedTopologyServiceServer
 // for forward compatibility.
@@ -323,6 +560,45 @@ type TopologyServiceServer interface {
 	SucceedCentres(context.Context, *SucceedCentresRequest) (*SucceedCentresResponse, error)
 	// SucceedNetworks records that networks are closed and others take their place (merger, split).
 	SucceedNetworks(context.Context, *SucceedNetworksRequest) (*SucceedNetworksResponse, error)
+	// MoveEstablishment records that a hospital is elsewhere from a day on.
+	MoveEstablishment(context.Context, *MoveEstablishmentRequest) (*MoveEstablishmentResponse, error)
+	// ChangeLegalEntity records that a hospital belongs to other legal entities from a
+	// day on, and keeps its identity.
+	ChangeLegalEntity(context.Context, *ChangeLegalEntityRequest) (*ChangeLegalEntityResponse, error)
+	// IdentifyEstablishment records that a hospital bears other numbers from a day on.
+	IdentifyEstablishment(context.Context, *IdentifyEstablishmentRequest) (*IdentifyEstablishmentResponse, error)
+	// SucceedEstablishments records that hospitals are closed and others take their
+	// place (merger, split), with what becomes of all that depends on them, in one
+	// commit.
+	SucceedEstablishments(context.Context, *SucceedEstablishmentsRequest) (*SucceedEstablishmentsResponse, error)
+	// SucceedFilieres records that filières are closed and others take their place.
+	SucceedFilieres(context.Context, *SucceedFilieresRequest) (*SucceedFilieresResponse, error)
+	// MovePlatform records that a platform is hosted elsewhere from a day on.
+	MovePlatform(context.Context, *MovePlatformRequest) (*MovePlatformResponse, error)
+	// SucceedPlatforms records that platforms are closed and others take their place.
+	SucceedPlatforms(context.Context, *SucceedPlatformsRequest) (*SucceedPlatformsResponse, error)
+	// StateTerritory records which territory a platform serves from a day on.
+	StateTerritory(context.Context, *StateTerritoryRequest) (*StateTerritoryResponse, error)
+	// StateContact records how a platform or a filière is reached from a day on.
+	StateContact(context.Context, *StateContactRequest) (*StateContactResponse, error)
+	// DeclareLink records that two hold together, for a while.
+	DeclareLink(context.Context, *DeclareLinkRequest) (*DeclareLinkResponse, error)
+	// ConfirmLink records that both sides of a link say so.
+	ConfirmLink(context.Context, *ConfirmLinkRequest) (*ConfirmLinkResponse, error)
+	// EndLink records that a link holds no longer from a day on.
+	EndLink(context.Context, *EndLinkRequest) (*EndLinkResponse, error)
+	// DeclareContinuity declares that two ids turn out to be one and the same.
+	DeclareContinuity(context.Context, *DeclareContinuityRequest) (*DeclareContinuityResponse, error)
+	// RevokeContinuity revokes a declaration of continuity.
+	RevokeContinuity(context.Context, *RevokeContinuityRequest) (*RevokeContinuityResponse, error)
+	// ScopeNetwork records which diseases a network takes care of from a day on.
+	ScopeNetwork(context.Context, *ScopeNetworkRequest) (*ScopeNetworkResponse, error)
+	// RegisterPlan registers a national plan.
+	RegisterPlan(context.Context, *RegisterPlanRequest) (*RegisterPlanResponse, error)
+	// ExtendPlan records that a plan goes on for longer (prolongé).
+	ExtendPlan(context.Context, *ExtendPlanRequest) (*ExtendPlanResponse, error)
+	// StatePlanAxes records the axes of a plan.
+	StatePlanAxes(context.Context, *StatePlanAxesRequest) (*StatePlanAxesResponse, error)
 	mustEmbedUnimplementedTopologyServiceServer()
 }
 
@@ -386,6 +662,60 @@ func (UnimplementedTopologyServiceServer) SucceedCentres(context.Context, *Succe
 }
 func (UnimplementedTopologyServiceServer) SucceedNetworks(context.Context, *SucceedNetworksRequest) (*SucceedNetworksResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SucceedNetworks not implemented")
+}
+func (UnimplementedTopologyServiceServer) MoveEstablishment(context.Context, *MoveEstablishmentRequest) (*MoveEstablishmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MoveEstablishment not implemented")
+}
+func (UnimplementedTopologyServiceServer) ChangeLegalEntity(context.Context, *ChangeLegalEntityRequest) (*ChangeLegalEntityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ChangeLegalEntity not implemented")
+}
+func (UnimplementedTopologyServiceServer) IdentifyEstablishment(context.Context, *IdentifyEstablishmentRequest) (*IdentifyEstablishmentResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method IdentifyEstablishment not implemented")
+}
+func (UnimplementedTopologyServiceServer) SucceedEstablishments(context.Context, *SucceedEstablishmentsRequest) (*SucceedEstablishmentsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SucceedEstablishments not implemented")
+}
+func (UnimplementedTopologyServiceServer) SucceedFilieres(context.Context, *SucceedFilieresRequest) (*SucceedFilieresResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SucceedFilieres not implemented")
+}
+func (UnimplementedTopologyServiceServer) MovePlatform(context.Context, *MovePlatformRequest) (*MovePlatformResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method MovePlatform not implemented")
+}
+func (UnimplementedTopologyServiceServer) SucceedPlatforms(context.Context, *SucceedPlatformsRequest) (*SucceedPlatformsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method SucceedPlatforms not implemented")
+}
+func (UnimplementedTopologyServiceServer) StateTerritory(context.Context, *StateTerritoryRequest) (*StateTerritoryResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StateTerritory not implemented")
+}
+func (UnimplementedTopologyServiceServer) StateContact(context.Context, *StateContactRequest) (*StateContactResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StateContact not implemented")
+}
+func (UnimplementedTopologyServiceServer) DeclareLink(context.Context, *DeclareLinkRequest) (*DeclareLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclareLink not implemented")
+}
+func (UnimplementedTopologyServiceServer) ConfirmLink(context.Context, *ConfirmLinkRequest) (*ConfirmLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ConfirmLink not implemented")
+}
+func (UnimplementedTopologyServiceServer) EndLink(context.Context, *EndLinkRequest) (*EndLinkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndLink not implemented")
+}
+func (UnimplementedTopologyServiceServer) DeclareContinuity(context.Context, *DeclareContinuityRequest) (*DeclareContinuityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method DeclareContinuity not implemented")
+}
+func (UnimplementedTopologyServiceServer) RevokeContinuity(context.Context, *RevokeContinuityRequest) (*RevokeContinuityResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RevokeContinuity not implemented")
+}
+func (UnimplementedTopologyServiceServer) ScopeNetwork(context.Context, *ScopeNetworkRequest) (*ScopeNetworkResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ScopeNetwork not implemented")
+}
+func (UnimplementedTopologyServiceServer) RegisterPlan(context.Context, *RegisterPlanRequest) (*RegisterPlanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RegisterPlan not implemented")
+}
+func (UnimplementedTopologyServiceServer) ExtendPlan(context.Context, *ExtendPlanRequest) (*ExtendPlanResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ExtendPlan not implemented")
+}
+func (UnimplementedTopologyServiceServer) StatePlanAxes(context.Context, *StatePlanAxesRequest) (*StatePlanAxesResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StatePlanAxes not implemented")
 }
 func (UnimplementedTopologyServiceServer) mustEmbedUnimplementedTopologyServiceServer() {}
 func (UnimplementedTopologyServiceServer) testEmbeddedByValue()                         {}
@@ -732,6 +1062,330 @@ func _TopologyService_SucceedNetworks_Handler(srv interface{}, ctx context.Conte
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TopologyService_MoveEstablishment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MoveEstablishmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).MoveEstablishment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_MoveEstablishment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).MoveEstablishment(ctx, req.(*MoveEstablishmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_ChangeLegalEntity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ChangeLegalEntityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).ChangeLegalEntity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_ChangeLegalEntity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).ChangeLegalEntity(ctx, req.(*ChangeLegalEntityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_IdentifyEstablishment_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(IdentifyEstablishmentRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).IdentifyEstablishment(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_IdentifyEstablishment_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).IdentifyEstablishment(ctx, req.(*IdentifyEstablishmentRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_SucceedEstablishments_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedEstablishmentsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).SucceedEstablishments(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_SucceedEstablishments_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).SucceedEstablishments(ctx, req.(*SucceedEstablishmentsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_SucceedFilieres_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedFilieresRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).SucceedFilieres(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_SucceedFilieres_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).SucceedFilieres(ctx, req.(*SucceedFilieresRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_MovePlatform_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(MovePlatformRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).MovePlatform(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_MovePlatform_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).MovePlatform(ctx, req.(*MovePlatformRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_SucceedPlatforms_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(SucceedPlatformsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).SucceedPlatforms(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_SucceedPlatforms_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).SucceedPlatforms(ctx, req.(*SucceedPlatformsRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_StateTerritory_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateTerritoryRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).StateTerritory(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_StateTerritory_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).StateTerritory(ctx, req.(*StateTerritoryRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_StateContact_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateContactRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).StateContact(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_StateContact_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).StateContact(ctx, req.(*StateContactRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_DeclareLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclareLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).DeclareLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_DeclareLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).DeclareLink(ctx, req.(*DeclareLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_ConfirmLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ConfirmLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).ConfirmLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_ConfirmLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).ConfirmLink(ctx, req.(*ConfirmLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_EndLink_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndLinkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).EndLink(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_EndLink_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).EndLink(ctx, req.(*EndLinkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_DeclareContinuity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(DeclareContinuityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).DeclareContinuity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_DeclareContinuity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).DeclareContinuity(ctx, req.(*DeclareContinuityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_RevokeContinuity_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RevokeContinuityRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).RevokeContinuity(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_RevokeContinuity_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).RevokeContinuity(ctx, req.(*RevokeContinuityRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_ScopeNetwork_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ScopeNetworkRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).ScopeNetwork(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_ScopeNetwork_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).ScopeNetwork(ctx, req.(*ScopeNetworkRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_RegisterPlan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RegisterPlanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).RegisterPlan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_RegisterPlan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).RegisterPlan(ctx, req.(*RegisterPlanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_ExtendPlan_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ExtendPlanRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).ExtendPlan(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_ExtendPlan_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).ExtendPlan(ctx, req.(*ExtendPlanRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_StatePlanAxes_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StatePlanAxesRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).StatePlanAxes(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_StatePlanAxes_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).StatePlanAxes(ctx, req.(*StatePlanAxesRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TopologyService_ServiceDesc is the grpc.ServiceDesc for TopologyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -810,6 +1464,78 @@ var TopologyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SucceedNetworks",
 			Handler:    _TopologyService_SucceedNetworks_Handler,
+		},
+		{
+			MethodName: "MoveEstablishment",
+			Handler:    _TopologyService_MoveEstablishment_Handler,
+		},
+		{
+			MethodName: "ChangeLegalEntity",
+			Handler:    _TopologyService_ChangeLegalEntity_Handler,
+		},
+		{
+			MethodName: "IdentifyEstablishment",
+			Handler:    _TopologyService_IdentifyEstablishment_Handler,
+		},
+		{
+			MethodName: "SucceedEstablishments",
+			Handler:    _TopologyService_SucceedEstablishments_Handler,
+		},
+		{
+			MethodName: "SucceedFilieres",
+			Handler:    _TopologyService_SucceedFilieres_Handler,
+		},
+		{
+			MethodName: "MovePlatform",
+			Handler:    _TopologyService_MovePlatform_Handler,
+		},
+		{
+			MethodName: "SucceedPlatforms",
+			Handler:    _TopologyService_SucceedPlatforms_Handler,
+		},
+		{
+			MethodName: "StateTerritory",
+			Handler:    _TopologyService_StateTerritory_Handler,
+		},
+		{
+			MethodName: "StateContact",
+			Handler:    _TopologyService_StateContact_Handler,
+		},
+		{
+			MethodName: "DeclareLink",
+			Handler:    _TopologyService_DeclareLink_Handler,
+		},
+		{
+			MethodName: "ConfirmLink",
+			Handler:    _TopologyService_ConfirmLink_Handler,
+		},
+		{
+			MethodName: "EndLink",
+			Handler:    _TopologyService_EndLink_Handler,
+		},
+		{
+			MethodName: "DeclareContinuity",
+			Handler:    _TopologyService_DeclareContinuity_Handler,
+		},
+		{
+			MethodName: "RevokeContinuity",
+			Handler:    _TopologyService_RevokeContinuity_Handler,
+		},
+		{
+			MethodName: "ScopeNetwork",
+			Handler:    _TopologyService_ScopeNetwork_Handler,
+		},
+		{
+			MethodName: "RegisterPlan",
+			Handler:    _TopologyService_RegisterPlan_Handler,
+		},
+		{
+			MethodName: "ExtendPlan",
+			Handler:    _TopologyService_ExtendPlan_Handler,
+		},
+		{
+			MethodName: "StatePlanAxes",
+			Handler:    _TopologyService_StatePlanAxes_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
