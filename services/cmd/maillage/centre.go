@@ -21,11 +21,20 @@ type CentreCmd struct {
 
 // CentreListCmd lists teams, or those on the map for a disease and near a department.
 type CentreListCmd struct {
+	Orpha   uint32     `placeholder:"CODE" help:"Code ORPHA : centres des réseaux qui prennent en charge cette maladie."`
+	Near    string     `placeholder:"DÉPARTEMENT" help:"Code INSEE ou nom : les plus proches d'abord, à vol d'oiseau."`
+	Filiere string     `help:"Sigle ou identifiant."`
+	Network string     `help:"Sigle, intitulé ou identifiant."`
+	Role    []roleFlag `help:"coordonnateur, constitutif, référence, compétence (CCMR), CRC, non-précisé ; un collaborateur n'en a pas."`
+	Region  string     `help:"Code INSEE ou nom."`
 	Search
 }
 
 // Run prints the list.
 func (c *CentreListCmd) Run(a *app) error {
+	if c.Orpha != 0 || c.Near != "" || c.Filiere != "" || c.Network != "" || len(c.Role) > 0 || c.Region != "" {
+		return c.find(a)
+	}
 	places := hospitals{}
 	return listOf(a, table[*topologyv1.Centre]{names: places.fetch, columns: []column[*topologyv1.Centre]{
 		{"Centre", whole, (*topologyv1.Centre).GetCentreId},

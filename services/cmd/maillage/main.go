@@ -47,7 +47,10 @@ type CLI struct {
 	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
 	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
 	Coverage      CoverageCmd      `cmd:"" help:"Qui était sans label un jour donné, et qui le sera."`
+	Directory     DirectoryCmd     `cmd:"" help:"Annuaire des plateformes par territoire."`
+	Region        RegionCmd        `cmd:"" help:"Centres et plateformes d'une région."`
 	Chain         ChainCmd         `cmd:"" help:"Qui a précédé et qui a pris la suite d'un centre, établissement, réseau, filière ou plateforme."`
+	Map           MapCmd           `cmd:"" help:"Carte des centres : tableau, image SVG, GeoJSON, ou ce qui a changé depuis un jour."`
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
