@@ -127,6 +127,9 @@ func checkVersions(r *rapid.T, table *Table[int], id string, known uint64, want 
 	var got grid
 	end := Past
 	versions := table.Versions(id, known)
+	if n := table.Count(id, known); n != len(versions) {
+		r.Fatalf("%s at %d has %d versions, and is counted to have %d", id, known, len(versions), n)
+	}
 	if last, ok := table.Last(id, known); ok != (len(versions) > 0) || ok && last != versions[len(versions)-1].Value {
 		r.Fatalf("last of %s at %d: got %v, %v; versions %+v", id, known, last, ok, versions)
 	}

@@ -19,6 +19,10 @@ func EffectOf(act *labellingv1.Act) (day bitemporal.Date, ok bool) { return effe
 // HolderID is the id of a site, network, filière or platform that holds a label.
 func HolderID(h *labellingv1.Holder) string { return holderID(h) }
 
+// Knows reports whether anything of labelling is recorded under an id: a cycle, an act, a
+// label, a site, an office, a campaign or an outcome of one, or a draft.
+func (s *State) Knows(id string) bool { return s.knows(id) }
+
 // SitesOf yields the ids of the sites of a centre, as known at a position.
 func (s *State) SitesOf(centre string, known uint64) iter.Seq[string] {
 	return func(yield func(string) bool) {

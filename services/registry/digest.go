@@ -12,6 +12,9 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	"maillage/services/activity"
 	"maillage/services/bitemporal"
 )
 
@@ -52,6 +55,11 @@ func (s *State) tables() []table {
 		of("offices", &s.Labelling.Offices),
 		of("campaigns", &s.Labelling.Campaigns),
 		of("drafts", &s.Labelling.Drafts),
+		of("missions", &s.Activity.Missions),
+		of("periods", &s.Activity.Periods),
+		of("reports", &s.Activity.Reports),
+		of("undertakings", &s.Activity.Undertakings),
+		of("measures", &s.Activity.Measures),
 	}
 }
 
@@ -147,6 +155,12 @@ func message(value any) proto.Message {
 	switch v := value.(type) {
 	case proto.Message:
 		return v
+	case activity.Measured:
+		m := &activityv1.Measure{Count: v.Count}
+		if v.Basis != nil {
+			m.Basis = []*eventv1.Basis{v.Basis}
+		}
+		return m
 	}
 	return nil
 }

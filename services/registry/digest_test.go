@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -154,6 +155,7 @@ func TestValuesAreInOrder(t *testing.T) {
 		&topologyv1.Establishment{}, &topologyv1.Centre{}, &topologyv1.Network{}, &topologyv1.Filiere{}, &topologyv1.Platform{},
 		&labellingv1.Cycle{}, &labellingv1.Act{}, &labellingv1.Label{}, &labellingv1.Assertion{}, &labellingv1.Office{},
 		&labellingv1.Campaign{}, &labellingv1.Draft{}, &topologyv1.Link{}, &topologyv1.Continuity{}, &topologyv1.Plan{},
+		&activityv1.MissionSet{}, &activityv1.Period{}, &activityv1.Report{}, &activityv1.Undertaking{}, &activityv1.Measure{},
 	} {
 		m := empty.ProtoReflect()
 		fill(m, 0)

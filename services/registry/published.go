@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
@@ -75,7 +76,7 @@ func (p *publication) look(r eventlog.Record) (whole bool, err error) {
 	case "topology":
 		event = &topologyv1.Event{}
 	default:
-		return true, nil // the log's own stand alone
+		return true, nil // no commit of activity, or of the log about itself, records an act
 	}
 	if err := decode(r.Body, event); err != nil {
 		return false, err
@@ -142,6 +143,15 @@ func (p *publication) fold(r eventlog.Record) error {
 		}
 	case "topology":
 		e := &topologyv1.Event{}
+		if err := decode(r.Body, e); err != nil {
+			return err
+		}
+		keep = !p.out[e.GetMeta().GetBasis().GetActId()]
+	case "activity":
+		if len(p.out) == 0 {
+			break
+		}
+		e := &activityv1.Event{}
 		if err := decode(r.Body, e); err != nil {
 			return err
 		}

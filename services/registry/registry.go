@@ -9,10 +9,12 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/activity"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
 	"maillage/services/labelling"
@@ -27,6 +29,7 @@ const ledgerSchema = 1
 type State struct {
 	Topology  topology.State
 	Labelling labelling.State
+	Activity  activity.State
 
 	position uint64
 	identity Identity
@@ -113,6 +116,16 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		}
 		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Topology: true})
 		return e.GetMeta(), nil
+	case "activity":
+		e := &activityv1.Event{}
+		if err := decode(r.Body, e); err != nil {
+			return nil, err
+		}
+		if err := s.Activity.Evolve(r.Position, e); err != nil {
+			return e.GetMeta(), err
+		}
+		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Activity: true})
+		return e.GetMeta(), nil
 	case "ledger":
 		e := &ledgerv1.Event{}
 		if err := decode(r.Body, e); err != nil {
@@ -170,6 +183,7 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 func (s *State) Rollback(to uint64) {
 	s.Topology.Rollback(to)
 	s.Labelling.Rollback(to)
+	s.Activity.Rollback(to)
 	s.byAct.rollback(to)
 	for n := len(s.epochs); n > 0 && s.epochs[n-1].position > to; n-- {
 		s.epochs = s.epochs[:n-1]
@@ -188,5 +202,6 @@ func (s *State) Rollback(to uint64) {
 func (s *State) Settle(to uint64) {
 	s.Topology.Settle(to)
 	s.Labelling.Settle(to)
+	s.Activity.Settle(to)
 	s.byAct.settle(to)
 }

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
@@ -53,6 +54,12 @@ func cycleRegistered(id string) *labellingv1.Event {
 	return &labellingv1.Event{Meta: meta(1), Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{CycleId: id, Code: id}}}
 }
 
+func missionsStated(code string) *activityv1.Event {
+	return &activityv1.Event{Meta: meta(1), Fact: &activityv1.Event_MissionsStated{MissionsStated: &activityv1.MissionsStated{
+		Audience: activityv1.Audience_AUDIENCE_PEMR, Missions: []*activityv1.Mission{{Code: code, Title: code}},
+	}}}
+}
+
 func TestEvolveComposes(t *testing.T) {
 	var s registry.State
 	for _, r := range []eventlog.Record{
@@ -60,6 +67,7 @@ func TestEvolveComposes(t *testing.T) {
 		encode(t, 2, "registry.topology.network.N000000001", networkRegistered("N000000001")),
 		encode(t, 3, "registry.labelling.cycle.Y000000001", cycleRegistered("Y000000001")),
 		encode(t, 4, "registry.ledger.log.LOG0000001", epochOpened(2)),
+		encode(t, 5, "registry.activity.missions.pemr", missionsStated("training")),
 	} {
 		m, err := s.Evolve(r)
 		if err != nil {
@@ -69,19 +77,21 @@ func TestEvolveComposes(t *testing.T) {
 			t.Errorf("position %d: meta %v", r.Position, m)
 		}
 	}
-	check := func(position, epoch uint64, networks, cycles int) {
+	check := func(position, epoch uint64, networks, cycles, missions int) {
 		t.Helper()
 		want := registry.Identity{LogID: "LOG0000001", Origin: "maillage.test/log", Epoch: epoch}
-		if s.Position() != position || s.Identity() != want || s.Topology.Networks.Len() != networks || s.Labelling.Cycles.Len() != cycles {
-			t.Errorf("position %d, %+v, %d networks, %d cycles", s.Position(), s.Identity(), s.Topology.Networks.Len(), s.Labelling.Cycles.Len())
+		if s.Position() != position || s.Identity() != want || s.Topology.Networks.Len() != networks || s.Labelling.Cycles.Len() != cycles || s.Activity.Missions.Len() != missions {
+			t.Errorf("position %d, %+v, %d networks, %d cycles, missions of %d", s.Position(), s.Identity(), s.Topology.Networks.Len(), s.Labelling.Cycles.Len(), s.Activity.Missions.Len())
 		}
 	}
-	check(4, 2, 1, 1)
+	check(5, 2, 1, 1, 1)
+	s.Rollback(4)
+	check(4, 2, 1, 1, 0)
 	s.Settle(1)
 	s.Rollback(3)
-	check(3, 1, 1, 1)
+	check(3, 1, 1, 1, 0)
 	s.Rollback(2)
-	check(2, 1, 1, 0)
+	check(2, 1, 1, 0, 0)
 	s.Rollback(0)
 	if s.Identity() != (registry.Identity{}) || s.Topology.Networks.Len() != 0 {
 		t.Errorf("after all was rolled back: %+v", s.Identity())
@@ -106,7 +116,7 @@ func TestEvolveRefuses(t *testing.T) {
 	}{
 		"a position left out":     {given: encode(t, 3, "registry.topology.network.N000000002", networkRegistered("N000000002")), hole: true},
 		"a position again":        {given: encode(t, 1, "registry.topology.network.N000000002", networkRegistered("N000000002")), hole: true},
-		"an unknown context":      {given: encode(t, 2, "registry.activity.report.R000000001", networkRegistered("N000000002"))},
+		"an unknown context":      {given: encode(t, 2, "registry.commerce.report.R000000001", networkRegistered("N000000002"))},
 		"a foreign subject":       {given: encode(t, 2, "orders.topology.network.N000000002", networkRegistered("N000000002"))},
 		"a subject cut short":     {given: encode(t, 2, "registry.topology", networkRegistered("N000000002"))},
 		"no event":                {given: eventlog.Record{Position: 2, Subject: "registry.topology.network.N000000002", Body: []byte{0xff}}},

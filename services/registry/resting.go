@@ -12,7 +12,8 @@ import (
 type Resting struct {
 	Position    uint64
 	Line        uint32 // of its annex, 0 for none
-	Topology    bool   // else of labelling
+	Topology    bool   // of topology, or
+	Activity    bool   // of activity; else of labelling
 	Disposition labellingv1.Disposition
 	LabelID     string // what the disposition is done to; empty where there is none
 }

@@ -14,12 +14,13 @@ type Part string
 const (
 	Topology  Part = "topology"
 	Labelling Part = "labelling"
+	Activity  Part = "activity"
 	Registry  Part = "registry"
 	Ledger    Part = "ledger" // exactly one process of a register keeps the ledger
 )
 
 // Parts are all of them: what one process offers alone.
-var Parts = []Part{Topology, Labelling, Registry, Ledger}
+var Parts = []Part{Topology, Labelling, Activity, Registry, Ledger}
 
 // Names are the names of all parts.
 func Names() []string {

@@ -18,10 +18,13 @@ import (
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/activity"
+	activityserver "maillage/services/activity/server"
 	"maillage/services/eventlog/jetstream"
 	labellingserver "maillage/services/labelling/server"
 	"maillage/services/ledger"
@@ -257,10 +260,16 @@ func (p *process) server() (*grpc.Server, error) {
 	if p.config.has(Labelling) {
 		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(p.desk(Labelling), &p.state.Labelling, &p.state.Topology))
 	}
+	if p.config.has(Activity) {
+		activityv1.RegisterActivityServiceServer(s, activityserver.New(p.desk(Activity), activity.States{
+			Activity: &p.state.Activity, Labelling: &p.state.Labelling, Topology: &p.state.Topology,
+		}))
+	}
 	if p.config.has(Registry) {
 		queries := memory.New(p.source())
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
+		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)

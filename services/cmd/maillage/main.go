@@ -45,6 +45,7 @@ type CLI struct {
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
 	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`
 	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
+	Activity      ActivityCmd      `cmd:"" help:"Activité : missions, rapports, projets et mesures."`
 	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
 	Coverage      CoverageCmd      `cmd:"" help:"Qui était sans label un jour donné, et qui le sera."`
 	Directory     DirectoryCmd     `cmd:"" help:"Annuaire des plateformes par territoire."`

@@ -74,7 +74,7 @@ func (l Lens) changes(before, after proto.Message) []*labellingv1.Change {
 	case *topologyv1.Plan:
 		return differ(l, planProperties, a, after.(*topologyv1.Plan))
 	}
-	return nil
+	return l.activityChanges(before, after)
 }
 
 // plain is a property that is printed as it is.
@@ -376,6 +376,14 @@ func (l Lens) factChanges(subject string, position uint64, about string) []*labe
 		return changedAt(l, &lab.Drafts, id, position)
 	case "label":
 		return l.labelChanges(id, position)
+	case "period":
+		return changedAt(l, &l.s.Activity.Periods, id, position)
+	case "report":
+		return changedAt(l, &l.s.Activity.Reports, id, position)
+	case "undertaking":
+		return changedAt(l, &l.s.Activity.Undertakings, id, position)
+	case "measure":
+		return l.measureChanges(id, position)
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -51,6 +52,9 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 	case strings.HasPrefix(r.Subject, "registry.labelling."):
 		e := &labellingv1.Event{}
 		f.Event, event = &registryv1.Fact_Labelling{Labelling: e}, e
+	case strings.HasPrefix(r.Subject, "registry.activity."):
+		e := &activityv1.Event{}
+		f.Event, event = &registryv1.Fact_Activity{Activity: e}, e
 	default:
 		return nil, fmt.Errorf("position %d: %w: %s is of no entity", r.Position, fact.ErrUnreadable, r.Subject)
 	}
@@ -64,7 +68,8 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 // ascending: those about it, about the links and continuities at either end of which it
 // stands, about the labels and offices it held (a centre by its sites), what sources said
 // of any of them or was settled to be about them, the outcomes it had where it is a
-// network, and all that rests on it where it is an act.
+// network, what it does (a centre by its sites), and all that rests on it where it is an
+// act.
 func (l Lens) touching(id string) []uint64 {
 	topo, lab := &l.s.Topology, &l.s.Labelling
 	found := slices.Concat(
@@ -93,6 +98,7 @@ func (l Lens) touching(id string) []uint64 {
 		if holder != id {
 			about = append(about, holder)
 		}
+		found = append(found, l.s.Activity.Touching(holder, l.m.known)...)
 	}
 	for _, one := range about {
 		found = append(found, lab.SettledOf(one)...)

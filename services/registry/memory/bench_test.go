@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 )
@@ -50,6 +52,40 @@ func BenchmarkGetLabel(b *testing.B) {
 			for b.Loop() {
 				i = (i + 7919) % n
 				if _, err := q.GetLabel(b.Context(), &registryv1.GetLabelRequest{LabelId: numbered("L", i)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+// Labels are read as fast where a million facts of activity stand beside them.
+func BenchmarkLabelsBesideActivity(b *testing.B) {
+	for _, measures := range []int{0, 1_000_000} {
+		w := grown(b, 2_500)
+		why := &eventv1.Basis{Source: "a national file"}
+		for i := range measures {
+			if err := w.state.Activity.Evolve(uint64(i+1), &activityv1.Event{
+				Meta: &eventv1.Meta{Schema: 1, Basis: why},
+				Fact: &activityv1.Event_MeasureRecorded{MeasureRecorded: &activityv1.MeasureRecorded{Measure: &activityv1.Measure{
+					SiteId: numbered("S", i/200), Year: uint32(1990 + i/2%100), Unit: labellingv1.ThresholdUnit(i%2 + 1), Count: uint32(i),
+				}}},
+			}); err != nil {
+				b.Fatal(err)
+			}
+		}
+		w.state.Activity.Settle(uint64(measures))
+		q := w.queries()
+		b.Run(fmt.Sprintf("get/%d", measures), func(b *testing.B) {
+			for i := 0; b.Loop(); i++ {
+				if _, err := q.GetLabel(b.Context(), &registryv1.GetLabelRequest{LabelId: numbered("L", i*7919%2_500)}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		b.Run(fmt.Sprintf("list/%d", measures), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := q.ListLabels(b.Context(), &registryv1.ListLabelsRequest{Filiere: "filiere 7"}); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -15,6 +15,7 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/fault"
+	"maillage/services/registry/lens"
 )
 
 const (
@@ -153,4 +154,13 @@ func pagingOf[R interface {
 // span is the part of total entries that the page shows, and the token of the next.
 func (p paging) span(total int) (from, to int, next string) {
 	return span(p.req, p.page, p.query, p.moment, total)
+}
+
+// pager chooses what a page shows and notes what a list says of itself.
+func (p paging) pager(total *uint32, next *string) lens.Pager {
+	return func(n int) (from, to int) {
+		*total = uint32(n)
+		from, to, *next = p.span(n)
+		return from, to
+	}
 }

@@ -11,9 +11,11 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/activity"
 	"maillage/services/eventlog"
 	"maillage/services/labelling"
 	"maillage/services/registry"
@@ -73,6 +75,9 @@ func (w *world) predict(events ...proto.Message) uint64 {
 		case *labellingv1.Event:
 			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
 			e.Meta, r.Subject = meta, labelling.Subject(e)
+		case *activityv1.Event:
+			meta.Basis = e.GetMeta().GetBasis()
+			e.Meta, r.Subject = meta, activity.Subject(e)
 		}
 		if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
 			if _, label := labelling.DispositionOf(e); label != "" {

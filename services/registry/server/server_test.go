@@ -62,6 +62,7 @@ func TestEveryRPCIsServed(t *testing.T) {
 	}{
 		{server.New(queries), registryv1.RegistryService_ServiceDesc.Methods},
 		{server.NewMap(queries), registryv1.MapService_ServiceDesc.Methods},
+		{server.NewActivity(queries), registryv1.ActivityQueryService_ServiceDesc.Methods},
 	} {
 		for _, rpc := range service.rpcs {
 			if _, err := rpc.Handler(service.server, t.Context(), func(any) error { return nil }, nil); status.Code(err) != codes.Canceled {
