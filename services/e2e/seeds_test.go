@@ -104,7 +104,7 @@ func TestSeedsHistory(t *testing.T) {
 			t.Errorf("%v is not %s", entry["establishmentNames"], seat)
 		}
 	}
-	for filter, n := range map[string]int{"fsmr": 23, "pcom": 4} {
+	for filter, n := range map[string]int{"fsmr": 23, "pcom": 4, "pemr": 10} {
 		out, _, _ := s.cli("label", "list", "--valid-at", "2020-06-01", "--role", filter, "--json")
 		if got := len(lines(t, out)); got != n {
 			t.Errorf("%d labels of %s in June 2020, want %d", got, filter, n)
@@ -122,6 +122,50 @@ func TestSeedsHistory(t *testing.T) {
 	effects, err := registry.ListActEffects(t.Context(), &registryv1.ListActEffectsRequest{ActId: acts.GetActs()[i].GetActId()})
 	if err != nil || len(effects.GetEffects()) != 48 {
 		t.Errorf("%d effects of the arrêté of 9 May 2017, want the 48 known: %v", len(effects.GetEffects()), err)
+	}
+}
+
+// TestSeedsPlansAndLinks: the plans end when their prolongation says, the hospital group of
+// Guyane is one under its three names, and a second load under another account finds it
+// under the last.
+func TestSeedsPlansAndLinks(t *testing.T) {
+	s := up(t, t.TempDir())
+	seedOnce(t, s)
+	seedAs(t, s, "other")
+	ctx, registry := t.Context(), registryv1.NewRegistryServiceClient(s.dial())
+	plans, err := registry.ListPlans(ctx, &registryv1.ListPlansRequest{PageSize: 100})
+	must(t, err)
+	var told []string
+	for _, p := range plans.GetPlans() {
+		told = append(told, fmt.Sprintf("%s %s/%s %d", p.GetCode(), p.GetPeriod().GetStart(), p.GetPeriod().GetEnd(), len(p.GetAxes())))
+	}
+	if got, want := strings.Join(told, ", "), "PNMR1 2005/2009-01-01 10, PNMR2 2011/2017-01-01 3, PNMR3 2018/2023 11, PNMR4 2025/2031-01-01 4"; got != want {
+		t.Errorf("plans %s, want %s", got, want)
+	}
+	for day, name := range map[string]string{
+		"2024-12-31": "Groupement de coopération sanitaire préfigurateur du CHU de Guyane",
+		"2025-05-20": "Centre hospitalier régional de Guyane", "2025-07-01": "Centre hospitalier universitaire de Guyane",
+	} {
+		as := &registryv1.AsOf{ValidAt: day}
+		found, err := registry.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{AsOf: as, Text: "Guyane", PageSize: 10})
+		must(t, err)
+		if len(found.GetEstablishments()) != 1 || found.GetEstablishments()[0].GetName() != name {
+			t.Fatalf("on %s: %v, want %s alone", day, found.GetEstablishments(), name)
+		}
+		kourou, err := registry.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{AsOf: as, Text: "Kourou", PageSize: 10})
+		must(t, err)
+		belongs := slices.Contains(kourou.GetEstablishments()[0].GetLegalEntityIds(), found.GetEstablishments()[0].GetEstablishmentId())
+		if belongs != (day >= "2025") {
+			t.Errorf("on %s: Kourou belongs to the group: %t", day, belongs)
+		}
+	}
+	found, err := registry.ListPlatforms(ctx, &registryv1.ListPlatformsRequest{Text: "maladies rares Bretagne", PageSize: 10})
+	must(t, err)
+	if len(found.GetPlatforms()) != 1 {
+		t.Fatalf("%d platforms of Bretagne", len(found.GetPlatforms()))
+	}
+	if p := found.GetPlatforms()[0]; len(p.GetEstablishmentIds()) != 6 || !slices.Equal(p.GetRegionCodes(), []string{"53"}) || p.GetContact().GetWebsite() != "rares-breizh.fr" {
+		t.Errorf("Bretagne is %v, want 6 hosts, region 53 and its site", p)
 	}
 }
 

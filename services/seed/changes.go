@@ -17,6 +17,8 @@ const (
 	renamed  = "network_renamed"
 	teamMove = "centre_moved"
 	opened   = "campaign_opened"
+
+	hospitalRenamed = "establishment_renamed"
 )
 
 // changes is how each kind of row of changes.csv becomes a request.
@@ -32,6 +34,14 @@ var changes = map[string]func(*planner, row){
 	opened:              (*planner).openCampaign,
 	"outcome_recorded":  (*planner).recordOutcome,
 	"assertion":         (*planner).assertChange,
+
+	hospitalRenamed:        (*planner).renameHospital,
+	"legal_entity_changed": (*planner).changeLegalEntity,
+	"host_added":           (*planner).addHost,
+	"territory_stated":     (*planner).stateTerritory,
+	"website_stated":       (*planner).stateWebsite,
+	"filiere_served":       (*planner).serveFiliere,
+	"plan_extended":        (*planner).extendPlan,
 }
 
 var evidences = map[string]eventv1.Evidence{

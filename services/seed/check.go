@@ -23,6 +23,7 @@ type rule struct {
 var rules = []rule{
 	{"establishments.csv", "name", true, nil},
 	{"establishments.csv", "source", true, nil},
+	{"establishments.csv", "valid_from", false, date},
 	{"establishments.csv", "insee_commune", false, commune},
 	{"establishments.csv", "department_code", false, department},
 	{"establishments.csv", "finess", false, finess},
@@ -61,9 +62,19 @@ var rules = []rule{
 	{"platforms.csv", "kind", true, oneOf("PEMR", "PCOM")},
 	{"platforms.csv", "wave_year", false, date},
 	{"plans.csv", "code", true, nil},
+	{"plans.csv", "name", true, nil},
 	{"plans.csv", "source", true, nil},
 	{"plans.csv", "start_year", false, year},
 	{"plans.csv", "end_year", false, year},
+	{"plan_axes.csv", "plan", true, nil},
+	{"plan_axes.csv", "code", true, nil},
+	{"plan_axes.csv", "title", true, nil},
+	{"plan_axes.csv", "source", true, nil},
+	{"missions.csv", "audience", true, oneOf("PEMR", "PCOM", "SITE")},
+	{"missions.csv", "code", true, nil},
+	{"missions.csv", "title", true, nil},
+	{"missions.csv", "valid_from", false, date},
+	{"missions.csv", "source", true, nil},
 	{"figures.csv", "kind", true, nil},
 	{"figures.csv", "count", true, count},
 	{"figures.csv", "source", true, nil},
@@ -83,6 +94,8 @@ var keys = map[string][]string{
 	"fsmr.csv":           {"acronym"},
 	"platforms.csv":      {"name"},
 	"plans.csv":          {"code"},
+	"plan_axes.csv":      {"plan", "code"},
+	"missions.csv":       {"audience", "valid_from", "code"},
 	"regions.csv":        {"insee_code"},
 	"departments.csv":    {"insee_code"},
 }
@@ -150,6 +163,8 @@ func checkPairs(f *files) Problems {
 		if (r.get("legal_kind") == "") != (r.get("legal_title") == "") {
 			problems = append(problems, r.problem("legal_title", MissingValue, "an act needs a legal_kind and a legal_title"))
 		}
+	}
+	for _, r := range slices.Concat(f.rows["cycles.csv"], f.rows["plans.csv"]) {
 		if s, e := r.get("start_year"), r.get("end_year"); s != "" && e != "" && e < s {
 			problems = append(problems, r.problem("end_year", WrongValue, "ends before start_year %s", s))
 		}

@@ -13,8 +13,10 @@
 //
 //   - establishments.csv: RegisterEstablishment. A hospital that only centres.csv,
 //     fsmr.csv or platforms.csv names is registered with the name and town of that
-//     row. A hospital is known by name and town.
-//   - fsmr.csv: RegisterFiliere. A filière that only centres.csv names is registered
+//     row. A hospital is known by name and town. The column valid_from, which the file may
+//     leave out, says since when it is there.
+//   - fsmr.csv: RegisterFiliere, and DeclareLink to the European reference network of the
+//     row, since a day unknown. A filière that only centres.csv names is registered
 //     with its acronym alone. Its labels are rows of changes.csv.
 //   - cycles.csv: RegisterCycle for each cycle, RecordAct for each row with a legal
 //     title, without lines. The period of a cycle is what its rows state, to the
@@ -35,12 +37,18 @@
 //     of the wave, end unknown, inferred where the note says deduced.
 //   - changes.csv: one dated change a row, as below.
 //   - figures.csv: RecordAssertion of the field "count: <kind>" about what its scope
-//     names: a filière, the only network of an acronym ("Filière / ACRONYM"), a hospital
+//     names: a filière or platform, the only network of an acronym ("Filière / ACRONYM"), a hospital
 //     by its name, or for France the only cycle within whose years the figure stands (of
 //     filières for FSMR, of platforms for PEMR and PCOM, of centres for all else). A
 //     figure of another scope, year or none is left out; two that contradict each other
 //     stand side by side.
-//   - plans.csv, regions.csv, departments.csv: checked, not recorded.
+//   - plans.csv: RegisterPlan, of whole years: its end is 1 January after end_year.
+//     What prolonged it is a row of changes.csv.
+//   - plan_axes.csv: StatePlanAxes of a plan, on the sources of all its rows.
+//   - missions.csv: StateMissions of each audience from each first day on, on the sources
+//     of all its rows.
+//   - regions.csv, departments.csv, indicators.csv: read for their shape, not recorded. A
+//     reporting period that asks for indicators is an officer's to open.
 //
 // A centre in a network is presumed the same (one site) in two rows of centres.csv
 // of the same network and hospital, or without a hospital of the same town and
@@ -93,6 +101,17 @@
 //   - outcome_recorded: RecordOutcome of a candidate, in the column network, that need not
 //     be a network of the files; other is FAVOURABLE, ADJUSTED, DEFERRED, REFUSED or
 //     SET_ASIDE.
+//   - host_added: AttachPlatform, of the platform and the hospital that the row names.
+//   - territory_stated: StateTerritory of a platform, other being codes of regions|codes of
+//     departments, each separated by spaces; either may be empty.
+//   - website_stated: StateContact of a platform, other being its site without scheme.
+//   - establishment_renamed: RenameEstablishment to other. The hospital is one under all its
+//     names; it is registered under the first, by which rows name it.
+//   - legal_entity_changed: ChangeLegalEntity of a hospital, other being the name|town of
+//     the one legal entity it belongs to from then on.
+//   - filiere_served: DeclareLink of the centre of the site that the row names, which serves
+//     filiere besides its networks' own.
+//   - plan_extended: ExtendPlan, other being the plan's code|the first day after it.
 //   - assertion: RecordAssertion, other being field|value, about the site, network,
 //     filière, platform, hospital or cycle that the row names.
 //
@@ -101,9 +120,9 @@
 // taken out.
 //
 // Loading twice adds nothing, also under another account. Establishments, filières,
-// cycles, networks, platforms and campaigns that are registered under their natural key
+// cycles, networks, platforms, plans and campaigns that are registered under their natural key
 // are used as they stand. Every request_id is a digest of the request, and what has no
-// natural key (centres, labels, offices, acts, assertions) is known again by it, and a
+// natural key (centres, labels, offices, acts, links, assertions) is known again by it, and a
 // load that broke off goes on where it was. Rows of two
 // directories about one network share the network but not its centres: they are
 // not matched with centres that other directories gave.

@@ -27,7 +27,7 @@ func (p *planner) figures() {
 	}
 }
 
-// counted is the key of what a figure counts in: the filière, the network behind a
+// counted is the key of what a figure counts in: the filière or platform, the network behind a
 // filière and a slash, the hospital of that name or, for France, the cycle of its years.
 // Empty for any other scope.
 func (p *planner) counted(r row) string {
@@ -35,8 +35,10 @@ func (p *planner) counted(r row) string {
 	if identifier.Fold(scope) == identifier.Fold("France") {
 		return p.cycleDuring(r)
 	}
-	if k := join(filiere, key(scope)); p.planned(k) {
-		return k
+	for _, kind := range [...]string{filiere, platform} {
+		if k := join(kind, key(scope)); p.planned(k) {
+			return k
+		}
 	}
 	if _, acronym, is := strings.Cut(scope, " / "); is {
 		return p.networkOfAcronym(acronym)

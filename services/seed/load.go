@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
@@ -70,6 +71,7 @@ func Load(ctx context.Context, conn grpc.ClientConnInterface, dir string, progre
 	}
 	l := &loader{
 		topology: topologyv1.NewTopologyServiceClient(conn), labelling: labellingv1.NewLabellingServiceClient(conn),
+		activity: activityv1.NewActivityServiceClient(conn),
 		registry: registryv1.NewRegistryServiceClient(conn), ids: map[string]string{}, attached: map[string]bool{}, spans: map[string]*eventv1.Period{}, before: map[string]made{},
 		progress: progress, recorded: map[string]int{}, present: map[string]int{},
 	}
@@ -133,6 +135,7 @@ func validate(steps []step) error {
 type loader struct {
 	topology  topologyv1.TopologyServiceClient
 	labelling labellingv1.LabellingServiceClient
+	activity  activityv1.ActivityServiceClient
 	registry  registryv1.RegistryServiceClient
 	head      uint64                     // of the log before the load
 	spans     map[string]*eventv1.Period // of the cycles the register held before, by step key

@@ -12,7 +12,7 @@ import (
 func (l *loader) lookUp(ctx context.Context) error {
 	asOf := &registryv1.AsOf{MinPosition: l.head}
 	for _, list := range []func(ctx context.Context, asOf *registryv1.AsOf, token string) (next string, err error){
-		l.establishments, l.filieres, l.cycles, l.networks, l.platforms,
+		l.establishments, l.filieres, l.cycles, l.networks, l.platforms, l.plans,
 	} {
 		for token := ""; ; {
 			next, err := list(ctx, asOf, token)
@@ -29,13 +29,22 @@ func (l *loader) lookUp(ctx context.Context) error {
 }
 
 // rename lets a network that the register still holds under a former name be known by
-// its name of today, which the keys of a plan have.
+// its name of today, which the keys of a plan have, and a hospital by its first name.
 func (l *loader) rename(f *files) {
 	for was := range f.renamed {
 		before, today := join(network, was), join(network, f.today(was))
 		if l.ids[today] == "" && l.ids[before] != "" {
 			l.ids[today] = l.ids[before]
 			l.attached[today] = l.attached[before]
+		}
+	}
+	for _, r := range f.rows["changes.csv"] {
+		if r.get("change") != hospitalRenamed {
+			continue
+		}
+		first := join(establishment, key(r.get("establishment"), r.get("city")))
+		if id := l.ids[join(establishment, key(r.get("other"), r.get("city")))]; l.ids[first] == "" && id != "" {
+			l.ids[first] = id
 		}
 	}
 }
@@ -88,6 +97,14 @@ func (l *loader) platforms(ctx context.Context, asOf *registryv1.AsOf, token str
 	page, err := l.registry.ListPlatforms(ctx, &registryv1.ListPlatformsRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
 	for _, p := range page.GetPlatforms() {
 		l.known(join(platform, key(p.GetName())), p.GetPlatformId())
+	}
+	return page.GetNextPageToken(), err
+}
+
+func (l *loader) plans(ctx context.Context, asOf *registryv1.AsOf, token string) (string, error) {
+	page, err := l.registry.ListPlans(ctx, &registryv1.ListPlansRequest{AsOf: asOf, PageSize: pageSize, PageToken: token})
+	for _, p := range page.GetPlans() {
+		l.known(join(nationalPlan, key(p.GetCode())), p.GetPlanId())
 	}
 	return page.GetNextPageToken(), err
 }

@@ -43,10 +43,20 @@ const (
 	approval      = "approval"
 	campaign      = "campaign"
 	outcome       = "outcome"
+	nationalPlan  = "plan"
+	axes          = "axes"
+	extension     = "extension"
+	missions      = "missions"
+	territories   = "territory"
+	host          = "host"
+	contact       = "contact"
+	legalEntity   = "legal entity"
+	link          = "link"
 )
 
 var kinds = []string{
 	establishment, filiere, cycle, platform, network, attachment, rename, succession, act, centre, move, grant, renewal, confirmation, opening,
+	host, territories, contact, legalEntity, link, nationalPlan, axes, extension, missions,
 	office, departure, approval, campaign, outcome, assertion,
 }
 
@@ -122,7 +132,8 @@ type planner struct {
 	offices map[string][]*tenure       // offices taken, in order, by key of the holder
 	// Key of the campaign of a cycle, by the cycle's key.
 	campaigns map[string]string
-	wrong     Problems // rows that name what is not in the files
+	renamings map[string]string // the last renaming of a hospital, by the hospital's key
+	wrong     Problems          // rows that name what is not in the files
 }
 
 type town struct{ city, key string }
@@ -136,6 +147,7 @@ func plan(f *files, spans map[string]*eventv1.Period) ([]step, error) {
 		files: f, names: personsIn(f), byKey: map[string]int{}, towns: map[string][]town{},
 		aliases: map[string]string{}, spans: maps.Clone(spans), years: map[string][2]string{},
 		moved: map[string]string{}, offices: map[string][]*tenure{}, campaigns: map[string]string{},
+		renamings: map[string]string{},
 	}
 	if p.spans == nil {
 		p.spans = map[string]*eventv1.Period{}
@@ -147,6 +159,8 @@ func plan(f *files, spans map[string]*eventv1.Period) ([]step, error) {
 	p.networks()
 	p.recordActs()
 	p.centres()
+	p.plans()
+	p.missions()
 	p.changes()
 	p.figures()
 	if len(p.wrong) > 0 {
@@ -296,8 +310,8 @@ func (p *planner) establishments() {
 			place.PointSource = r.get("coordinates_source")
 		}
 		p.hospital(r, r.get("name"), r.get("city"), &topologyv1.RegisterEstablishmentRequest{
-			Basis:  p.basis(r, eventv1.Evidence_EVIDENCE_STATED, "region", "finess", "finess_kind", "finess_source"),
-			Name:   r.get("name"),
+			Basis: p.basis(r, eventv1.Evidence_EVIDENCE_STATED, "region", "finess", "finess_kind", "finess_source"),
+			Name:  r.get("name"), ValidFrom: r.get("valid_from"),
 			Finess: r.get("finess"), FinessKind: finessKind(r),
 			Place: place,
 		})
@@ -374,7 +388,7 @@ func placeOf(city, department, territory string) *topologyv1.Place {
 
 func (p *planner) filieres() {
 	for _, r := range p.files.rows["fsmr.csv"] {
-		p.add(filiere, key(r.get("acronym")), r, &topologyv1.RegisterFiliereRequest{
+		k := p.add(filiere, key(r.get("acronym")), r, &topologyv1.RegisterFiliereRequest{
 			Basis: p.basis(r, eventv1.Evidence_EVIDENCE_STATED,
 				"acronym", "name", "coordinating_establishment", "city", "website", "european_reference_network", "created_year"),
 			Acronym:         r.get("acronym"),
@@ -382,6 +396,12 @@ func (p *planner) filieres() {
 			EstablishmentId: p.hospitalRef(r, "coordinating_establishment"),
 			Website:         r.get("website"),
 		})
+		if ern := r.get("european_reference_network"); ern != "" {
+			p.add(link, join(k, key(ern)), r, &topologyv1.DeclareLinkRequest{
+				Basis: p.basis(r, eventv1.Evidence_EVIDENCE_STATED, "european_reference_network"),
+				Kind:  topologyv1.LinkKind_LINK_KIND_ERN, FromId: ref(k), Code: ern,
+			})
+		}
 	}
 	for _, r := range p.files.rows["centres.csv"] {
 		if acronym := r.get("fsmr"); acronym != "" {

@@ -42,9 +42,10 @@ func TestPlanSeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]int{
-		establishment: 72, filiere: 23, cycle: 8, platform: 18, network: 95, attachment: 54, rename: 2, act: 21,
-		centre: 262, move: 1, grant: 268 + 18 + 23, renewal: 7, confirmation: 2, opening: 1,
-		office: 7, departure: 1, campaign: 2, outcome: 1, assertion: 1 + 12 + 70,
+		establishment: 83, filiere: 23, cycle: 8, platform: 18, network: 98, attachment: 54, rename: 2 + 2, act: 21,
+		centre: 265, move: 1, grant: 271 + 18 + 23, renewal: 7, confirmation: 2, opening: 2,
+		host: 15, territories: 12, contact: 7, legalEntity: 3, link: 7 + 2, nationalPlan: 4, axes: 4, extension: 2, missions: 3,
+		office: 7, departure: 1, campaign: 2, outcome: 1, assertion: 1 + 32 + 85,
 	}
 	got := countKinds(steps)
 	for _, k := range kinds {

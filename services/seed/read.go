@@ -28,13 +28,16 @@ type table struct {
 
 // layout is the files of a directory.
 var layout = []table{
-	{"establishments.csv", []string{"name", "city", "insee_commune", "department_code", "region", "finess", "finess_kind", "finess_source", "latitude", "longitude", "coordinates_source", "source"}, nil},
+	{"establishments.csv", []string{"name", "city", "insee_commune", "department_code", "region", "finess", "finess_kind", "finess_source", "latitude", "longitude", "coordinates_source", "source"}, []string{"valid_from"}},
 	{"fsmr.csv", []string{"acronym", "name", "coordinating_establishment", "city", "website", "european_reference_network", "created_year", "note", "source"}, nil},
 	{"cycles.csv", []string{"cycle", "label", "start_year", "end_year", "legal_kind", "legal_title", "nor", "signed", "published", "note", "source"}, []string{"authority", "evidence"}},
 	{"centres.csv", []string{"network", "acronym", "fsmr", "fsmr_evidence", "cycle", "cycle_evidence", "role", "establishment", "city", "department_code", "responsible", "note", "source"}, []string{"start", "end", "act", "act_evidence"}},
 	{"platforms.csv", []string{"name", "kind", "host_establishment", "city", "region", "wave_year", "note", "source"}, nil},
 	{"changes.csv", []string{"change", "date", "network", "acronym", "filiere", "platform", "cycle", "role", "establishment", "city", "department_code", "other", "person", "act", "evidence", "note", "source"}, nil},
 	{"plans.csv", []string{"code", "name", "start_year", "end_year", "note", "source"}, nil},
+	{"plan_axes.csv", []string{"plan", "code", "title", "source"}, nil},
+	{"missions.csv", []string{"audience", "code", "title", "valid_from", "source"}, nil},
+	{"indicators.csv", []string{"code", "heading", "title", "definition", "type", "unit", "mission", "audiences", "required", "source"}, []string{"value", "note"}},
 	{"figures.csv", []string{"year", "kind", "scope", "count", "note", "source"}, nil},
 	{"regions.csv", []string{"insee_code", "name", "overseas", "zone", "latitude", "longitude", "source"}, nil},
 	{"departments.csv", []string{"insee_code", "name", "region_code", "region", "overseas", "zone", "latitude", "longitude", "source"}, nil},

@@ -96,8 +96,8 @@ func TestReadSeeds(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := map[string]int{
-		"establishments.csv": 72, "fsmr.csv": 23, "cycles.csv": 21, "centres.csv": 278, "platforms.csv": 18,
-		"changes.csv": 50, "plans.csv": 4, "figures.csv": 92, "regions.csv": 26, "departments.csv": 109,
+		"establishments.csv": 83, "fsmr.csv": 23, "cycles.csv": 21, "centres.csv": 281, "platforms.csv": 18,
+		"changes.csv": 114, "plans.csv": 4, "plan_axes.csv": 28, "missions.csv": 25, "indicators.csv": 23, "figures.csv": 108, "regions.csv": 26, "departments.csv": 109,
 	}
 	for file, n := range want {
 		if got := len(f.rows[file]); got != n {

@@ -109,6 +109,7 @@ func (l *loader) recallReferred(ctx context.Context, steps []step) error {
 // which others lead to.
 var natural = map[string]bool{
 	establishment: true, filiere: true, cycle: true, platform: true, network: true, attachment: true, act: true, campaign: true, centre: true,
+	nationalPlan: true,
 }
 
 // recallUnlabelled does the same for centres without any label, which no label

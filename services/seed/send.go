@@ -6,8 +6,10 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
 )
 
 // made is the ids that a request made known: of what it registered, granted or opened,
@@ -43,6 +45,46 @@ func (l *loader) send(ctx context.Context, req proto.Message) (m made, position 
 		return made{id: a.GetCentreId()}, a.GetPosition(), err
 	case *topologyv1.MoveCentreRequest:
 		a, err := l.topology.MoveCentre(ctx, r)
+		return made{}, a.GetPosition(), err
+	default:
+		return l.sendChange(ctx, req)
+	}
+}
+
+func (l *loader) sendChange(ctx context.Context, req proto.Message) (m made, position uint64, err error) {
+	switch r := req.(type) {
+	case *topologyv1.RenameEstablishmentRequest:
+		a, err := l.topology.RenameEstablishment(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.ChangeLegalEntityRequest:
+		a, err := l.topology.ChangeLegalEntity(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.AttachPlatformRequest:
+		a, err := l.topology.AttachPlatform(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.StateTerritoryRequest:
+		a, err := l.topology.StateTerritory(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.StateContactRequest:
+		a, err := l.topology.StateContact(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.DeclareLinkRequest:
+		a, err := l.topology.DeclareLink(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.RegisterPlanRequest:
+		a, err := l.topology.RegisterPlan(ctx, r)
+		return made{id: a.GetPlanId()}, a.GetPosition(), err
+	case *topologyv1.StatePlanAxesRequest:
+		a, err := l.topology.StatePlanAxes(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *topologyv1.ExtendPlanRequest:
+		a, err := l.topology.ExtendPlan(ctx, r)
+		return made{}, a.GetPosition(), err
+	case *activityv1.StateMissionsRequest:
+		a, err := l.activity.StateMissions(ctx, r)
+		if f, is := fault.FromStatus(err); is && f.Reason == "MISSIONS_UNCHANGED" {
+			return made{}, 0, nil
+		}
 		return made{}, a.GetPosition(), err
 	default:
 		return l.sendLabelling(ctx, req)

@@ -31,6 +31,8 @@ var seedKinds = map[string]string{
 	"establishment": "établissements", "filiere": "filières", "cycle": "cycles", "platform": "plateformes", "network": "réseaux",
 	"attachment": "rattachements proposés", "act": "actes", "centre": "centres", "grant": "labels accordés", "renewal": "labels renouvelés",
 	"confirmation": "confirmations", "assertion": "autres dires des sources", "renaming": "changements de nom", "repeal": "abrogations",
+	"host": "hôpitaux d'appui de plateformes", "territory": "territoires de plateformes", "contact": "sites internet", "legal entity": "changements d'entité juridique", "link": "liens",
+	"plan": "plans nationaux", "axes": "axes de plans", "extension": "plans prolongés", "missions": "missions énoncées",
 }
 
 // Run loads it and says what was recorded.
