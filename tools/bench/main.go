@@ -1,7 +1,7 @@
 // Command bench measures Maillage beside the two logs it might have been: raw
 // JetStream and PostgreSQL, all on one disk, all flushing before they answer, in
-// turns so that what the machine does meanwhile touches each alike; and questions and
-// an act of a national register. Every figure is the median of the repetitions with
+// turns so that what the machine does meanwhile touches each alike; questions and an act
+// of a national register; and its labels read beside a million measures. Every figure is the median of the repetitions with
 // their least and greatest.
 //
 //	go run . -maillage ../../bin/maillage        about 8 minutes
@@ -53,6 +53,7 @@ type settings struct {
 	actLines   int
 	acts       int
 	events     int // of the replay
+	measures   int // of activity
 	three      bool
 	only       string // part of the run, "" for all
 	connection int    // connections that a contender's callers share
@@ -67,19 +68,20 @@ func parse(args []string) (settings, error) {
 	f.DurationVar(&s.each, "each", 2*time.Second, "time of one load in one repetition")
 	f.IntVar(&s.actLines, "lines", 2500, "lines of an act")
 	f.IntVar(&s.events, "events", 1_000_000, "events to replay; 0: none")
+	f.IntVar(&s.measures, "measures", 1_000_000, "measures beside the labels of the part activity")
 	f.BoolVar(&s.three, "three", true, "measure three services over one NATS too")
-	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national or replay")
+	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national, activity or replay")
 	quick := f.Bool("quick", false, "about a minute and a half: 3 repetitions of 0.4 s, 100,000 events")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	if !slices.Contains([]string{"", "load", "three", "national", "replay"}, s.only) {
-		return s, fmt.Errorf("-only %s: the parts are load, three, national and replay", s.only)
+	if !slices.Contains([]string{"", "load", "three", "national", "activity", "replay"}, s.only) {
+		return s, fmt.Errorf("-only %s: the parts are load, three, national, activity and replay", s.only)
 	}
 	s.acts, s.connection = s.repeat, 8
 	if *quick {
 		s.repeat, s.each, s.acts = 3, 400*time.Millisecond, 2
-		s.events = min(s.events, 100_000)
+		s.events, s.measures = min(s.events, 100_000), min(s.measures, 100_000)
 	}
 	return s, nil
 }
@@ -134,6 +136,11 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	}
 	if b.wants("national") && built(s.binary) {
 		if err := b.national(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants("activity") && built(s.binary) {
+		if err := b.activity(ctx); err != nil {
 			return err
 		}
 	}

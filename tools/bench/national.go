@@ -26,11 +26,14 @@ const (
 	diffCycle  = "DiffRegister across a cycle"
 	coverage   = "GetCoverage within 365 days"
 	counting   = "CountEntities by region"
+	mapping    = "GetMap of a day"
+	mapRandom  = "GetMap, random moment"
 )
 
 // goalsOfReads are the 99th percentiles that the register promises.
 var goalsOfReads = map[string]time.Duration{
 	readOne: time.Millisecond, diffRandom: 50 * time.Millisecond, diffCycle: 50 * time.Millisecond, coverage: 50 * time.Millisecond,
+	mapping: 50 * time.Millisecond, mapRandom: 50 * time.Millisecond,
 }
 
 // anySize lets an answer be as large as the whole register.
@@ -47,7 +50,7 @@ type country struct {
 // national measures questions to a register of the country's size, one caller at a
 // time, then an act that restates it.
 func (b *bench) national(ctx context.Context) error {
-	c, err := b.startCountry(ctx)
+	c, err := b.startCountry(ctx, "national")
 	if err != nil {
 		return fmt.Errorf("national register: %w", err)
 	}
@@ -70,9 +73,9 @@ func loadAverage() string {
 	return minute
 }
 
-// startCountry starts a register and loads it as an operator does.
-func (b *bench) startCountry(ctx context.Context) (*country, error) {
-	dir, err := b.below("national")
+// startCountry starts a register in a directory of its own and loads it as an operator does.
+func (b *bench) startCountry(ctx context.Context, name string) (*country, error) {
+	dir, err := b.below(name)
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +201,17 @@ func (c *country) count(ctx context.Context, _, _ int) error {
 	return err
 }
 
+func (c *country) mapDay(ctx context.Context, _, _ int) error {
+	return c.mapAt(ctx, &registryv1.AsOf{ValidAt: "2026-01-01"})
+}
+
+func (c *country) mapMoment(ctx context.Context, _, _ int) error { return c.mapAt(ctx, c.moment(1)) }
+
+func (c *country) mapAt(ctx context.Context, at *registryv1.AsOf) error {
+	_, err := registryv1.NewMapServiceClient(c.conns[0]).GetMap(as(ctx), &registryv1.GetMapRequest{AsOf: at}, anySize)
+	return err
+}
+
 // questions measures reads, beside an empty call over the same connection. The first
 // answer to each is apart: later ones may be about a moment that was asked about.
 func (b *bench) questions(ctx context.Context, c *country) error {
@@ -214,6 +228,8 @@ func (b *bench) questions(ctx context.Context, c *country) error {
 		{diffCycle, c.diffCycle},
 		{coverage, c.cover},
 		{counting, c.count},
+		{mapping, c.mapDay},
+		{mapRandom, c.mapMoment},
 	} {
 		start := time.Now()
 		if err := q.op(ctx, 0, 0); err != nil {
