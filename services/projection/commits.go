@@ -95,7 +95,7 @@ func (c *commits) end(position uint64) uint64 {
 }
 
 func (c *commits) at(t time.Time) uint64 {
-	if n := sort.Search(c.all.Len(), func(i int) bool { return c.all.At(i).known > t.UnixNano() }); n > 0 {
+	if n := sort.Search(c.all.Len(), func(i int) bool { return time.Unix(0, c.all.At(i).known).After(t) }); n > 0 {
 		return c.all.At(n - 1).end
 	}
 	return 0

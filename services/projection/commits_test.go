@@ -79,3 +79,15 @@ func TestCommitsAreAsAWalk(t *testing.T) {
 		}
 	})
 }
+
+// Nothing is known in the past of the log, however long ago: the years that nanoseconds
+// in 64 bits reach are 1678 to 2262.
+func TestNothingWasKnownBefore(t *testing.T) {
+	var c commits
+	c.add(1, &eventv1.Meta{RecordTime: timestamppb.New(time.Date(2026, 1, 10, 0, 0, 0, 0, time.UTC))})
+	for year, want := range map[int]uint64{1: 0, 1000: 0, 1500: 0, 1600: 0, 1700: 0, 2025: 0, 2027: 1, 2300: 1, 9999: 1} {
+		if got := c.at(time.Date(year, 1, 1, 0, 0, 0, 0, time.UTC)); got != want {
+			t.Errorf("in %d %d was known, want %d", year, got, want)
+		}
+	}
+}
