@@ -162,7 +162,7 @@ func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], n
 	}
 	if tx != ty {
 		for id := range tx.IDs() {
-			if len(ty.Versions(id, bitemporal.Latest)) == 0 {
+			if len(ty.History(id)) == 0 {
 				see(id)
 			}
 		}
@@ -241,7 +241,7 @@ func tied[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], find
 	}
 	if tx != ty {
 		for id := range tx.IDs() {
-			if _, too := ty.Last(id, bitemporal.Latest); !too {
+			if len(ty.History(id)) == 0 {
 				see(id)
 			}
 		}
@@ -330,7 +330,7 @@ func (c comparison) offices() []*registryv1.Difference {
 	}
 	if tx != ty {
 		for id := range tx.IDs() {
-			if _, too := ty.Last(id, bitemporal.Latest); !too {
+			if len(ty.History(id)) == 0 {
 				see(id)
 			}
 		}

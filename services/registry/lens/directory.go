@@ -7,6 +7,7 @@ import (
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
 	"maillage/services/identifier"
 )
 
@@ -195,6 +196,9 @@ func (l Lens) Region(name string) (*registryv1.GetRegionResponse, error) {
 	f, err := l.mapFilter(&registryv1.GetMapRequest{Region: name})
 	if err != nil {
 		return nil, err
+	}
+	if f.region == "" { // the map of everything is kept for others, and must not be sorted
+		return nil, fault.New(fault.NotFound, "REGION_UNKNOWN", "region", "no region is known as %q", name)
 	}
 	resp := &registryv1.GetRegionResponse{Centres: l.mapCentres(f)}
 	_, resp.RegionName, _ = identifier.Region(f.region)

@@ -329,6 +329,45 @@ func TestDirectory(t *testing.T) {
 	}
 }
 
+// A region must be named: blanks name none, and the whole map is no region.
+func TestRegionOfBlanks(t *testing.T) {
+	w := linked(t)
+	q := w.queries()
+	before, err := q.GetMap(t.Context(), &registryv1.GetMapRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	was := printMap(before)
+	for _, blank := range []string{" ", "-", "’"} {
+		if _, err := q.GetRegion(t.Context(), &registryv1.GetRegionRequest{Region: blank}); reason(err) != "REGION_UNKNOWN" {
+			t.Errorf("region %q: %v", blank, err)
+		}
+	}
+	if after, err := q.GetMap(t.Context(), &registryv1.GetMapRequest{}); err != nil || printMap(after) != was {
+		t.Errorf("the map was\n%s\nand is, %v,\n%s", was, err, printMap(after))
+	}
+}
+
+// What is revoked later is told once of two registers that differ in their acts.
+func TestDiffOfRevoked(t *testing.T) {
+	w := linked(t)
+	w.commit(continuity("KONE000000", "CTOWN00000", "CCOLL00000")) // 35
+	req := &registryv1.DiffRegisterRequest{
+		From: &registryv1.AsOf{ValidAt: "2025-06-01", KnownAt: &registryv1.AsOf_KnownPosition{KnownPosition: 35}, PublishedBy: "2026-01-01"},
+		To:   at("2025-06-01", 34),
+	}
+	want := "continuity KONE000000 DISAPPEARED [] [35] []"
+	for _, then := range []string{"known", "revoked"} {
+		got, err := w.queries().DiffRegister(t.Context(), req)
+		if err != nil || printDiff(got.GetLearned()) != want {
+			t.Errorf("%s: learned\n%s\n%v, want\n%s", then, printDiff(got.GetLearned()), err, want)
+		}
+		if then == "known" {
+			w.commit(&topologyv1.Event{Fact: &topologyv1.Event_ContinuityRevoked{ContinuityRevoked: &topologyv1.ContinuityRevoked{ContinuityId: "KONE000000"}}})
+		}
+	}
+}
+
 func overseas(id, name, territory string) *topologyv1.Event {
 	return &topologyv1.Event{Fact: &topologyv1.Event_PlatformRegistered{PlatformRegistered: &topologyv1.PlatformRegistered{
 		PlatformId: id, Name: name, Kind: topologyv1.PlatformKind_PLATFORM_KIND_PCOM, Place: &topologyv1.Place{Territory: territory},
