@@ -12,15 +12,17 @@ import (
 // CompareMaps finds the centres that differ between the maps of two moments, by the
 // filters of a map: by kind, department, town and id. Ids that are declared to be one, as
 // known at the later of the two positions, are one centre here: that we learned better is
-// no change on the map.
+// no change on the map. A filière or network is looked for by its names at both moments.
 func CompareMaps(before, after Lens, req *registryv1.GetMapRequest) ([]*registryv1.MapChange, error) {
 	later := after
 	if before.m.known > after.m.known {
 		later = before
 	}
-	fb, err1 := before.mapFilter(req)
-	fa, err2 := after.mapFilter(req)
-	if err := cmp.Or(err1, err2); err != nil {
+	f, err := after.mapFilter(&registryv1.GetMapRequest{Roles: req.GetRoles(), Region: req.GetRegion(), Text: req.GetText()})
+	if err != nil {
+		return nil, err
+	}
+	if f.filieres, f.networks, err = eitherNamed(before, after, f.folder, req.GetFiliere(), req.GetNetwork()); err != nil {
 		return nil, err
 	}
 	type sides struct{ before, after []*registryv1.MapCentre }
@@ -32,11 +34,11 @@ func CompareMaps(before, after Lens, req *registryv1.GetMapRequest) ([]*registry
 		}
 		return all[id]
 	}
-	for _, c := range before.mapCentres(fb) {
+	for _, c := range before.mapCentres(f) {
 		one := at(c)
 		one.before = append(one.before, c)
 	}
-	for _, c := range after.mapCentres(fa) {
+	for _, c := range after.mapCentres(f) {
 		one := at(c)
 		one.after = append(one.after, c)
 	}

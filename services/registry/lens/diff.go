@@ -20,9 +20,8 @@ import (
 // filière and to a network is, where these are named: FILIERE_UNKNOWN, NETWORK_UNKNOWN.
 func Diff(before, after Lens, filiere, network string) (learned, world []*registryv1.Difference, err error) {
 	folds := folder{}
-	filieres, err1 := filieresNamed(after, folds, filiere)
-	networks, err2 := networksNamed(after, folds, network)
-	if err := cmp.Or(err1, err2); err != nil {
+	filieres, networks, err := eitherNamed(before, after, folds, filiere, network)
+	if err != nil {
 		return nil, nil, err
 	}
 	between := after

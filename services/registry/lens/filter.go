@@ -2,6 +2,7 @@ package lens
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -71,6 +72,30 @@ func filieresNamed(l Lens, f folder, filter string) (idSet, error) {
 func networksNamed(l Lens, f folder, filter string) (idSet, error) {
 	return named(l, f, Networks, "network", filter,
 		func(n *topologyv1.Network) []string { return []string{n.GetAcronym(), n.GetTitle()} }, nil)
+}
+
+// eitherNamed is the filières and networks that filters name at one of two moments that are
+// compared, by the names they have there.
+func eitherNamed(before, after Lens, f folder, filiere, network string) (filieres, networks idSet, err error) {
+	x, errX := filieresNamed(before, f, filiere)
+	y, errY := filieresNamed(after, f, filiere)
+	filieres, err1 := ofEither(x, y, errX, errY)
+	x, errX = networksNamed(before, f, network)
+	y, errY = networksNamed(after, f, network)
+	networks, err2 := ofEither(x, y, errX, errY)
+	return filieres, networks, cmp.Or(err1, err2)
+}
+
+// ofEither is what a filter names in two registers that are compared. It is a mistake only
+// where both find it to be one: what one of them knows is nothing in the other.
+func ofEither(x, y idSet, errX, errY error) (idSet, error) {
+	if errX != nil && errY != nil || x == nil && y == nil {
+		return nil, cmp.Or(errY, errX)
+	}
+	either := idSet{}
+	maps.Copy(either, x)
+	maps.Copy(either, y)
+	return either, nil
 }
 
 // named returns the ids of the entities of a kind that a filter names, by the names they

@@ -348,6 +348,51 @@ func TestRegionOfBlanks(t *testing.T) {
 	}
 }
 
+// Two moments are compared for the networks and filières that a name means at either of
+// them, whichever comes first and whatever acts are left out of one.
+func TestComparedByNameOfEither(t *testing.T) {
+	w := linked(t)
+	a := publishedAct("ANEW000000", "2026-02-01")
+	created := network("NNEW000000", "", "Réseau nouveau", "NEUF", "FOSCAR0000")
+	created.Meta = &eventv1.Meta{Basis: &eventv1.Basis{ActId: "ANEW000000"}}
+	w.commit(a, created, resting(granted("LNEUF00000", site("SNEUF00000", "CTOWN00000", "NNEW000000"), competence, "", "2025-01-01", "2031-01-01"), "ANEW000000", 1)) // 35 to 37
+	early := at("2025-06-01", 34)
+	unpublished := at("2025-06-01", 37)
+	unpublished.PublishedBy = "2026-01-01"
+	q := w.queries()
+	for name, test := range map[string]struct {
+		from, to       *registryv1.AsOf
+		filter         string
+		moved, learned string
+	}{
+		"later recorded":    {early, at("2025-06-01", 37), "NEUF", "1 >CTOWN00000 []", "APPEARED APPEARED"},
+		"the other way":     {at("2025-06-01", 37), early, "NEUF", "3 CTOWN00000> []", "DISAPPEARED DISAPPEARED"},
+		"later published":   {unpublished, at("2025-06-01", 37), "NEUF", "1 >CTOWN00000 []", "APPEARED APPEARED"},
+		"not yet published": {at("2025-06-01", 37), unpublished, "NEUF", "3 CTOWN00000> []", "DISAPPEARED DISAPPEARED"},
+		"nobody's name":     {at("2025-06-01", 37), unpublished, "NAUF", "NETWORK_UNKNOWN", "NETWORK_UNKNOWN"},
+	} {
+		maps, err := q.CompareMaps(t.Context(), &registryv1.CompareMapsRequest{From: test.from, To: test.to, Network: test.filter})
+		found := printMapChanges(maps)
+		if err != nil {
+			found = reason(err)
+		}
+		if found != test.moved {
+			t.Errorf("%s: the maps differ by %q, want %q", name, found, test.moved)
+		}
+		diff, err := q.DiffRegister(t.Context(), &registryv1.DiffRegisterRequest{From: test.from, To: test.to, Network: test.filter})
+		var kinds []string
+		for _, d := range diff.GetLearned() {
+			kinds = append(kinds, strings.TrimPrefix(d.GetKind().String(), "DIFFERENCE_KIND_"))
+		}
+		if found = strings.Join(kinds, " "); err != nil {
+			found = reason(err)
+		}
+		if found != test.learned {
+			t.Errorf("%s: learned %q, want %q", name, found, test.learned)
+		}
+	}
+}
+
 // What is revoked later is told once of two registers that differ in their acts.
 func TestDiffOfRevoked(t *testing.T) {
 	w := linked(t)
