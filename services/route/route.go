@@ -187,8 +187,10 @@ func (c *Conn) told(reply any) {
 		return
 	}
 	position := uintOf(m.ProtoReflect(), "position")
-	if f := m.ProtoReflect().Descriptor().Fields().ByName("resolved"); f != nil && f.Message() != nil && !f.IsList() {
-		position = max(position, uintOf(m.ProtoReflect().Get(f).Message(), "head_position"))
+	for _, moment := range [...]protoreflect.Name{"resolved", "from", "to"} {
+		if f := m.ProtoReflect().Descriptor().Fields().ByName(moment); f != nil && f.Message() != nil && !f.IsList() {
+			position = max(position, uintOf(m.ProtoReflect().Get(f).Message(), "head_position"))
+		}
 	}
 	for known := c.position.Load(); position > known && !c.position.CompareAndSwap(known, position); {
 		known = c.position.Load()

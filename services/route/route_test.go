@@ -62,6 +62,11 @@ func (p *process) ListCentres(ctx context.Context, _ *registryv1.ListCentresRequ
 	return &registryv1.ListCentresResponse{Resolved: &registryv1.Resolved{HeadPosition: 9}}, p.note(ctx, "list")
 }
 
+func (p *process) DiffRegister(ctx context.Context, _ *registryv1.DiffRegisterRequest) (*registryv1.DiffRegisterResponse, error) {
+	at := func(head uint64) *registryv1.Resolved { return &registryv1.Resolved{HeadPosition: head} }
+	return &registryv1.DiffRegisterResponse{From: at(11), To: at(12)}, p.note(ctx, "diff")
+}
+
 func (p *process) GetStatus(ctx context.Context, _ *ledgerv1.GetStatusRequest) (*ledgerv1.GetStatusResponse, error) {
 	return &ledgerv1.GetStatusResponse{}, p.note(ctx, "status")
 }
@@ -123,6 +128,18 @@ func TestParts(t *testing.T) {
 	}
 	if got, want := registry.take(), "list 7"; got != want {
 		t.Errorf("the registry was asked %q, want %q", got, want)
+	}
+}
+
+// An answer about two moments tells where the log stood, as one about a single moment does.
+func TestToldOfTwoMoments(t *testing.T) {
+	one, two := start(t), start(t)
+	conn := dial(t, "registry="+one.address+",topology="+two.address)
+	if _, err := registryv1.NewRegistryServiceClient(conn).DiffRegister(t.Context(), &registryv1.DiffRegisterRequest{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := register(t, conn, "a"); err != nil || two.take() != "a 12" {
+		t.Errorf("what a difference told is not stated: %v", err)
 	}
 }
 
