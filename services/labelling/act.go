@@ -308,7 +308,7 @@ func (a *annex) claim(i int, granted *labellingv1.LabelGranted, field string) er
 	if site := granted.GetHolder().GetSite(); site != nil {
 		return a.concerns(i, siteKey(site), field+".site")
 	}
-	holder, w := holderID(granted.GetHolder()), windowOf(granted.GetPeriod()).certain()
+	holder, w := HolderID(granted.GetHolder()), windowOf(granted.GetPeriod()).certain()
 	if slices.ContainsFunc(a.windows[holder], func(o bitemporal.Interval) bool { return overlap(o, w) }) {
 		return fault.New(fault.Refused, "LABEL_OVERLAPS", field+".period", "Another line of the act grants a label to the same holder for the same days.")
 	}
@@ -456,7 +456,7 @@ func isPlatform(topo *topology.State, id string, kind topologyv1.PlatformKind) b
 // its holder, but for the one it goes on from (LABEL_OVERLAPS).
 func (s *State) checkOverlap(granted *labellingv1.LabelGranted, but, field string) error {
 	w := windowOf(granted.GetPeriod()).certain()
-	for l := range s.LabelsOf(holderID(granted.GetHolder()), bitemporal.Latest) {
+	for l := range s.LabelsOf(HolderID(granted.GetHolder()), bitemporal.Latest) {
 		held := s.window(l, bitemporal.Latest).certain()
 		held.To = min(held.To, s.hull(l).To, s.lapse(l, bitemporal.Future, bitemporal.Latest))
 		if l.GetLabelId() != but && !undone(l) && overlap(held, w) {

@@ -387,10 +387,10 @@ func TestOneLabelInForce(t *testing.T) {
 				if status != inForce && status != extended && status != suspendedS || l.GetPeriod().GetStart() == "" {
 					continue
 				}
-				if other, taken := holds[holderID(l.GetHolder())]; taken {
+				if other, taken := holds[HolderID(l.GetHolder())]; taken {
 					rt.Fatalf("on %s, both %v and %v are in force", d, w.label(other), l)
 				}
-				holds[holderID(l.GetHolder())] = id
+				holds[HolderID(l.GetHolder())] = id
 			}
 		}
 	})

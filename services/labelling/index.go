@@ -101,7 +101,7 @@ func (x *indexes) indexAct(at uint64, act *labellingv1.Act) {
 }
 
 func (x *indexes) indexLabel(l *labellingv1.Label) {
-	holder := holderID(l.GetHolder())
+	holder := HolderID(l.GetHolder())
 	if holder == "" {
 		return
 	}
@@ -133,7 +133,7 @@ func (s *State) LabelsOf(holder string, known uint64) iter.Seq[*labellingv1.Labe
 	return func(yield func(*labellingv1.Label) bool) {
 		for id := range s.labelsByHolder.of(holder) {
 			l, ok := s.Label(id, known)
-			if ok && holderID(l.GetHolder()) == holder && !yield(l) {
+			if ok && HolderID(l.GetHolder()) == holder && !yield(l) {
 				return
 			}
 		}
@@ -253,20 +253,6 @@ func (s *State) touched(id string, position uint64) bool {
 	return slices.ContainsFunc(s.Labels.History(id), func(v bitemporal.Version[*labellingv1.Label]) bool {
 		return v.KnownFrom == position
 	})
-}
-
-func holderID(h *labellingv1.Holder) string {
-	switch h := h.GetHolder().(type) {
-	case *labellingv1.Holder_Site:
-		return h.Site.GetSiteId()
-	case *labellingv1.Holder_NetworkId:
-		return h.NetworkId
-	case *labellingv1.Holder_FiliereId:
-		return h.FiliereId
-	case *labellingv1.Holder_PlatformId:
-		return h.PlatformId
-	}
-	return ""
 }
 
 // filiereOf is the filière a holder is counted under on a day; empty where it is

@@ -278,7 +278,7 @@ func (s *State) lapse(l *labellingv1.Label, day bitemporal.Date, known uint64) b
 // count, nor does the list that a label rests on for having been left out.
 func (s *State) lastNamed(l *labellingv1.Label, day bitemporal.Date, known uint64) bitemporal.Date {
 	last := bitemporal.Past
-	for held := range s.LabelsOf(holderID(l.GetHolder()), known) {
+	for held := range s.LabelsOf(HolderID(l.GetHolder()), known) {
 		if undone(held) {
 			continue
 		}

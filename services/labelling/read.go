@@ -16,8 +16,21 @@ const UndeterminedLine = "line"
 // none is known.
 func EffectOf(act *labellingv1.Act) (day bitemporal.Date, ok bool) { return effectOf(act) }
 
-// HolderID is the id of a site, network, filière or platform that holds a label.
-func HolderID(h *labellingv1.Holder) string { return holderID(h) }
+// HolderID is the id of a site, network, filière or platform that holds a label; empty
+// where none is named.
+func HolderID(h *labellingv1.Holder) string {
+	switch h := h.GetHolder().(type) {
+	case *labellingv1.Holder_Site:
+		return h.Site.GetSiteId()
+	case *labellingv1.Holder_NetworkId:
+		return h.NetworkId
+	case *labellingv1.Holder_FiliereId:
+		return h.FiliereId
+	case *labellingv1.Holder_PlatformId:
+		return h.PlatformId
+	}
+	return ""
+}
 
 // Knows reports whether anything of labelling is recorded under an id: a cycle, an act, a
 // label, a site, an office, a campaign or an outcome of one, or a draft.

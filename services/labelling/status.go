@@ -203,7 +203,7 @@ func (s *State) sequel(l *labellingv1.Label, w window, day bitemporal.Date, know
 	if next, ok := s.Label(l.GetSuccessorId(), known); ok {
 		q.add(next, s.window(next, known), day)
 	}
-	for other := range s.LabelsOf(holderID(l.GetHolder()), known) {
+	for other := range s.LabelsOf(HolderID(l.GetHolder()), known) {
 		if other.GetLabelId() == l.GetLabelId() || undone(other) {
 			continue
 		}

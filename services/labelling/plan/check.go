@@ -241,7 +241,7 @@ func (r *Reckoning) checkSites() {
 	for _, l := range r.lines {
 		var keys []string
 		if l.holder != nil {
-			keys = append(keys, holderID(l.holder))
+			keys = append(keys, labelling.HolderID(l.holder))
 		}
 		if l.label != nil {
 			keys = append(keys, l.label.GetLabelId())

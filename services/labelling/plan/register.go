@@ -107,7 +107,7 @@ func (g *register) readLabels() {
 		g.byID[id] = h
 		printed := l.GetHolder().GetSite()
 		if printed == nil {
-			holder := holderID(l.GetHolder())
+			holder := labelling.HolderID(l.GetHolder())
 			g.byHolder[holder] = append(g.byHolder[holder], h)
 			continue
 		}
@@ -335,18 +335,4 @@ func (h *held) networkID() string {
 		return h.site.key.network
 	}
 	return h.GetHolder().GetNetworkId()
-}
-
-func holderID(h *labellingv1.Holder) string {
-	switch h := h.GetHolder().(type) {
-	case *labellingv1.Holder_Site:
-		return h.Site.GetSiteId()
-	case *labellingv1.Holder_NetworkId:
-		return h.NetworkId
-	case *labellingv1.Holder_FiliereId:
-		return h.FiliereId
-	case *labellingv1.Holder_PlatformId:
-		return h.PlatformId
-	}
-	return ""
 }
