@@ -571,16 +571,15 @@ func refusalCount(n int) string {
 	return fmt.Sprintf("%d refus", n)
 }
 
-// section prints a title and, where there are any, rows.
+// section prints what is counted under a title after an empty line, or nothing for none.
 func section[T any](a *app, title string, items []T, columns []column[T]) error {
 	if len(items) == 0 {
 		return nil
 	}
-	if _, err := fmt.Fprintf(a.stdout, "\n%s : %s\n", title, lineCount(len(items))); err != nil {
+	if _, err := fmt.Fprintln(a.stdout); err != nil {
 		return err
 	}
-	rows, cut := table[T]{columns: columns}.rows(items)
-	return a.printRows(rows, cut)
+	return chapter(a, title, items, columns)
 }
 
 // printDifference prints how a plan differs from when it was prepared.

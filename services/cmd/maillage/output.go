@@ -220,6 +220,18 @@ func (a *app) printTable(rows [][]string, cut []cutting, footer string) error {
 	return err
 }
 
+// chapter prints a title, how many there are, and their rows where there are any.
+func chapter[T any](a *app, title string, items []T, columns []column[T]) error {
+	if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", title, lineCount(len(items))); err != nil {
+		return err
+	}
+	if len(items) == 0 {
+		return nil
+	}
+	rows, cut := table[T]{columns: columns}.rows(items)
+	return a.printRows(rows, cut)
+}
+
 // printRows prints rows aligned. Where stdout is a terminal too narrow for them, the
 // columns that may be are cut; where that is not enough, none is.
 func (a *app) printRows(rows [][]string, cut []cutting) error {

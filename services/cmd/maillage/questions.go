@@ -59,14 +59,7 @@ func (c *DiffCmd) Run(a *app) error {
 			title string
 			items []*registryv1.Difference
 		}{{"Le monde a changé", r.GetWorld()}, {"Nous savons mieux", r.GetLearned()}} {
-			if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", part.title, lineCount(len(part.items))); err != nil {
-				return err
-			}
-			if len(part.items) == 0 {
-				continue
-			}
-			rows, cut := table[*registryv1.Difference]{columns: diffColumns}.rows(part.items)
-			if err := a.printRows(rows, cut); err != nil {
+			if err := chapter(a, part.title, part.items, diffColumns); err != nil {
 				return err
 			}
 		}
@@ -170,14 +163,7 @@ func (c *CoverageCmd) Run(a *app) error {
 			title string
 			items []*registryv1.CoverageEntry
 		}{{"Sans label ce jour-là", r.GetUncovered()}, {"À terme prochainement", r.GetEnding()}, {"Vides comblés par une prorogation", r.GetBridged()}} {
-			if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", part.title, lineCount(len(part.items))); err != nil {
-				return err
-			}
-			if len(part.items) == 0 {
-				continue
-			}
-			rows, cut := table[*registryv1.CoverageEntry]{columns: coverageColumns}.rows(part.items)
-			if err := a.printRows(rows, cut); err != nil {
+			if err := chapter(a, part.title, part.items, coverageColumns); err != nil {
 				return err
 			}
 		}

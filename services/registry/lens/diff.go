@@ -2,6 +2,7 @@ package lens
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"strings"
 
@@ -132,14 +133,14 @@ type entity interface {
 // compare finds the entities of a table that differ, by name.
 func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], name func(V) string) []*registryv1.Difference {
 	var all []*registryv1.Difference
-	see := func(id string) {
+	for id := range inEither(tx, ty) {
 		if !c.chosen.holds(id) {
-			return
+			continue
 		}
 		before, was := tx.At(id, c.x.m.valid, c.x.m.known)
 		after, is := ty.At(id, c.y.m.valid, c.y.m.known)
 		if before == after {
-			return
+			continue
 		}
 		d := &registryv1.Difference{EntityKind: kind, EntityId: id, Kind: differenceKind(was, is)}
 		last := before
@@ -148,7 +149,7 @@ func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], n
 		}
 		if was && is {
 			if d.Changes = c.y.changes(before, after); len(d.Changes) == 0 {
-				return
+				continue
 			}
 			d.Kind = differenceKind(!closed(before), !closed(after))
 		}
@@ -156,18 +157,28 @@ func compare[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], n
 		d.Positions, d.ActIds = made(c, tx, ty, id)
 		all = append(all, d)
 	}
-	for id := range ty.IDs() {
-		see(id)
-	}
-	if tx != ty {
+	sortByName(all)
+	return all
+}
+
+// inEither yields the ids of two tables, which are one where two positions of one register
+// are compared.
+func inEither[V any](tx, ty *bitemporal.Table[V]) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for id := range ty.IDs() {
+			if !yield(id) {
+				return
+			}
+		}
+		if tx == ty {
+			return
+		}
 		for id := range tx.IDs() {
-			if len(ty.History(id)) == 0 {
-				see(id)
+			if len(ty.History(id)) == 0 && !yield(id) {
+				return
 			}
 		}
 	}
-	sortByName(all)
-	return all
 }
 
 func sortByName(all []*registryv1.Difference) {
@@ -218,7 +229,7 @@ func (c comparison) continuities() []*registryv1.Difference {
 // of; find tells which are there.
 func tied[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], find func(Lens, string) (V, bool), name func(Lens, V) string, ends func(V) []string) []*registryv1.Difference {
 	var all []*registryv1.Difference
-	see := func(id string) {
+	for id := range inEither(tx, ty) {
 		before, was := find(c.x, id)
 		after, is := find(c.y, id)
 		one, in := before, c.x
@@ -226,24 +237,14 @@ func tied[V entity](c comparison, kind string, tx, ty *bitemporal.Table[V], find
 			one, in = after, c.y
 		}
 		if !was && !is || was && is && before == after || !slices.ContainsFunc(ends(one), c.chosen.holds) {
-			return
+			continue
 		}
 		d := &registryv1.Difference{EntityKind: kind, EntityId: id, Name: name(in, one), Kind: differenceKind(was, is)}
 		if d.Changes = c.y.changes(before, after); was && is && len(d.Changes) == 0 {
-			return
+			continue
 		}
 		d.Positions, d.ActIds = made(c, tx, ty, id)
 		all = append(all, d)
-	}
-	for id := range ty.IDs() {
-		see(id)
-	}
-	if tx != ty {
-		for id := range tx.IDs() {
-			if len(ty.History(id)) == 0 {
-				see(id)
-			}
-		}
 	}
 	sortByName(all)
 	return all
@@ -305,7 +306,7 @@ func (c comparison) offices() []*registryv1.Difference {
 		o, known := t.Last(id, l.m.known)
 		return o, known && heldOn(o.GetPeriod(), l.m.valid)
 	}
-	see := func(id string) {
+	for id := range inEither(tx, ty) {
 		before, was := held(c.x, tx, id)
 		after, is := held(c.y, ty, id)
 		office := before
@@ -313,26 +314,16 @@ func (c comparison) offices() []*registryv1.Difference {
 			office = after
 		}
 		if !was && !is || was && is && before == after || !c.chosen.holds(office.GetHolderId()) {
-			return
+			continue
 		}
 		d := &registryv1.Difference{EntityKind: "office", EntityId: id, Kind: differenceKind(was, is)}
 		if d.Changes = c.y.changes(before, after); was && is && len(d.Changes) == 0 {
-			return
+			continue
 		}
 		d.Name = office.GetKind().String() + " " + c.y.holderName(office.GetHolderId())
 		positions, acts := madeOf(c, ty, id, nil, nil)
 		d.Positions, d.ActIds = sortedSet(positions), sortedSet(acts)
 		all = append(all, d)
-	}
-	for id := range ty.IDs() {
-		see(id)
-	}
-	if tx != ty {
-		for id := range tx.IDs() {
-			if len(ty.History(id)) == 0 {
-				see(id)
-			}
-		}
 	}
 	sortByName(all)
 	return all

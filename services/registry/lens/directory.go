@@ -120,11 +120,7 @@ func (l Lens) directory(within territory) *registryv1.GetDirectoryResponse {
 		for _, host := range l.establishments(p.GetEstablishmentIds()) {
 			e.HostNames = append(e.HostNames, host.GetName())
 		}
-		for _, o := range l.offices(id) {
-			if heldOn(o.GetPeriod(), l.m.valid) {
-				e.Offices = append(e.Offices, &registryv1.OfficeEntry{Office: o})
-			}
-		}
+		e.Offices = l.officesHeld(id)
 		resp.Entries = append(resp.Entries, e)
 	}
 	slices.SortFunc(resp.Entries, func(a, b *registryv1.DirectoryEntry) int {

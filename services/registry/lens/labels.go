@@ -7,7 +7,6 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
-	"maillage/services/labelling"
 )
 
 // Label finds a label by its id, with its status on the day: LABEL_UNKNOWN.
@@ -64,11 +63,7 @@ func (l Lens) entry(h *holding) *registryv1.LabelEntry {
 	}
 	e.RegionCode = h.region()
 	e.OperationState, _ = l.s.Labelling.OperationAt(h.label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
-	for _, o := range l.offices(labelling.HolderID(h.label.GetHolder())) {
-		if heldOn(o.GetPeriod(), l.m.valid) {
-			e.Offices = append(e.Offices, &registryv1.OfficeEntry{Office: o})
-		}
-	}
+	e.Offices = l.officesHeld(holderOf(h.label))
 	return e
 }
 

@@ -7,6 +7,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
 )
 
@@ -34,6 +35,17 @@ func (l Lens) offices(holder string) []*labellingv1.Office {
 		)
 	})
 	return all
+}
+
+// officesHeld is the offices of a holder that may be held on the day, but for the names of
+// persons, which are not in the state.
+func (l Lens) officesHeld(holder string) (held []*registryv1.OfficeEntry) {
+	for _, o := range l.offices(holder) {
+		if heldOn(o.GetPeriod(), l.m.valid) {
+			held = append(held, &registryv1.OfficeEntry{Office: o})
+		}
+	}
+	return held
 }
 
 // heldOn tells whether a day may be one of a period: an unknown end is not past.
