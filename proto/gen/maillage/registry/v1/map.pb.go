@@ -1160,7 +1160,7 @@ type DirectoryEntry struct {
 	TerritoryInferred bool `protobuf:"varint,4,opt,name=territory_inferred,json=territoryInferred,proto3" json:"territory_inferred,omitempty"`
 	// Address of its site, without scheme.
 	Website string `protobuf:"bytes,5,opt,name=website,proto3" json:"website,omitempty"`
-	// Address for letters, from the vault; empty where unknown or erased.
+	// Electronic mail address, from the vault; empty where unknown or erased.
 	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
 	// Telephone, from the vault; empty where unknown or erased.
 	Phone string `protobuf:"bytes,7,opt,name=phone,proto3" json:"phone,omitempty"`

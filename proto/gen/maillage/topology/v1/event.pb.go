@@ -2658,7 +2658,7 @@ type ContactStated struct {
 	ValidFrom string `protobuf:"bytes,2,opt,name=valid_from,json=validFrom,proto3" json:"valid_from,omitempty"`
 	// Address of its site, without scheme; empty for none.
 	Website string `protobuf:"bytes,3,opt,name=website,proto3" json:"website,omitempty"`
-	// Address for letters; without an id where there is none.
+	// Electronic mail address; without an id where there is none.
 	Email *v1.PersonalValue `protobuf:"bytes,4,opt,name=email,proto3" json:"email,omitempty"`
 	// Telephone; without an id where there is none.
 	Phone         *v1.PersonalValue `protobuf:"bytes,5,opt,name=phone,proto3" json:"phone,omitempty"`

@@ -1064,7 +1064,7 @@ type Contact struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Address of its site, without scheme.
 	Website string `protobuf:"bytes,1,opt,name=website,proto3" json:"website,omitempty"`
-	// Address for letters; a value of the vault.
+	// Electronic mail address; a value of the vault.
 	Email *v1.PersonalValue `protobuf:"bytes,2,opt,name=email,proto3" json:"email,omitempty"`
 	// Telephone; a value of the vault.
 	Phone         *v1.PersonalValue `protobuf:"bytes,3,opt,name=phone,proto3" json:"phone,omitempty"`

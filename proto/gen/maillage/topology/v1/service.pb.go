@@ -3769,7 +3769,7 @@ type StateContactRequest struct {
 	EntityId string `protobuf:"bytes,4,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
 	// Address of its site, without scheme; empty for none.
 	Website string `protobuf:"bytes,5,opt,name=website,proto3" json:"website,omitempty"`
-	// Address for letters; empty for none. Personal.
+	// Electronic mail address; empty for none. Personal.
 	Email string `protobuf:"bytes,6,opt,name=email,proto3" json:"email,omitempty"`
 	// Telephone; empty for none. Personal.
 	Phone         string `protobuf:"bytes,7,opt,name=phone,proto3" json:"phone,omitempty"`
