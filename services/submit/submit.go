@@ -41,8 +41,9 @@ type Desk struct {
 	accounts sync.Map // identity: account, as the vault has it
 }
 
-// request is any request of a command service.
-type request interface {
+// Request is any request of a command service. Its law: the request id that an account
+// once used names that request for good; another one under it is refused.
+type Request interface {
 	proto.Message
 	GetRequestId() string
 }
@@ -95,7 +96,7 @@ func (d *Desk) Values(values ...Value) Keep {
 // Submit has a command decided and appended, and returns its commit. What keep puts,
 // nil for nothing, is in the vault before the command is decided, and is erased again
 // where it is refused.
-func (d *Desk) Submit(ctx context.Context, req request, keep Keep,
+func (d *Desk) Submit(ctx context.Context, req Request, keep Keep,
 	decide func(kept []*eventv1.PersonalValue) ([]projection.Event, error),
 ) (projection.Commit, error) {
 	cmd, err := d.command(ctx, req)
@@ -132,7 +133,7 @@ func names(c projection.Commit, kept []*eventv1.PersonalValue) bool {
 // SubmitApproved is Submit for a caller who approves what another account prepared: its
 // events name both. The two must differ: SAME_PERSON. Personal values were kept when it
 // was prepared.
-func (d *Desk) SubmitApproved(ctx context.Context, preparer *eventv1.Actor, req request, decide func() ([]projection.Event, error)) (projection.Commit, error) {
+func (d *Desk) SubmitApproved(ctx context.Context, preparer *eventv1.Actor, req Request, decide func() ([]projection.Event, error)) (projection.Commit, error) {
 	cmd, err := d.command(ctx, req)
 	if err != nil {
 		return projection.Commit{}, err
@@ -145,7 +146,7 @@ func (d *Desk) SubmitApproved(ctx context.Context, preparer *eventv1.Actor, req 
 }
 
 // command is a request as a command, undecided.
-func (d *Desk) command(ctx context.Context, req request) (projection.Command, error) {
+func (d *Desk) command(ctx context.Context, req Request) (projection.Command, error) {
 	actor, err := d.actor(ctx)
 	if err != nil {
 		return projection.Command{}, err

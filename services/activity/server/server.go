@@ -29,14 +29,8 @@ func New(desk *submit.Desk, states activity.States) *Server {
 	return &Server{desk: desk, states: states}
 }
 
-// command is any request of the service.
-type command interface {
-	proto.Message
-	GetRequestId() string
-}
-
 // do has a command decided and appended, and returns its commit.
-func (s *Server) do(ctx context.Context, req command, decide func() ([]*activityv1.Event, error)) (projection.Commit, error) {
+func (s *Server) do(ctx context.Context, req submit.Request, decide func() ([]*activityv1.Event, error)) (projection.Commit, error) {
 	return s.desk.Submit(ctx, req, nil, func([]*eventv1.PersonalValue) ([]projection.Event, error) { return events(decide()) })
 }
 

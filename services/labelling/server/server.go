@@ -32,17 +32,11 @@ func New(desk *submit.Desk, state *labelling.State, topo *topology.State) *Serve
 	return &Server{desk: desk, state: state, topo: topo}
 }
 
-// command is any request of the service.
-type command interface {
-	proto.Message
-	GetRequestId() string
-}
-
 // decision returns the events of a command, given what stands for the heads it names.
 type decision func(heads []*eventv1.PersonalValue) ([]*labellingv1.Event, error)
 
 // do has a command decided and appended, and returns its events and its position.
-func (s *Server) do(ctx context.Context, req command, names []string, decide decision) ([]*labellingv1.Event, uint64, error) {
+func (s *Server) do(ctx context.Context, req submit.Request, names []string, decide decision) ([]*labellingv1.Event, uint64, error) {
 	commit, err := s.desk.Submit(ctx, req, s.desk.Names(names...), func(heads []*eventv1.PersonalValue) ([]projection.Event, error) {
 		return events(decide(heads))
 	})

@@ -27,21 +27,15 @@ var _ topologyv1.TopologyServiceServer = (*Server)(nil)
 // changes.
 func New(desk *submit.Desk, state *topology.State) *Server { return &Server{desk: desk, state: state} }
 
-// command is any request of the service.
-type command interface {
-	proto.Message
-	GetRequestId() string
-}
-
 // do has a command decided and appended, and returns its first event and its
 // position.
-func (s *Server) do(ctx context.Context, req command, decide func() ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
+func (s *Server) do(ctx context.Context, req submit.Request, decide func() ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
 	return s.keep(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*topologyv1.Event, error) { return decide() })
 }
 
 // keep is do for a command with personal values, which are in the vault when it is
 // decided.
-func (s *Server) keep(ctx context.Context, req command, keep submit.Keep, decide func(kept []*eventv1.PersonalValue) ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
+func (s *Server) keep(ctx context.Context, req submit.Request, keep submit.Keep, decide func(kept []*eventv1.PersonalValue) ([]*topologyv1.Event, error)) (*topologyv1.Event, uint64, error) {
 	commit, err := s.desk.Submit(ctx, req, keep, func(kept []*eventv1.PersonalValue) ([]projection.Event, error) {
 		facts, err := decide(kept)
 		if err != nil {
