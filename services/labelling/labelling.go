@@ -55,8 +55,11 @@
 //
 // A keying fault is no fate. It is corrected, or the label voided where none should have
 // been recorded, by a fact without legal effect. What a source says against the record
-// is kept beside it, as an assertion, and settled later. Nothing is ever overwritten: each fact opens a
-// version known from its position in the log.
+// is kept beside it, as an assertion; so is a line of an act of which nobody knows whom it
+// is about. It waits until a settlement says what it was: a label that is there, a new one,
+// or none. A settlement changes no label and no count: what it finds is recorded by facts
+// of its own. Nothing is ever overwritten: each fact opens a version known from its
+// position in the log.
 //
 // All that is the legal window, which acts alone move. Beside it stands the operational
 // one, [State.OperationAt]: when the holder works under the label. Facts of its own open
@@ -70,8 +73,9 @@
 // message in event.proto, a case in Evolve, the decision that returns it, and a row in
 // the tests. Acts are decided in act.go, fates in fate.go, offices in office.go, campaigns
 // in campaign.go, what two people sign off in draft.go, what comes of an assertion in
-// settle.go; status is derived in status.go,
-// windows are reckoned in window.go, absences in list.go, and what comes due in clock.go.
+// settle.go; status is derived in status.go, windows are reckoned in window.go, absences in
+// list.go, and what comes due in clock.go. What an annex would do, line by line, is planned
+// in package plan.
 package labelling
 
 import (

@@ -10,22 +10,32 @@
 //     named. Annexes of acts name no team, so many centres have no name.
 //
 //   - A network (réseau CRMR) is one coordinating reference centre and the centres
-//     around it. It changes title, acronym and scope at once, and keeps its id.
+//     around it. It changes title and acronym at once, and keeps its id. Its scope is the
+//     diseases it takes care of, by their codes in one release of the ORPHA nomenclature.
 //
 //   - A filière (FSMR) groups networks by kind of disease. Networks are older than
 //     filières: before 2014 they belong to none.
 //
 //   - A platform (PEMR, or PCOM overseas) helps the labelled centres of a territory,
-//     whatever their filière, from one hospital or several.
+//     whatever their filière, from one hospital or several. Its territory is
+//     regions as a whole, and departments besides, where it is stated; how it is reached is kept in
+//     the vault, but for its website.
 //
-//   - A link holds two of them together for a while: who collaborates, serves, is hosted,
-//     attached, or a member of a European reference network.
+//   - A link holds two of them together for a while: a centre collaborates with a network
+//     that gave it no label (centre collaborateur), serves a filière besides those of its
+//     networks, is helped by a platform that hosts it, or is attached to a reference
+//     centre within a network; a hospital, centre or filière is a member of a European
+//     reference network (ERN), which is known by its name alone. Its days may be unknown;
+//     that both sides say so is a fact of its own.
 //
-//   - A continuity says that two ids turn out to be one.
+//   - A continuity says that two ids of one kind turn out to be one from the start, and
+//     which to go by. Both stay valid, no fact moves from one to the other, and it can be
+//     revoked.
 //
-//   - A plan (PNMR) is reference data: the years it spans, and its axes.
+//   - A plan (plan national maladies rares, PNMR) is reference data: the years it spans,
+//     prolongations included, and its axes, for undertakings to cite.
 //
-// Each is registered, renamed, attached and moved, and is closed as others take its
+// An entity is registered, renamed, attached and moved, and is closed as others take its
 // place or none does: each time a fact with a first day in the world (valid time) and a
 // position in the log (known time). A fact that comes late is recorded late and read at
 // its day; nothing is overwritten. A first day that lies ahead is told once it has come
