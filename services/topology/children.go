@@ -28,7 +28,8 @@ type closing struct {
 	day      bitemporal.Date // the earliest it may be
 	closed   map[string]bool
 	children []child
-	declared []*topologyv1.Link // by the events decided so far
+	declared []*topologyv1.Link  // by the events decided so far
+	belongs  map[string][]string // legal entities of the hospitals that moved so far
 }
 
 // child depends on something that closes.
@@ -45,7 +46,7 @@ func (s *State) closing(ids []string, from string, mint func() string) (*closing
 	if err != nil {
 		return nil, err
 	}
-	c := &closing{s: s, known: bitemporal.Latest, mint: mint, from: from, day: day, closed: make(map[string]bool)}
+	c := &closing{s: s, known: bitemporal.Latest, mint: mint, from: from, day: day, closed: make(map[string]bool), belongs: make(map[string][]string)}
 	for _, id := range ids {
 		c.closed[id] = true
 	}
@@ -164,14 +165,22 @@ func (c *closing) settle() ([]*topologyv1.Event, error) {
 			return nil, err
 		}
 		events = append(events, facts...)
+		if one.kind == aHospital && one.outcome == moves {
+			e, _ := c.s.Establishments.Last(one.id, bitemporal.Latest)
+			c.belongs[one.id] = c.instead(e.GetLegalEntityIds(), one.to)
+		}
 	}
 	return events, nil
 }
 
 // check refuses a decision that says where one goes that goes nowhere, or not where
-// another goes, or where it cannot be (CHILD_DESTINATION), and one that goes where nobody
-// is on the day, or something is closed.
+// another goes, or where it cannot be (CHILD_DESTINATION), one that goes where nobody is
+// on the day, or something is closed, and one that closes a second time: who took its
+// place then would be forgotten.
 func (c *closing) check(one child) error {
+	if _, e := c.s.entity(one.id, bitemporal.Latest); one.outcome == closes && one.kind != none && e.GetClosed() {
+		return isClosed(one.kind, one.field+".outcome", one.id, e)
+	}
 	wrong := func(sentence string) error {
 		return fault.New(fault.Refused, "CHILD_DESTINATION", one.field+".to_ids", "%s: %s", c.name(one.id), sentence)
 	}
@@ -201,7 +210,7 @@ func (c *closing) check(one child) error {
 			return err
 		}
 		if one.kind == aHospital {
-			if err := c.s.otherEntity(one.id, id, at); err != nil {
+			if err := c.s.otherEntity(one.id, id, at, c.belongs); err != nil {
 				return err
 			}
 		}

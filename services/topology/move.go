@@ -122,7 +122,7 @@ func ChangeLegalEntity(s *State, r *topologyv1.ChangeLegalEntityRequest) ([]*top
 		return nil, err
 	}
 	for i, id := range r.GetLegalEntityIds() {
-		if err := s.otherEntity(r.GetEstablishmentId(), id, fmt.Sprintf("legal_entity_ids[%d]", i)); err != nil {
+		if err := s.otherEntity(r.GetEstablishmentId(), id, fmt.Sprintf("legal_entity_ids[%d]", i), nil); err != nil {
 			return nil, err
 		}
 	}
@@ -139,8 +139,8 @@ func ChangeLegalEntity(s *State, r *topologyv1.ChangeLegalEntityRequest) ([]*top
 }
 
 // otherEntity refuses as the legal entity of a hospital itself, and one that belongs to
-// it, all the way along.
-func (s *State) otherEntity(hospital, entity, field string) error {
+// it, all the way along, as those moved in the same commit will.
+func (s *State) otherEntity(hospital, entity, field string, moved map[string][]string) error {
 	seen := make(map[string]bool)
 	for open := []string{entity}; len(open) > 0; {
 		id := open[0]
@@ -152,8 +152,12 @@ func (s *State) otherEntity(hospital, entity, field string) error {
 			continue
 		}
 		seen[id] = true
-		e, _ := s.Establishments.Last(id, bitemporal.Latest)
-		open = append(open, e.GetLegalEntityIds()...)
+		ids, gone := moved[id]
+		if !gone {
+			e, _ := s.Establishments.Last(id, bitemporal.Latest)
+			ids = e.GetLegalEntityIds()
+		}
+		open = append(open, ids...)
 	}
 	return nil
 }

@@ -113,8 +113,8 @@ type succession interface {
 
 // SucceedEstablishments decides that hospitals are closed and others take their place
 // from a day on, or none does: a merger, a split, n to m. One closes once and takes no
-// place after that (ESTABLISHMENT_CLOSED), and none comes after itself
-// (SUCCEEDS_ITSELF).
+// place after that (ESTABLISHMENT_CLOSED), and none comes after itself, by any of the ids
+// declared to be one (SUCCEEDS_ITSELF).
 //
 // All that depends on those that close is decided in the same commit: the centres that
 // work there, the platforms hosted there, the filières coordinated from there, the
@@ -164,6 +164,11 @@ func (s *State) decideSuccession(k kind, mint func() string, r succession) ([]*t
 	}
 	if err := c.decide(r.GetChildren()); err != nil {
 		return nil, err
+	}
+	for i, id := range r.GetSuccessorIds() {
+		if c.closed[id] {
+			return nil, fault.New(fault.Refused, "CHILD_DESTINATION", fmt.Sprintf("successor_ids[%d]", i), "%s closes on the same day.", c.name(id))
+		}
 	}
 	events, err := c.settle()
 	if err != nil {
@@ -232,7 +237,8 @@ func once(named map[string]bool, id, field string) error {
 	return nil
 }
 
-// leads reports whether one, or any of those that came after it, is in a set.
+// leads reports whether one, or any of those that came after it, is in a set: each by all
+// the ids that it is declared to have.
 func (s *State) leads(id string, to map[string]bool) bool {
 	seen := make(map[string]bool)
 	for open := []string{id}; len(open) > 0; {
@@ -244,6 +250,7 @@ func (s *State) leads(id string, to map[string]bool) bool {
 			continue
 		}
 		seen[id] = true
+		open = append(open, s.Continued(id, bitemporal.Latest)...)
 		if _, e := s.entity(id, bitemporal.Latest); e != nil {
 			open = append(open, e.GetSuccessorIds()...)
 		}

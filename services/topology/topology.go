@@ -96,16 +96,19 @@ type State struct {
 	agenda fact.Agenda // days stated ahead
 }
 
-// index leads from one key to several ids, in the order they were entered.
+// index leads from one key to several ids, in the order they were entered last: one that
+// was rolled back may be entered again after others.
 type index map[string][]string
 
 func (x *index) enter(key, id string) {
 	if *x == nil {
 		*x = make(index)
 	}
-	if !slices.Contains((*x)[key], id) {
-		(*x)[key] = append((*x)[key], id)
+	ids := (*x)[key]
+	if i := slices.Index(ids, id); i >= 0 {
+		ids = slices.Delete(slices.Clone(ids), i, i+1)
 	}
+	(*x)[key] = append(ids, id)
 }
 
 // Evolve folds the event at a position into the state. Positions must not go back. It
@@ -413,10 +416,10 @@ func (s *State) Knows(id string) bool {
 }
 
 // ByFINESS returns the ids of the establishments that ever bore a FINESS number in its
-// printed form, as known at a position: none, one, or several, as a number can stand for
-// a site and for its legal entity.
+// printed form, as known at a position, in the order of ids: none, one, or several, as a
+// number can stand for a site and for its legal entity.
 func (s *State) ByFINESS(number string, known uint64) []string {
-	return slices.DeleteFunc(slices.Clone(s.finess[number]), func(id string) bool {
+	return slices.DeleteFunc(slices.Sorted(slices.Values(s.finess[number])), func(id string) bool {
 		return !slices.ContainsFunc(s.Establishments.Versions(id, known), func(v bitemporal.Version[*topologyv1.Establishment]) bool {
 			return v.Value.GetFiness() == number
 		})
