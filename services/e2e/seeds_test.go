@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -131,8 +133,18 @@ func TestSeedsHistory(t *testing.T) {
 func TestSeedsPlansAndLinks(t *testing.T) {
 	s := up(t, t.TempDir())
 	seedOnce(t, s)
-	seedAs(t, s, "other")
 	ctx, registry := t.Context(), registryv1.NewRegistryServiceClient(s.dial())
+	for from, audience := range map[string]activityv1.Audience{"": activityv1.Audience_AUDIENCE_PEMR, "2022-05": activityv1.Audience_AUDIENCE_SITE} {
+		_, err := activityv1.NewActivityServiceClient(s.dial()).StateMissions(ctx, &activityv1.StateMissionsRequest{
+			Basis: &eventv1.Basis{Source: "a letter"}, ValidFrom: from, Audience: audience, Missions: []*activityv1.Mission{{Code: "care", Title: "Soins"}},
+		})
+		must(t, err)
+	}
+	before := root(t, s)
+	seedAs(t, s, "other")
+	if again := root(t, s); again != before {
+		t.Errorf("head %s after another account loaded what an officer has stated otherwise, %s before", again, before)
+	}
 	plans, err := registry.ListPlans(ctx, &registryv1.ListPlansRequest{PageSize: 100})
 	must(t, err)
 	var told []string

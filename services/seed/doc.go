@@ -46,7 +46,8 @@
 //     What prolonged it is a row of changes.csv.
 //   - plan_axes.csv: StatePlanAxes of a plan, on the sources of all its rows.
 //   - missions.csv: StateMissions of each audience from each first day on, on the sources
-//     of all its rows.
+//     of all its rows. Where missions are stated from that day on already, whatever they
+//     are, they are left as they are.
 //   - regions.csv, departments.csv, indicators.csv: read for their shape, not recorded. A
 //     reporting period that asks for indicators is an officer's to open.
 //

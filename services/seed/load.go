@@ -72,7 +72,7 @@ func Load(ctx context.Context, conn grpc.ClientConnInterface, dir string, progre
 	l := &loader{
 		topology: topologyv1.NewTopologyServiceClient(conn), labelling: labellingv1.NewLabellingServiceClient(conn),
 		activity: activityv1.NewActivityServiceClient(conn),
-		registry: registryv1.NewRegistryServiceClient(conn), ids: map[string]string{}, attached: map[string]bool{}, spans: map[string]*eventv1.Period{}, before: map[string]made{},
+		registry: registryv1.NewRegistryServiceClient(conn), queries: registryv1.NewActivityQueryServiceClient(conn), ids: map[string]string{}, attached: map[string]bool{}, spans: map[string]*eventv1.Period{}, before: map[string]made{},
 		progress: progress, recorded: map[string]int{}, present: map[string]int{},
 	}
 	head, err := ledgerv1.NewLedgerServiceClient(conn).GetStatus(ctx, &ledgerv1.GetStatusRequest{})
@@ -137,8 +137,9 @@ type loader struct {
 	labelling labellingv1.LabellingServiceClient
 	activity  activityv1.ActivityServiceClient
 	registry  registryv1.RegistryServiceClient
-	head      uint64                     // of the log before the load
-	spans     map[string]*eventv1.Period // of the cycles the register held before, by step key
+	queries   registryv1.ActivityQueryServiceClient // of activity
+	head      uint64                                // of the log before the load
+	spans     map[string]*eventv1.Period            // of the cycles the register held before, by step key
 	total     int
 	progress  func(done, total int)
 

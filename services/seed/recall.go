@@ -9,9 +9,11 @@ import (
 	"golang.org/x/sync/errgroup"
 	"google.golang.org/protobuf/proto"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/bitemporal"
 )
 
 // recall learns which of the steps were recorded before, under whichever account:
@@ -64,6 +66,9 @@ func (l *loader) recall(ctx context.Context, f *files, steps []step) error {
 		return err
 	}
 	if err := l.recallUnlabelled(ctx, f, steps); err != nil {
+		return err
+	}
+	if err := l.recallMissions(ctx, steps); err != nil {
 		return err
 	}
 	return l.recallReferred(ctx, steps)
@@ -140,6 +145,54 @@ func (l *loader) recallUnlabelled(ctx context.Context, f *files, steps []step) e
 		}
 	}
 	return l.histories(ctx, about)
+}
+
+// recallMissions learns which missions need not be stated: whoever stated those of an
+// audience from the same first day on, and however, it is left as it is. Missions are
+// stated from a day on where that day has others than the day before, which at the least
+// rest on something else.
+func (l *loader) recallMissions(ctx context.Context, steps []step) error {
+	for _, s := range steps {
+		req, is := s.req.(*activityv1.StateMissionsRequest)
+		if !is {
+			continue
+		}
+		from, _, err := bitemporal.Span(req.GetValidFrom())
+		if err != nil {
+			return err
+		}
+		day, before := earliestDay, ""
+		if from > bitemporal.Past {
+			day, before = from.String(), (from - 1).String()
+		}
+		now, err := l.missionsOn(ctx, req.GetAudience(), day)
+		if err != nil {
+			return err
+		}
+		var was *activityv1.MissionSet
+		if before != "" {
+			if was, err = l.missionsOn(ctx, req.GetAudience(), before); err != nil {
+				return err
+			}
+		}
+		if now != nil && !proto.Equal(now, was) {
+			l.before[req.GetRequestId()] = made{}
+		}
+	}
+	return nil
+}
+
+// earliestDay is a day on which only what holds since ever does.
+const earliestDay = "0001-01-01"
+
+// missionsOn returns the missions of an audience on a day, nil for none.
+func (l *loader) missionsOn(ctx context.Context, audience activityv1.Audience, day string) (*activityv1.MissionSet, error) {
+	page, err := l.queries.ListMissions(ctx, &registryv1.ListMissionsRequest{AsOf: &registryv1.AsOf{MinPosition: l.head, ValidAt: day}})
+	i := slices.IndexFunc(page.GetSets(), func(m *activityv1.MissionSet) bool { return m.GetAudience() == audience })
+	if err != nil || i < 0 {
+		return nil, err
+	}
+	return page.GetSets()[i], nil
 }
 
 func (l *loader) histories(ctx context.Context, about []string) error {
