@@ -45,7 +45,7 @@ func (s *State) continuityRevoked(at uint64, f *topologyv1.ContinuityRevoked) er
 func (s *State) ContinuitiesOf(id string, known uint64) []*topologyv1.Continuity {
 	var all []*topologyv1.Continuity
 	for _, continuity := range s.continuities[id] {
-		if c, ok := s.Continuities.Last(continuity, known); ok {
+		if c, ok := s.Continuities.Last(continuity, known); ok && (c.GetKeptId() == id || c.GetOtherId() == id) {
 			all = append(all, c)
 		}
 	}

@@ -29,6 +29,7 @@ func TestContradictionsAreRefused(t *testing.T) {
 			"two are one, though one came after the other by way of two that are one",
 			[]decision{regC("C4"), sucCC("2020", "C1", "C2"), same("Y1", "C3", "C2"), sucCC("2021", "C3", "C4")}, same("Y2", "C4", "C1"), "CONTINUITY_CONTRADICTED",
 		},
+		{"a team works twice in one hospital", nil, movC("C1", "2020", "E2", "E2"), "NAMED_TWICE"},
 		{"one takes the place and closes the same day", []decision{attE("E3", "", "E1")}, sucE("2020", "E1", "E3", "E3 closes"), "CHILD_DESTINATION"},
 		{
 			"one closes that is to be succeeded later",

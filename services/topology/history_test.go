@@ -3,6 +3,7 @@ package topology
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -325,7 +326,55 @@ func TestRollback(t *testing.T) {
 		if is := dump(t, w.s); is != was {
 			rt.Fatalf("rolled back to\n%s\nwant\n%s", is, was)
 		}
-		step(rt, w)
+		for range rapid.IntRange(1, 5).Draw(rt, "steps instead") {
+			step(rt, w)
+		}
+		read := new(State)
+		for i, e := range w.log[:w.at] {
+			if err := read.Evolve(uint64(i+1), e); err != nil {
+				rt.Fatal(err)
+			}
+		}
+		if is, want := answers(w.s, w.at), answers(read, w.at); is != want {
+			rt.Fatalf("rolled back and gone on, answers\n%s\nread from the log\n%s", is, want)
+		}
+	})
+}
+
+// Those that closed and those that took their place name each other, and nobody comes
+// after itself, by whichever id.
+func TestSuccessionsHoldTogether(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(1, 30).Draw(rt, "steps") {
+			step(rt, w)
+		}
+		for _, id := range []string{"E1", "E2", "E3", "C1", "C2", "N1", "N2", "L1", "L2", "P1"} {
+			_, e := w.s.entity(id, bitemporal.Latest)
+			if e == nil {
+				continue
+			}
+			for _, after := range e.GetSuccessorIds() {
+				if _, next := w.s.entity(after, bitemporal.Latest); !slices.Contains(next.GetPredecessorIds(), id) {
+					rt.Fatalf("%s took the place of %s and does not name it", after, id)
+				}
+				if w.s.leads(after, map[string]bool{id: true}) {
+					rt.Fatalf("%s comes after itself, by way of %s", id, after)
+				}
+			}
+			for _, before := range e.GetPredecessorIds() {
+				if _, was := w.s.entity(before, bitemporal.Latest); !slices.Contains(was.GetSuccessorIds(), id) {
+					rt.Fatalf("%s took the place of %s, which does not name it", id, before)
+				}
+			}
+			if e, ok := e.(*topologyv1.Establishment); ok {
+				for _, entity := range e.GetLegalEntityIds() {
+					if err := w.s.otherEntity(id, entity, "", nil); err != nil {
+						rt.Fatalf("%s belongs to itself: %v", id, err)
+					}
+				}
+			}
+		}
 	})
 }
 

@@ -115,7 +115,8 @@ func (s *State) InForce(l *topologyv1.Link, day bitemporal.Date, known uint64) b
 func (s *State) LinksOf(id string, known uint64) iter.Seq[*topologyv1.Link] {
 	return func(yield func(*topologyv1.Link) bool) {
 		for _, link := range s.links[id] {
-			if l, ok := s.Links.Last(link, known); ok && !yield(l) {
+			l, ok := s.Links.Last(link, known)
+			if ok && (l.GetFromId() == id || l.GetToId() == id || l.GetNetworkId() == id) && !yield(l) {
 				return
 			}
 		}

@@ -67,7 +67,8 @@ func MoveEstablishment(s *State, r *topologyv1.MoveEstablishmentRequest) ([]*top
 // did: in other hospitals, or in a place where none is known (PLACE_MISSING,
 // PLACE_UNCHANGED). A closed team moves no more: CENTRE_CLOSED.
 func MoveCentre(s *State, r *topologyv1.MoveCentreRequest) ([]*topologyv1.Event, error) {
-	err := cmp.Or(dated(r), s.openAs(aCentre, "centre_id", r.GetCentreId(), r.GetValidFrom()), s.hospitals(r), checkPlace(r.GetPlace()))
+	err := cmp.Or(dated(r), s.openAs(aCentre, "centre_id", r.GetCentreId(), r.GetValidFrom()),
+		s.hospitals(r), distinct("establishment_ids", r.GetEstablishmentIds()), checkPlace(r.GetPlace()))
 	if err != nil {
 		return nil, err
 	}

@@ -19,6 +19,8 @@ type world struct {
 	t  testing.TB
 	s  *State
 	at uint64
+
+	log []*topologyv1.Event // from position 1 to at
 }
 
 // newWorld has two of each: E1, E2, C1 (working in E1), N1 (of L1), L1, L2 and P1.
@@ -47,6 +49,7 @@ func (w *world) append(events []*topologyv1.Event, err error) {
 			w.t.Fatalf("%v rests on nothing", e)
 		}
 		e.Meta.Schema = 1
+		w.log = append(w.log[:w.at-1], e)
 		if err := w.s.Evolve(w.at, e); err != nil {
 			w.t.Fatal(err)
 		}
