@@ -23,21 +23,25 @@ func TestContradictionsAreRefused(t *testing.T) {
 		{"the other way round", []decision{same("Y1", "C1", "C2")}, sucCC("2020", "C2", "C1"), "SUCCEEDS_ITSELF"},
 		{
 			"one comes before itself by way of one that is the same",
-			[]decision{same("Y1", "C3", "C2"), sucCC("2022", "C3", "C1")}, sucCC("2020", "C1", "C2"), "SUCCEEDS_ITSELF",
+			[]decision{same("Y1", "C3", "C2"), sucCC("2022", "C3", "C1")},
+			sucCC("2020", "C1", "C2"), "SUCCEEDS_ITSELF",
 		},
 		{
 			"two are one, though one came after the other by way of two that are one",
-			[]decision{regC("C4"), sucCC("2020", "C1", "C2"), same("Y1", "C3", "C2"), sucCC("2021", "C3", "C4")}, same("Y2", "C4", "C1"), "CONTINUITY_CONTRADICTED",
+			[]decision{regC("C4"), sucCC("2020", "C1", "C2"), same("Y1", "C3", "C2"), sucCC("2021", "C3", "C4")},
+			same("Y2", "C4", "C1"), "CONTINUITY_CONTRADICTED",
 		},
 		{"a team works twice in one hospital", nil, movC("C1", "2020", "E2", "E2"), "NAMED_TWICE"},
 		{"one takes the place and closes the same day", []decision{attE("E3", "", "E1")}, sucE("2020", "E1", "E3", "E3 closes"), "CHILD_DESTINATION"},
 		{
 			"one closes that is to be succeeded later",
-			[]decision{attC("C1", "", "E1"), sucCC("2027", "C1", "C2")}, sucE("2020", "E1", "", "C1 closes"), "CENTRE_CLOSED",
+			[]decision{attC("C1", "", "E1"), sucCC("2027", "C1", "C2")},
+			sucE("2020", "E1", "", "C1 closes"), "CENTRE_CLOSED",
 		},
 		{
 			"two become the legal entity of each other",
-			[]decision{attE("E2", "", "E1"), attE("E3", "", "E1")}, sucE("2020", "E1", "", "E2 moves E3", "E3 moves E2"), "LEGAL_ENTITY_SELF",
+			[]decision{attE("E2", "", "E1"), attE("E3", "", "E1")},
+			sucE("2020", "E1", "", "E2 moves E3", "E3 moves E2"), "LEGAL_ENTITY_SELF",
 		},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
