@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"google.golang.org/protobuf/proto"
 
@@ -94,18 +95,38 @@ func (c *closing) decide(decisions []*topologyv1.Child) error {
 	}
 	if len(undecided) > 0 {
 		return fault.New(fault.Refused, "CHILD_UNDECIDED", "children",
-			"Say what becomes of %s, which depends on what closes: it moves, stays or closes. %d more are undecided.", c.name(undecided[0].id), len(undecided)-1)
+			"Say what becomes of %s, which depends on what closes: it moves, stays or closes. %d more are undecided%s.", c.name(undecided[0].id), len(undecided)-1, others(undecided[1:]))
 	}
 	return nil
 }
 
-// name is the kind, the name and the id of one.
+// others is the ids of the rest, as many as a message takes.
+func others(rest []child) string {
+	var ids []string
+	for _, one := range rest {
+		if len(ids) == 50 {
+			ids = append(ids, "...")
+			break
+		}
+		ids = append(ids, one.id)
+	}
+	if ids == nil {
+		return ""
+	}
+	return ": " + strings.Join(ids, ", ")
+}
+
+// name is the kind, the id and the name of one, if it has a name.
 func (c *closing) name(id string) string {
 	if l, ok := c.s.Links.Last(id, bitemporal.Latest); ok {
 		return fmt.Sprintf("the link %s (%s of %q with %q)", id, l.GetKind(), c.s.nameOf(l.GetFromId()), cmp.Or(l.GetCode(), c.s.nameOf(l.GetToId())))
 	}
 	kind, _ := c.s.entity(id, bitemporal.Latest)
-	return fmt.Sprintf("the %s %s (%q)", kinds[kind].name, id, c.s.nameOf(id))
+	name := c.s.nameOf(id)
+	if name == id {
+		return fmt.Sprintf("the %s %s", kinds[kind].name, id)
+	}
+	return fmt.Sprintf("the %s %s (%q)", kinds[kind].name, id, name)
 }
 
 // dependants are those that depend on one on the day of the closing or later: by kind,

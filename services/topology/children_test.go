@@ -295,12 +295,12 @@ func TestClosing(t *testing.T) {
 	}
 }
 
-// The refusal names the first that is undecided, and how many more there are.
+// The refusal names the first that is undecided, and lists the others.
 func TestUndecidedIsNamed(t *testing.T) {
 	w := newCity(t)
 	_, err := sucE("2027", "E1", "E4", "C2 stays")(w.s)
 	f, ok := errors.AsType[*fault.Error](err)
-	if !ok || !strings.Contains(f.Message, `centre C1 ("C1")`) || !strings.Contains(f.Message, " 5 more") {
+	if !ok || !strings.Contains(f.Message, "centre C1, which") || !strings.Contains(f.Message, " 5 more are undecided: C3, P1, L1, L2, E3.") {
 		t.Errorf("refused with %v", err)
 	}
 	_, err = sucNN("2027", "N1", "N2")(w.s)

@@ -137,10 +137,10 @@ func TestUndecidedAreCounted(t *testing.T) {
 	happens(topology.DeclareLink(s, "K000000002", &topologyv1.DeclareLinkRequest{
 		Basis: basis, Kind: topologyv1.LinkKind_LINK_KIND_COLLABORATES, FromId: two, ToId: network,
 	}))
-	if got, want := ask(closeHospital), one+" « Équipe \"un\" », et 1 autre(s)"; got != want {
+	if got, want := ask(closeHospital), one+" « Équipe \"un\" », et 1 autre(s) ("+two+")"; got != want {
 		t.Errorf("it is told as %q, want %q", got, want)
 	}
-	if got, want := ask(closeNetwork), "lien "+link+" (collaborateur : « Équipe \"un\" » avec « Sein »), et 1 autre(s)"; got != want {
+	if got, want := ask(closeNetwork), "lien "+link+" (collaborateur : « Équipe \"un\" » avec « Sein »), et 1 autre(s) (K000000002)"; got != want {
 		t.Errorf("a link is told as %q, want %q", got, want)
 	}
 }

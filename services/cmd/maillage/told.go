@@ -52,8 +52,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^The network is printed under (.+) too: that one counts`), "$1 en est une autre"},
 	{regexp.MustCompile(`^(\S+) is printed of another new hospital too`), "$1"},
 	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
-	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided`), "lien $1 ($2 : « $3 » avec « $4 »), et $5 autre(s)"},
-	{regexp.MustCompile(`^Say what becomes of .*?(\S+) \("(.*)"\),.* (\d+) more are undecided`), "$1 « $2 », et $3 autre(s)"},
+	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et $5 autre(s) ($6)"},
+	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et $3 autre(s) ($4)"},
 }
 
 var (
@@ -63,7 +63,7 @@ var (
 	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
 	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
 	// unsaid is what a telling says of a value that is not there, and of a quote within one.
-	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s)|", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s) ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
 )
 
 // toldInFrench is what a sentence of the register says besides its reason: its values,
