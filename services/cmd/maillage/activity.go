@@ -344,7 +344,7 @@ func (d Described) axes() ([]*activityv1.AxisCited, error) {
 		plan, code, cut := strings.Cut(text, "/")
 		canonical, err := identifier.ParseID(plan)
 		if !cut || err != nil {
-			return nil, usage(fmt.Sprintf("--axis %s : un axe s'écrit PLAN/AXE, avec l'identifiant du plan", text))
+			return nil, usage(fmt.Sprintf("--axis %s : un axe s'écrit PLAN/AXE, avec l'identifiant du plan, que donne « plan list »", text))
 		}
 		out = append(out, &activityv1.AxisCited{PlanId: canonical, AxisCode: strings.TrimSpace(code)})
 	}

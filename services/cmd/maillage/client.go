@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -98,11 +99,15 @@ func (m Moment) asOf() *registryv1.AsOf {
 	return out
 }
 
+var dayShape = regexp.MustCompile(`^\d{4}-\d{2}-\d{2}$`)
+
 // day is a full civil date.
 type day string
 
 func (d *day) UnmarshalText(text []byte) error {
-	if _, err := bitemporal.ParseDate(string(text)); err != nil {
+	if _, err := bitemporal.ParseDate(string(text)); err != nil && dayShape.Match(text) {
+		return fmt.Errorf("« %s » n'est pas un jour du calendrier (AAAA-MM-JJ)", text)
+	} else if err != nil {
 		return fmt.Errorf("« %s » : une date complète s'écrit AAAA-MM-JJ", text)
 	}
 	*d = day(text)

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -50,18 +52,42 @@ func (c *CycleGetCmd) Run(a *app) error {
 
 // CycleRegisterCmd registers a cycle.
 type CycleRegisterCmd struct {
-	Code  string   `arg:"" help:"Code, unique."`
-	Alias []string `help:"Autres noms."`
-	Start string   `placeholder:"DATE" help:"Premier jour, ou mois, ou année."`
-	End   string   `placeholder:"DATE" help:"Premier jour d'après, ou mois, ou année."`
+	Code      string      `arg:"" help:"Code, unique."`
+	Alias     []string    `help:"Autres noms."`
+	Start     string      `placeholder:"DATE" help:"Premier jour, ou mois, ou année."`
+	End       string      `placeholder:"DATE" help:"Premier jour d'après, ou mois, ou année."`
+	Threshold []threshold `placeholder:"RÔLE=NOMBRE UNITÉ" sep:"none" help:"Activité qu'un rôle doit atteindre chaque année : « coordonnateur=150 patients » ou « … venues ». Un par option."`
 	Grounds
+}
+
+// threshold is the activity asked of a role, as typed.
+type threshold struct{ *labellingv1.Threshold }
+
+func (t *threshold) UnmarshalText(text []byte) error {
+	role, rest, _ := strings.Cut(string(text), "=")
+	number, unit, said := strings.Cut(strings.TrimSpace(rest), " ")
+	minimum, err := strconv.ParseUint(number, 10, 32)
+	if !said || err != nil || minimum == 0 {
+		return fmt.Errorf("« %s » : un seuil s'écrit RÔLE=NOMBRE UNITÉ, tel « coordonnateur=150 patients »", text)
+	}
+	t.Threshold = &labellingv1.Threshold{Minimum: uint32(minimum)}
+	if t.Role, err = parseWord(roleWords, []byte(role)); err != nil {
+		return err
+	}
+	t.Unit, err = parseWord(unitWords, []byte(unit))
+	return err
 }
 
 // Run registers it.
 func (c *CycleRegisterCmd) Run(a *app) error {
+	var thresholds []*labellingv1.Threshold
+	for _, t := range c.Threshold {
+		thresholds = append(thresholds, t.Threshold)
+	}
 	return command(a, labellingv1.NewLabellingServiceClient, labellingv1.LabellingServiceClient.RegisterCycle,
 		&labellingv1.RegisterCycleRequest{
 			RequestId: a.request(c.RequestID), Basis: c.basis(), Code: c.Code, Aliases: c.Alias, Period: period(c.Start, c.End),
+			Thresholds: thresholds,
 		}, "Cycle", (*labellingv1.RegisterCycleResponse).GetCycleId)
 }
 

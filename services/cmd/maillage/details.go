@@ -23,7 +23,7 @@ type detail struct{ name, value string }
 // names is what an officer reads for the fields of entities and facts. A field
 // that is not here is shown under its own name.
 var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_token for a credential
-	"near": "--near", "orpha_code": "--orpha", "kinds": "--kind", "with_ended": "--with-ended", "without_links": "Sans les liens",
+	"near": "--near", "axis": "--axis", "orpha_code": "--orpha", "kinds": "--kind", "with_ended": "--with-ended", "without_links": "Sans les liens",
 	"account": "Compte", "act_id": "Acte", "acronym": "Sigle", "aliases": "Autres noms", "announced_date": "Annoncé le",
 	"announced_totals": "Totaux annoncés", "assertions": "Dit aussi", "authority": "Autorité", "basis": "Fondement",
 	"contact": "Coordonnées", "email": "Adresse électronique", "phone": "Téléphone", "region_codes": "Régions", "department_codes": "Départements",
@@ -191,6 +191,12 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 
 func messageText(m protoreflect.Message) string {
 	switch v := m.Interface().(type) {
+	case *eventv1.Actor:
+		role := v.GetRole()
+		if role == "officer" { // the one role there is yet
+			role = "agent"
+		}
+		return joined(", ", v.GetAccount(), role, inFrench(assuranceWords, v.GetAssurance()))
 	case *eventv1.Period:
 		return frPeriod(v)
 	case *eventv1.Basis:

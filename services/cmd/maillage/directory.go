@@ -106,13 +106,19 @@ func (c *CentreListCmd) find(a *app) error {
 	for _, r := range c.Role {
 		roles = append(roles, labellingv1.Role(r))
 	}
-	return list(a, table[*registryv1.FoundCentre]{columns: foundColumns}, func(ctx context.Context, conn grpc.ClientConnInterface, token string) (page[*registryv1.FoundCentre], error) {
+	found := 0
+	err := list(a, table[*registryv1.FoundCentre]{columns: foundColumns}, func(ctx context.Context, conn grpc.ClientConnInterface, token string) (page[*registryv1.FoundCentre], error) {
 		r, err := registryv1.NewMapServiceClient(conn).FindCentres(ctx, &registryv1.FindCentresRequest{
 			AsOf: c.asOf(), OrphaCode: c.Orpha, Near: c.Near, Text: c.Text, Filiere: c.Filiere, Network: c.Network, Roles: roles, Region: c.Region,
 			PageSize: pageSize, PageToken: token,
 		})
+		found += len(r.GetCentres())
 		return page[*registryv1.FoundCentre]{items: r.GetCentres(), next: r.GetNextPageToken(), resolved: r.GetResolved()}, err
 	})
+	if err == nil && found == 0 && c.Orpha != 0 {
+		_, err = fmt.Fprintln(a.stderr, "maillage : aucun centre trouvé ; un réseau ne répond à un code ORPHA que si ses maladies sont dites : « network scope »")
+	}
+	return err
 }
 
 var foundColumns = []column[*registryv1.FoundCentre]{

@@ -12,6 +12,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -102,6 +103,9 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	}
 	if err := nameValues(parser.Model); err != nil {
 		return a.fail(err)
+	}
+	if len(args) > 0 && args[0] == "help" { // « maillage help label list » as many type it
+		args = append(slices.Clone(args[1:]), "--help")
 	}
 	verb, err := parser.Parse(args)
 	if asked {

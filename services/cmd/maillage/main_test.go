@@ -62,6 +62,9 @@ func TestExitCodes(t *testing.T) {
 		say   string // on stderr, or on stdout for code 0
 	}{
 		{"help", []string{"--help"}, 0, "label"},
+		{"help asked by its name", []string{"help"}, 0, "label"},
+		{"help of flags of which one is enough", []string{"activity", "report", "submit", "--help"}, 0, "--period=PÉRIODE (--platform=ID | --site=ID) --values"},
+		{"help of a verb asked by its name", []string{"help", "label", "list"}, 0, "--role"},
 		{"help of a verb", []string{"label", "list", "--help"}, 0, "--role"},
 		{"help in French", []string{"label", "grant", "--help"}, 0, "Usage : maillage label grant [options]\n\nAccorder un label.\n\nOptions :\n  -h, --help                     Montrer cette aide."},
 		{"help of a flag without a name for its value", []string{"label", "grant", "--help"}, 0, "--act-line=N "},
@@ -78,6 +81,8 @@ func TestExitCodes(t *testing.T) {
 		{"a flag without its value", []string{"label", "list", "--valid-at"}, exitUsage, "--valid-at : il manque sa valeur\n"},
 		{"a list without its value", []string{"label", "list", "--role"}, exitUsage, "--role : il manque sa valeur\n"},
 		{"a number that is none", []string{"act", "approve", "0000000000", "--accept-lapses", "x"}, exitUsage, "--accept-lapses : « x » n'est pas un nombre entier\n"},
+		{"a threshold without its unit", []string{"cycle", "register", "2029", "--threshold", "constitutif=150"}, exitUsage, "--threshold : « constitutif=150 » : un seuil s'écrit RÔLE=NOMBRE UNITÉ"},
+		{"a threshold of no role", []string{"cycle", "register", "2029", "--threshold", "chef=150 patients"}, exitUsage, "« chef »"},
 		{"a delay that is none", []string{"label", "list", "--timeout", "x"}, exitUsage, "--timeout : « x » : une durée"},
 		{"a value to a flag that has none", []string{"--json=peut-être", "label", "list"}, exitUsage, "--json : « peut-être »"},
 		{"no number of degrees", []string{"centre", "register", "--latitude", "abc"}, exitUsage, "--latitude : « abc » n'est pas un nombre\n"},
@@ -92,7 +97,7 @@ func TestExitCodes(t *testing.T) {
 		{"an unknown verb", []string{"lable"}, exitUsage, "commande incorrecte"},
 		{"an unknown flag", []string{"label", "list", "--colour", "red"}, exitUsage, "--colour"},
 		{"no id", []string{"label", "get"}, exitUsage, "commande incorrecte"},
-		{"a date that is none", []string{"label", "list", "--valid-at", "2022-02-30"}, exitUsage, "AAAA-MM-JJ"},
+		{"a date that is none", []string{"label", "list", "--valid-at", "2022-02-30"}, exitUsage, "« 2022-02-30 » n'est pas un jour du calendrier (AAAA-MM-JJ)"},
 		{"a role that is none", []string{"label", "list", "--role", "chef"}, exitUsage, "coordonnateur"},
 		{"a moment that is none", []string{"label", "list", "--known-at", "hier"}, exitUsage, "position"},
 		{"no server", []string{"label", "list", "--server", nobody}, exitFailed, "maillage up"},

@@ -26,9 +26,10 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 		if len(of) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "## %s : %d label(s)\n\n", kind.french, len(of))
+		fmt.Fprintf(&b, "## %s : %s\n\n", kind.french, counted(len(of), "label", "labels"))
 		if kind.value == labellingv1.Disposition_DISPOSITION_CONFIRMED {
-			continue // nothing changes
+			b.WriteString("Rien n'y change.\n\n")
+			continue
 		}
 		for _, e := range of {
 			entry := e.GetEntry()
@@ -42,7 +43,7 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 		b.WriteByte('\n')
 	}
 	if facts := r.GetTopology(); len(facts) > 0 {
-		fmt.Fprintf(&b, "## Topologie : %d changement(s)\n\n", len(facts))
+		fmt.Fprintf(&b, "## Topologie : %s\n\n", counted(len(facts), "changement", "changements"))
 		known := namesIn(r)
 		for _, f := range facts {
 			fmt.Fprintf(&b, "- %s\n", known.topology(f))

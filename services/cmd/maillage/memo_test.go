@@ -45,7 +45,7 @@ func TestMemoTellsOfTopology(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"## Topologie : 12 changement(s)", "- lien qui prend fin : K, à compter du 29/12/2023\n",
+		"## Topologie : 12 changements", "- lien qui prend fin : K, à compter du 29/12/2023\n",
 		"- lien « collaborateur » : CHU de Dijon, Dijon → MDS, à compter du 29/12/2023\n", "- lien « rattaché » : C9 → CHU de Dijon, Dijon (COU - Cou)\n", "- établissement créé : Hôpital neuf, Nancy\n", "- réseau créé : COU - Cou\n", "- réseau renommé : MDS - Sein\n",
 		"- réseau qui change de filière : MDS → FIL\n", "- réseau qui prend la suite : MDS et N9 → COU - Cou\n", "- centre créé : Hôpital neuf, Nancy\n",
 		"- centre rattaché à un établissement : CHU de Dijon, Dijon → Hôpital neuf, Nancy\n", "- centre déplacé : Hôpital neuf, Nancy\n",

@@ -72,8 +72,28 @@ func frenchHelp(options kong.HelpOptions, ctx *kong.Context) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.WriteString(out, moreHelp.ReplaceAllString(helpWords.Replace(text.String()), "« $1 » en dit plus."))
+	said := either(text.String(), ctx.Selected())
+	_, err = io.WriteString(out, moreHelp.ReplaceAllString(helpWords.Replace(said), "« $1 » en dit plus."))
 	return err
+}
+
+// either says of required flags that exclude one another that one of them is enough.
+func either(help string, verb *kong.Node) string {
+	if verb == nil {
+		return help
+	}
+	groups := map[string][]string{}
+	for _, f := range verb.Flags {
+		if f.Required {
+			for _, x := range f.Xor {
+				groups[x] = append(groups[x], "--"+f.Name+"="+f.FormatPlaceHolder())
+			}
+		}
+	}
+	for _, flags := range groups {
+		help = strings.Replace(help, strings.Join(flags, " "), "("+strings.Join(flags, " | ")+")", 1)
+	}
+	return help
 }
 
 // argumentWords are the names of the arguments in French.
