@@ -144,3 +144,17 @@ func TestUndecidedAreCounted(t *testing.T) {
 		t.Errorf("a link is told as %q, want %q", got, want)
 	}
 }
+
+// A team without a name is told by its id once, and a register that lists no others is
+// understood all the same.
+func TestUndecidedWithoutName(t *testing.T) {
+	for said, want := range map[string]string{
+		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 0 more are undecided":             "C000000001",
+		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 2 more are undecided":             "C000000001, et 2 autre(s)",
+		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 1 more are undecided: C000000002": "C000000001, et 1 autre(s) (C000000002)",
+	} {
+		if got := toldInFrench(said); got != want {
+			t.Errorf("told as %q, want %q", got, want)
+		}
+	}
+}

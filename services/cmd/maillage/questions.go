@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -216,7 +217,11 @@ func (c *CountCmd) Run(a *app) error {
 		if r.GetWithCrc() {
 			crc = "CRC compris"
 		}
-		rows, cut := table[*registryv1.CountRow]{columns: countColumns}.rows(append(r.GetRows(), &registryv1.CountRow{
+		columns := slices.Clone(countColumns)
+		if by := inFrench(countByWords, registryv1.CountBy(c.By)); by != "" {
+			columns[0].title = strings.ToUpper(by[:1]) + by[1:] // each begins with a letter without accent
+		}
+		rows, cut := table[*registryv1.CountRow]{columns: columns}.rows(append(r.GetRows(), &registryv1.CountRow{
 			Name: "total, chacun une fois", InForce: r.GetTotal().GetInForce(), InAbeyance: r.GetTotal().GetInAbeyance(),
 			Undetermined: r.GetTotal().GetUndetermined(), Announced: r.GetTotal().Announced,
 		}))

@@ -63,7 +63,7 @@ var (
 	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
 	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
 	// unsaid is what a telling says of a value that is not there, and of a quote within one.
-	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s) ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s) ()|", "", " ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
 )
 
 // toldInFrench is what a sentence of the register says besides its reason: its values,
