@@ -217,7 +217,7 @@ func (d mapDesk) closedCentre(closing, heir, network string) {
 	if after := d.count("2026-06-01", registryv1.CountUnit_COUNT_UNIT_CENTRE, true); after != before || after != 30 || len(m.GetCentres()) != 31 || closed != 1 || collaborators != 1 {
 		d.t.Errorf("%d centres on the map, %d counted, %d closed, %d collaborate", len(m.GetCentres()), after, closed, collaborators)
 	}
-	if got := d.closedLabels("2026-06-01"); len(got) != 1 || got[0] != "The label is in force and its centre is closed." {
+	if got := d.closedLabels("2026-06-01"); len(got) != 1 || got[0] != "The label stands and its centre is closed." {
 		d.t.Errorf("what is closed waits: %v", got)
 	}
 	links, _, code := d.cli("link", "list", helper, "--valid-at", "2026-06-01")

@@ -367,7 +367,7 @@ func TestTodoInFrench(t *testing.T) {
 		"The post of co head is vacant.":                               "coresponsable",
 		"The coordinator is held without approval.":                    "coordonnateur",
 		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.": "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
-		"The label is in force and its network is closed.":             "le réseau est fermé",
+		"The label stands and its network is closed.":                  "le réseau est fermé",
 		"Anything else.": "",
 	} {
 		if got := todoText(&registryv1.TodoItem{Message: given}); got != want {

@@ -276,11 +276,11 @@ var todoSays = []struct {
 }{
 	{regexp.MustCompile(`^The line stayed undetermined: (.*)$`), "$1"},
 	{regexp.MustCompile(`^Its act prints (.*), its centre is in (.*)\.$`), "l'acte imprime $1, le centre est à $2"},
-	{regexp.MustCompile(`^The label is in force and its hospital is closed\.$`), "l'établissement est fermé"},
-	{regexp.MustCompile(`^The label is in force and its filière is closed\.$`), "la filière est fermée"},
-	{regexp.MustCompile(`^The label is in force and its platform is closed\.$`), "la plateforme est fermée"},
-	{regexp.MustCompile(`^The label is in force and its centre is closed\.$`), "le centre est fermé"},
-	{regexp.MustCompile(`^The label is in force and its network is closed\.$`), "le réseau est fermé"},
+	{regexp.MustCompile(`^The label stands and its hospital is closed\.$`), "l'établissement est fermé"},
+	{regexp.MustCompile(`^The label stands and its filière is closed\.$`), "la filière est fermée"},
+	{regexp.MustCompile(`^The label stands and its platform is closed\.$`), "la plateforme est fermée"},
+	{regexp.MustCompile(`^The label stands and its centre is closed\.$`), "le centre est fermé"},
+	{regexp.MustCompile(`^The label stands and its network is closed\.$`), "le réseau est fermé"},
 	{regexp.MustCompile(`^The post of (.*) is vacant\.$`), "$1"},
 	{regexp.MustCompile(`^The (.*) is held without approval\.$`), "$1"},
 }

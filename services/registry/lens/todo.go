@@ -14,9 +14,9 @@ import (
 )
 
 // Todo finds what waits for an officer on the day: identities that stayed undetermined,
-// posts vacant or held without approval, seats unlike their act, labels in force on what
-// is closed or in abeyance, and drafts waiting for another person. Since when these wait
-// is left to be told, by the positions of their preparation.
+// posts vacant or held without approval, seats unlike their act, labels in abeyance, labels
+// that nothing ended on what is closed, and drafts waiting for another person. Since when
+// the last wait is left to be told, by the positions of their preparation.
 func (l Lens) Todo() (items []*registryv1.TodoItem, drafts map[string]uint64) {
 	t := &todo{lens: l}
 	t.identities()
@@ -126,6 +126,7 @@ func (t *todo) labels() {
 		label, status := one.label, one.status
 		switch {
 		case status == labellingv1.Status_STATUS_IN_ABEYANCE:
+			t.closed(label)
 			t.add(&registryv1.TodoItem{
 				Kind: registryv1.TodoKind_TODO_KIND_ABEYANCE, EntityId: label.GetLabelId(), Name: l.labelName(label),
 				Message: "The term is reached and nothing is decided.", Since: label.GetPeriod().GetEnd(),
@@ -133,12 +134,14 @@ func (t *todo) labels() {
 		case inForce(status):
 			t.closed(label)
 			t.seat(label)
+		case status == labellingv1.Status_STATUS_SUSPENDED || status == labellingv1.Status_STATUS_UNDETERMINED:
+			t.closed(label)
 		}
 	}
 }
 
-// closed is a label in force of whom or where it is held is closed for sure on the day:
-// its centre and network, or filière or platform, and their hospitals.
+// closed is a label that nothing ended, of which whoever holds it or where is closed for
+// sure on the day: its centre and network, or filière or platform, and their hospitals.
 func (t *todo) closed(label *labellingv1.Label) {
 	topo, m, holder := &t.lens.s.Topology, t.lens.m, label.GetHolder()
 	centre := near(&topo.Centres, holder.GetSite().GetCentreId(), m)
@@ -160,7 +163,7 @@ func (t *todo) isClosed(label *labellingv1.Label, what string, one lineage) {
 	}
 	t.add(&registryv1.TodoItem{
 		Kind: registryv1.TodoKind_TODO_KIND_CLOSED, EntityId: label.GetLabelId(), Name: t.lens.labelName(label),
-		Message: fmt.Sprintf("The label is in force and its %s is closed.", what), Since: one.GetClosedFrom(),
+		Message: fmt.Sprintf("The label stands and its %s is closed.", what), Since: one.GetClosedFrom(),
 	})
 }
 

@@ -349,7 +349,7 @@ func state(rt *rapid.T, w *world, asOf *registryv1.AsOf) map[string]string {
 	return out
 }
 
-// A centre that others took the place of is no more, and its label is odd.
+// A centre that others took the place of is no more, and its labels are odd.
 func TestClosedCentre(t *testing.T) {
 	w := fixture(t)
 	before := w.head
@@ -369,7 +369,7 @@ func TestClosedCentre(t *testing.T) {
 		}
 		want := ""
 		if asOf.GetValidAt() == "2026-02-01" && asOf.GetKnownPosition() == position {
-			want = "LCOORD0000 2026-02-01"
+			want = "LCOORD0000 2026-02-01, LUNSURE000 2026-02-01"
 		}
 		if err != nil || strings.Join(found, ", ") != want {
 			t.Errorf("%v: %v, %v", asOf, found, err)

@@ -557,19 +557,52 @@ func TestTodoOfClosedHospital(t *testing.T) {
 	w.commit(hospitalSucceeded("2026-02-01", "EELOI00000", "EBRON00000"))
 	q := w.queries()
 	for day, want := range map[string]string{
-		"2026-01-31": "", "2026-02-01": "LCOORD0000 hospital is closed. 2026-02-01; LFSMR00000 hospital is closed. 2026-02-01; LREUNION00 hospital is closed. 2026-02-01",
+		"2026-01-31": "", "2026-02-01": "LCOORD0000 hospital is closed. 2026-02-01; LFSMR00000 hospital is closed. 2026-02-01; LREUNION00 hospital is closed. 2026-02-01; LUNSURE000 hospital is closed. 2026-02-01",
 	} {
 		got, err := q.ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at(day, w.head)})
 		var found []string
 		for _, i := range got.GetItems() {
 			if i.GetKind() == registryv1.TodoKind_TODO_KIND_CLOSED {
-				found = append(found, i.GetEntityId()+strings.TrimPrefix(i.GetMessage(), "The label is in force and its")+" "+i.GetSince())
+				found = append(found, i.GetEntityId()+strings.TrimPrefix(i.GetMessage(), "The label stands and its")+" "+i.GetSince())
 			}
 		}
 		slices.Sort(found)
 		if err != nil || strings.Join(found, "; ") != want {
 			t.Errorf("on %s: %v, %v", day, strings.Join(found, "; "), err)
 		}
+	}
+}
+
+// A label waits on a closed centre as long as nothing ended it, also past its term and
+// where nobody knows whether it is held; one that ended or is replaced waits for nobody.
+func TestTodoOfClosedCentre(t *testing.T) {
+	for name, test := range map[string]struct {
+		start, end string
+		then       []proto.Message
+		waits      bool
+	}{
+		"in force":     {start: "2024-01-01", end: "2029-01-01", waits: true},
+		"in abeyance":  {start: "2020-01-01", end: "2025-01-01", waits: true},
+		"undetermined": {end: "2030-01-01", waits: true},
+		"planned":      {start: "2027-01-01", end: "2032-01-01"},
+		"repealed":     {start: "2024-01-01", end: "2029-01-01", then: []proto.Message{repealed("LCLOSED000", "2026-05-01")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := fixture(t)
+			w.commit(append([]proto.Message{
+				centre("CCLOSED000"), granted("LCLOSED000", site("SCLOSED000", "CCLOSED000", "NOS0000000"), competence, "", test.start, test.end),
+				centreSucceeded("2026-06-01", "CCLOSED000"),
+			}, test.then...)...)
+			for day, waits := range map[string]bool{"2026-05-31": false, "2026-06-01": test.waits} {
+				got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at(day, w.head)})
+				found := slices.ContainsFunc(got.GetItems(), func(i *registryv1.TodoItem) bool {
+					return i.GetKind() == registryv1.TodoKind_TODO_KIND_CLOSED && i.GetEntityId() == "LCLOSED000" && i.GetSince() == "2026-06-01"
+				})
+				if err != nil || found != waits {
+					t.Errorf("on %s: %v, %v", day, got.GetItems(), err)
+				}
+			}
+		})
 	}
 }
 

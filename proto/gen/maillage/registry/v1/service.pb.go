@@ -285,8 +285,8 @@ const (
 	TodoKind_TODO_KIND_APPROVAL TodoKind = 3
 	// A seat that is not where its act says.
 	TodoKind_TODO_KIND_SEAT TodoKind = 4
-	// A label in force of which the centre, network, filière, platform or a hospital is
-	// closed.
+	// A label that nothing ended (in force, suspended, in abeyance, undetermined) of which
+	// the centre, network, filière, platform or a hospital is closed.
 	TodoKind_TODO_KIND_CLOSED TodoKind = 5
 	// A draft waiting for another person.
 	TodoKind_TODO_KIND_DRAFT TodoKind = 6
