@@ -182,13 +182,15 @@ func (s *State) AssertionsAbout(entityID string, known uint64) []*labellingv1.As
 }
 
 // actLike returns the act that is recorded already of a kind, a day of signature, a
-// title and a NOR number: one and the same text.
+// title and a NOR number: one and the same text. An act with lines is not the one that is
+// recorded without any: that one was cited before its list could be read.
 func (s *State) actLike(act *labellingv1.ActRecorded) (id string, ok bool) {
 	title := identifier.Fold(act.GetTitle())
 	for id := range s.actsByTitle.of(title) {
 		known, ok := s.Acts.At(id, 0, bitemporal.Latest)
 		if ok && known.GetKind() == act.GetKind() && known.GetSignedDate() == act.GetSignedDate() &&
-			known.GetNor() == act.GetNor() && identifier.Fold(known.GetTitle()) == title {
+			known.GetNor() == act.GetNor() && identifier.Fold(known.GetTitle()) == title &&
+			(known.GetLineCount() > 0 || act.GetLineCount() == 0) {
 			return id, true
 		}
 	}

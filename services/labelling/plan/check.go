@@ -85,8 +85,11 @@ func (r *Reckoning) checkAct() {
 		}
 		return
 	}
-	if id, ok := r.actLike(); ok {
+	switch id, listed := r.actLike(); {
+	case listed || id != "" && len(a.GetLines()) == 0:
 		r.refuse(nil, "ACT_KNOWN", "It is recorded already, as act %s.", id)
+	case id != "":
+		r.warn(nil, "ACT_CITED", "It is recorded without its list, as act %s: what cites that one goes on citing it.", id)
 	}
 }
 
@@ -141,21 +144,24 @@ func knows[E any](t *bitemporal.Table[E], id string, known uint64) bool {
 }
 
 // actLike returns the act that is recorded already of this kind, day of signature, NOR
-// number and title.
-func (r *Reckoning) actLike() (string, bool) {
+// number and title, and whether it is recorded with lines; one that is goes first.
+func (r *Reckoning) actLike() (id string, listed bool) {
 	a := r.annex
 	nor := a.GetNor()
 	if n, err := identifier.NOR(nor); err == nil {
 		nor = n
 	}
-	for id := range r.reg.s.Acts.IDs() {
-		known, ok := r.reg.s.Acts.Last(id, r.reg.known)
+	for one := range r.reg.s.Acts.IDs() {
+		known, ok := r.reg.s.Acts.Last(one, r.reg.known)
 		if ok && known.GetKind() == a.GetKind() && known.GetSignedDate() == a.GetSignedDate() && known.GetNor() == nor &&
 			r.reg.fold(known.GetTitle()) == r.reg.fold(a.GetTitle()) {
-			return id, true
+			if known.GetLineCount() > 0 {
+				return one, true
+			}
+			id = one
 		}
 	}
-	return "", false
+	return id, false
 }
 
 // checkLine checks what one line prints.
