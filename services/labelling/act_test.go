@@ -143,7 +143,8 @@ func numbered(n uint32, line *labellingv1.ActLine) *labellingv1.ActLine {
 }
 
 // One text is recorded once: the same kind, title, day of signature and NOR are the
-// same act. An erratum, or a text of another day, is another one.
+// same act. An erratum, or a text of another day, is another one. A text that was cited
+// before its list was read stands in the way of nothing: the list comes beside it.
 func TestRecordActTwice(t *testing.T) {
 	given := func(w *world) {
 		w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" }, granted(filiere(fil1)))(w))
@@ -164,6 +165,17 @@ func TestRecordActTwice(t *testing.T) {
 		{name: "with other lines", given: given, when: with(func(r *labellingv1.RecordActRequest) {
 			r.Lines = []*labellingv1.ActLine{granted(filiere(fil2))}
 		}), fault: "ACT_KNOWN title"},
+		{name: "its list, where it is known without", given: func(w *world) {
+			w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" })(w))
+		}, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = []*labellingv1.ActLine{granted(filiere(fil1))} }), then: another},
+		{name: "without lines, where it is known with them", given: given, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = nil }), fault: "ACT_KNOWN title"},
+		{name: "without lines twice", given: func(w *world) {
+			w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" })(w))
+		}, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = nil }), fault: "ACT_KNOWN title"},
+		{name: "its list twice, where it was known without", given: func(w *world) {
+			w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" })(w))
+			given(w)
+		}, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = []*labellingv1.ActLine{granted(filiere(fil1))} }), fault: "ACT_KNOWN title"},
 		{name: "another title", given: given, when: with(func(r *labellingv1.RecordActRequest) { r.Title += ", erratum" }), then: another},
 		{name: "another day", given: given, when: with(func(r *labellingv1.RecordActRequest) { r.SignedDate = "2023-12-27" }), then: another},
 		{name: "another kind", given: given, when: with(func(r *labellingv1.RecordActRequest) {

@@ -58,7 +58,8 @@ func TestWhatIsOddStands(t *testing.T) {
 		"no such act":            {edited(act(nil, first()), func(a *labellingv1.Annex) { a.AmendsActId = id("X") }), []string{"0 ACT_UNKNOWN"}},
 		"no NOR":                 {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Nor = "NOR" }), []string{"0 NOR_INVALID"}},
 		"no basis":               {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Basis = nil }), []string{"0 BASIS_MISSING"}},
-		"recorded already":       {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Title = "arrêté du 1er mai" }), []string{"0 ACT_KNOWN"}},
+		"recorded already":       {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Title = "arrêté du 2 mai" }), []string{"0 ACT_KNOWN"}},
+		"known without its list": {edited(act(nil, first()), func(a *labellingv1.Annex) { a.Title = "arrêté du 1er mai" }), []string{"0 ACT_CITED"}},
 		"an answer about nobody": {answered(act(nil, first()), answer(1, aboutCentre, isSame, "X")), []string{"1 RESOLUTION_UNKNOWN"}},
 		"an answer to what is not asked": {
 			answered(act(nil, &labellingv1.AnnexLine{Role: labellingv1.Role_ROLE_FSMR, Filiere: "FIL1"}, first()), answer(1, aboutCentre, isNew, ""), answer(2, aboutCentre, isSame, "CD")),
@@ -72,6 +73,7 @@ func TestWhatIsOddStands(t *testing.T) {
 			w := newWorld(t)
 			dijon(w)
 			w.apply(edited(act(nil), func(a *labellingv1.Annex) { a.Title = "Arrêté du 1er mai" }))
+			w.apply(edited(act(nil, &labellingv1.AnnexLine{Role: labellingv1.Role_ROLE_FSMR, Filiere: "FIL2"}), func(a *labellingv1.Annex) { a.Title = "Arrêté du 2 mai" }))
 			remarked(t, w, c.when, c.want...)
 		})
 	}
