@@ -70,6 +70,28 @@ var closings = map[string]func(*timeline){
 		tl.history("centre", team)
 		tl.history("network", after)
 	},
+	"ern-exit": func(tl *timeline) {
+		team := tl.centre("Équipe", tl.hospital("CHU", "Lille", "59"))
+		link, err := tl.topology.DeclareLink(tl.ctx, &topologyv1.DeclareLinkRequest{
+			Basis: stated, Kind: topologyv1.LinkKind_LINK_KIND_ERN, FromId: team, Code: "ERN-LUNG", Period: &eventv1.Period{Start: "2017"},
+		})
+		must(tl.t, err)
+		_, err = tl.topology.EndLink(tl.ctx, &topologyv1.EndLinkRequest{Basis: stated, LinkId: link.GetLinkId(), End: "2021-01-01"})
+		must(tl.t, err)
+		tl.history("centre", team)
+	},
+	"orphacode-retired": func(tl *timeline) {
+		network := tl.network("Maladies pulmonaires rares", "OrphaLung", tl.filiere("RespiFIL"))
+		for _, scope := range []*topologyv1.ScopeNetworkRequest{
+			{ValidFrom: "2017-08-08", Release: "2017-07", OrphaCodes: []uint32{586, 2032}},
+			{ValidFrom: "2024-07-01", Release: "2024-07", OrphaCodes: []uint32{2032}},
+		} {
+			scope.Basis, scope.NetworkId = stated, network
+			_, err := tl.topology.ScopeNetwork(tl.ctx, scope)
+			must(tl.t, err)
+		}
+		tl.history("network", network)
+	},
 	"platform-contact": func(tl *timeline) {
 		p, err := tl.topology.RegisterPlatform(tl.ctx, &topologyv1.RegisterPlatformRequest{Basis: stated, Name: "PEMR Sud", Kind: topologyv1.PlatformKind_PLATFORM_KIND_PEMR})
 		must(tl.t, err)
