@@ -170,20 +170,20 @@ func (t *Table[V]) Last(id string, known uint64) (v V, ok bool) {
 	if !found {
 		return v, false
 	}
-	e := t.entity(place)
-	from := Past
-	live := e.live()
-	for i := range live {
-		if o := &live[i]; o.KnownFrom <= known && o.Valid.From >= from {
-			v, ok, from = o.Value, true, o.Valid.From
+	return t.entity(place).last(known)
+}
+
+// Lasts yields what [Table.Last] returns for every id for which it returns anything, in
+// order of first assertion. The table must not be written to meanwhile.
+func (t *Table[V]) Lasts(known uint64) iter.Seq2[string, V] {
+	return func(yield func(string, V) bool) {
+		for place := range t.entities.Len() {
+			e := t.entities.At(place)
+			if v, ok := e.last(known); ok && !yield(e.id, v) {
+				return
+			}
 		}
 	}
-	for _, o := range e.closedAfter(known) {
-		if o.KnownFrom <= known && o.Valid.From >= from {
-			v, ok, from = o.Value, true, o.Valid.From
-		}
-	}
-	return v, ok
 }
 
 // Versions returns what a reader at position known believed of id, by Valid.From.
@@ -368,6 +368,18 @@ func (e *entity[V]) past() []Version[V] {
 func (e *entity[V]) closedAfter(known uint64) []Version[V] {
 	past := e.past()
 	return past[sort.Search(len(past), func(i int) bool { return past[i].KnownTo > known }):]
+}
+
+func (e *entity[V]) last(known uint64) (v V, ok bool) {
+	from := Past
+	for _, part := range [...][]Version[V]{e.live(), e.closedAfter(known)} {
+		for i := range part {
+			if o := &part[i]; o.KnownFrom <= known && o.Valid.From >= from {
+				v, ok, from = o.Value, true, o.Valid.From
+			}
+		}
+	}
+	return v, ok
 }
 
 func (e *entity[V]) bare() bool { return len(e.live()) == 0 && len(e.past()) == 0 }

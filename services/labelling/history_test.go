@@ -339,6 +339,44 @@ func answers(w *world, known uint64) map[string]string {
 	return out
 }
 
+// A survey says of every label what is said of it alone, and is in order of their ids.
+func TestSurveySaysWhatIsSaidOfEachAlone(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		w := newWorld(t)
+		for range rapid.IntRange(1, 30).Draw(rt, "n") {
+			step(rt, w)
+		}
+		known := rapid.Uint64Range(0, w.at).Draw(rt, "known")
+		survey := w.s.Survey(known, w.topo)
+		alone := map[string]*labellingv1.Label{}
+		for id := range w.s.Labels.IDs() {
+			if l, ok := w.s.Label(id, known); ok {
+				alone[id] = l
+			}
+		}
+		if survey.Len() != len(alone) {
+			rt.Fatalf("%d labels, want %d", survey.Len(), len(alone))
+		}
+		for i := range survey.Len() {
+			l := survey.Label(i)
+			id := l.GetLabelId()
+			if l != alone[id] || i > 0 && survey.Label(i-1).GetLabelId() >= id {
+				rt.Fatalf("label %s at place %d is another one, or out of order", id, i)
+			}
+			for _, d := range sampledDays {
+				status, _ := w.s.StatusAt(id, day(d), known, w.topo)
+				operation, _ := w.s.OperationAt(id, day(d), known, w.topo)
+				if got := survey.Status(i, day(d)); got != status {
+					rt.Fatalf("%s on %s: %v, alone %v", id, d, got, status)
+				}
+				if got := survey.Operation(i, day(d)); got != operation {
+					rt.Fatalf("%s on %s: %v, alone %v", id, d, got, operation)
+				}
+			}
+		}
+	})
+}
+
 // What was answered for a day, as known at a position, is answered for ever.
 func TestAnswersNeverChange(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {

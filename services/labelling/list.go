@@ -5,7 +5,6 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/bitemporal"
-	"maillage/services/topology"
 )
 
 // list is an act as the whole or partial list it is: what absence from it means.
@@ -201,24 +200,25 @@ func effectOf(act *labellingv1.Act) (day bitemporal.Date, ok bool) {
 // for a label they do not name. lost is the first day on which a whole list left it
 // out, Future if none did; doubt says that a partial list may have carried it on, or
 // not.
-func (s *State) absence(l *labellingv1.Label, w window, day bitemporal.Date, known uint64, topo *topology.State) (lost bitemporal.Date, doubt bool) {
-	lost, doubt = s.missing(l, w.startBy, day, known, topo)
+func (v *Survey) absence(i int, day bitemporal.Date) (lost bitemporal.Date, doubt bool) {
+	r := &v.rows[i]
+	lost, doubt = v.missing(r.label, r.term.startBy, day)
 	if lost == bitemporal.Future && !doubt {
 		return lost, doubt
 	}
 	// An act that names it, or its holder, says more than the lists before that act.
-	if named := s.lastNamed(l, day, known); named > w.startBy {
-		return s.missing(l, named, day, known, topo)
+	if named := v.lastNamed(i, day); named > r.term.startBy {
+		return v.missing(r.label, named, day)
 	}
 	return lost, doubt
 }
 
-func (s *State) missing(l *labellingv1.Label, after, day bitemporal.Date, known uint64, topo *topology.State) (lost bitemporal.Date, doubt bool) {
+func (v *Survey) missing(l *labellingv1.Label, after, day bitemporal.Date) (lost bitemporal.Date, doubt bool) {
 	lost = bitemporal.Future
 	may := rolesOf(l.GetRole(), unstated(l.GetHolder()))
-	for i := range s.lists {
-		list := &s.lists[i]
-		if list.position > known {
+	for i := range v.s.lists {
+		list := &v.s.lists[i]
+		if list.position > v.known {
 			break
 		}
 		if list.day <= after || list.day > day {
@@ -233,7 +233,7 @@ func (s *State) missing(l *labellingv1.Label, after, day bitemporal.Date, known 
 		}
 		c := g.anywhere
 		if len(g.byFiliere) > 0 {
-			c = g.cell(filiereOf(l.GetHolder(), topo, list.day, known))
+			c = g.cell(filiereOf(l.GetHolder(), v.topo, list.day, v.known))
 		}
 		switch {
 		case may&^c.whole == 0:
@@ -266,8 +266,17 @@ func (s *State) lapse(l *labellingv1.Label, day bitemporal.Date, known uint64) b
 	if l.GetLapsedFrom() == "" {
 		return bitemporal.Future
 	}
+	rows, _ := s.readHolder(nil, l, known)
+	v := Survey{s: s, known: known, rows: rows}
+	return v.lapse(l, 0, day)
+}
+
+func (v *Survey) lapse(l *labellingv1.Label, i int, day bitemporal.Date) bitemporal.Date {
+	if l.GetLapsedFrom() == "" {
+		return bitemporal.Future
+	}
 	from, err := bitemporal.ParseDate(l.GetLapsedFrom())
-	if err != nil || from > day || s.lastNamed(l, day, known) > from {
+	if err != nil || from > day || v.lastNamed(i, day) > from {
 		return bitemporal.Future
 	}
 	return from
@@ -276,20 +285,17 @@ func (s *State) lapse(l *labellingv1.Label, day bitemporal.Date, known uint64) b
 // lastNamed is the last day, up to the one given, on which an act took effect that the
 // labels of the holder rest on; Past if there is none. A label that never was does not
 // count, nor does the list that a label rests on for having been left out.
-func (s *State) lastNamed(l *labellingv1.Label, day bitemporal.Date, known uint64) bitemporal.Date {
+func (v *Survey) lastNamed(i int, day bitemporal.Date) bitemporal.Date {
 	last := bitemporal.Past
-	for held := range s.LabelsOf(HolderID(l.GetHolder()), known) {
+	for j := range v.peers(i) {
+		held := v.rows[j].label
 		if undone(held) {
 			continue
 		}
 		for _, b := range held.GetBasis() {
-			act, ok := s.Acts.At(b.GetActId(), 0, known)
-			if !ok {
-				continue
-			}
-			effect, ok := effectOf(act)
-			if left := act.GetAbsencesStated() && held.GetLapsedFrom() == effect.String(); ok && effect <= day && !left {
-				last = max(last, effect)
+			act, ok := v.effect(b.GetActId())
+			if ok && last < act.day && act.day <= day && (!act.absences || held.GetLapsedFrom() != act.day.String()) {
+				last = act.day
 			}
 		}
 	}

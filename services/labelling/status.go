@@ -47,21 +47,26 @@ func (s *State) OperationAt(labelID string, day bitemporal.Date, known uint64, t
 	if !ok {
 		return labellingv1.OperationState_OPERATION_STATE_UNSPECIFIED, false
 	}
+	return r.operation(day), true
+}
+
+// operation derives the operational state of what is known of a label on the day.
+func (r *reading) operation(day bitemporal.Date) labellingv1.OperationState {
 	op := r.label.GetOperation()
-	unsure := r.next.mayHaveBegun || r.next.unstated // or it would be superseded
+	unsure := r.next.mayHaveBegun(day) || r.next.unstated(day) // or it would be superseded
 	switch {
 	case r.label.GetVoided() || since(op.GetClosedFrom(), day):
-		return labellingv1.OperationState_OPERATION_STATE_CLOSED, true
+		return labellingv1.OperationState_OPERATION_STATE_CLOSED
 	case since(op.GetMaintainedFrom(), day):
 		switch {
 		case r.gone() || day >= r.term.endBy:
-			return labellingv1.OperationState_OPERATION_STATE_MAINTAINED, true
+			return labellingv1.OperationState_OPERATION_STATE_MAINTAINED
 		case unsure || day >= r.term.endFrom:
-			return labellingv1.OperationState_OPERATION_STATE_UNSPECIFIED, true
+			return labellingv1.OperationState_OPERATION_STATE_UNSPECIFIED
 		}
-		return labellingv1.OperationState_OPERATION_STATE_OPEN, true
+		return labellingv1.OperationState_OPERATION_STATE_OPEN
 	case r.gone():
-		return labellingv1.OperationState_OPERATION_STATE_CLOSED, true
+		return labellingv1.OperationState_OPERATION_STATE_CLOSED
 	}
 	from, by := r.term.startFrom, r.term.startBy
 	if opened, err := bitemporal.ParseDate(op.GetOpenedFrom()); err == nil {
@@ -69,78 +74,89 @@ func (s *State) OperationAt(labelID string, day bitemporal.Date, known uint64, t
 	}
 	switch {
 	case day < from:
-		return labellingv1.OperationState_OPERATION_STATE_PLANNED, true
+		return labellingv1.OperationState_OPERATION_STATE_PLANNED
 	case day < by || unsure:
-		return labellingv1.OperationState_OPERATION_STATE_UNSPECIFIED, true
+		return labellingv1.OperationState_OPERATION_STATE_UNSPECIFIED
 	}
-	return labellingv1.OperationState_OPERATION_STATE_OPEN, true
+	return labellingv1.OperationState_OPERATION_STATE_OPEN
 }
 
 // reading is what is known of a label on a day.
 type reading struct {
-	label  *labellingv1.Label
-	term   window
-	next   sequel
+	row
 	lost   bool // by absence from a list, for sure
 	status labellingv1.Status
 }
 
 func (s *State) readingAt(labelID string, day bitemporal.Date, known uint64, topo *topology.State) (r reading, ok bool) {
-	if r.label, ok = s.Label(labelID, known); !ok {
+	l, ok := s.Label(labelID, known)
+	if !ok {
 		return r, false
 	}
-	if r.status = undoing(r.label); r.status != labellingv1.Status_STATUS_UNSPECIFIED {
-		return r, true
+	if status := undoing(l); status != labellingv1.Status_STATUS_UNSPECIFIED {
+		return reading{row: row{label: l}, status: status}, true
 	}
-	r.term = s.window(r.label, known)
-	r.next = s.sequel(r.label, r.term, day, known)
-	r.status = s.derive(&r, day, known, topo)
-	return r, true
+	var few [4]row
+	rows, i := s.readHolder(few[:0], l, known)
+	v := Survey{s: s, known: known, topo: topo, rows: rows}
+	v.rows[i].next = v.sequel(i)
+	return v.on(i, day), true
 }
 
-// derive derives the status of a label that was not undone from its start.
-func (s *State) derive(r *reading, day bitemporal.Date, known uint64, topo *topology.State) labellingv1.Status {
+// on derives what is known of a label on a day.
+func (v *Survey) on(i int, day bitemporal.Date) reading {
+	r := reading{row: v.rows[i]}
+	if r.status = undoing(r.label); r.status == labellingv1.Status_STATUS_UNSPECIFIED {
+		r.status, r.lost = v.derive(i, day)
+	}
+	return r
+}
+
+// derive derives the status of a label that was not undone from its start, and whether
+// absence from a list cost it for sure.
+func (v *Survey) derive(i int, day bitemporal.Date) (status labellingv1.Status, isLost bool) {
+	r := &v.rows[i]
 	l, term := r.label, r.term
 	switch {
 	case day < term.startFrom:
-		return labellingv1.Status_STATUS_PLANNED
+		return labellingv1.Status_STATUS_PLANNED, false
 	case since(l.GetAnnulledFrom(), day):
-		return labellingv1.Status_STATUS_ANNULLED
+		return labellingv1.Status_STATUS_ANNULLED, false
 	case since(l.GetRepealedFrom(), day):
-		return labellingv1.Status_STATUS_REPEALED
-	case r.next.begun:
-		return labellingv1.Status_STATUS_SUPERSEDED
+		return labellingv1.Status_STATUS_REPEALED, false
+	case r.next.begun(day):
+		return labellingv1.Status_STATUS_SUPERSEDED, false
 	}
 	// What goes on from it from a day nobody states may have begun already. What nothing
 	// goes on from may have been lost, by absence from a later list.
-	lost, doubt := bitemporal.Future, r.next.unstated
+	lost, doubt := bitemporal.Future, r.next.unstated(day)
 	if !r.next.exists {
-		lost, doubt = s.absence(l, term, day, known, topo)
+		lost, doubt = v.absence(i, day)
 	}
-	stated := s.lapse(l, day, known)
+	stated := v.lapse(l, i, day)
 	lost = min(lost, stated)
-	r.lost = lost != bitemporal.Future
+	isLost = lost != bitemporal.Future
 	ended := day >= term.endBy
 	switch {
 	case lost < term.endFrom, stated != bitemporal.Future && term.endBy == bitemporal.Future:
-		return labellingv1.Status_STATUS_LAPSED
-	case ended && r.lost:
-		return labellingv1.Status_STATUS_EXPIRED
+		return labellingv1.Status_STATUS_LAPSED, isLost
+	case ended && isLost:
+		return labellingv1.Status_STATUS_EXPIRED, isLost
 	case ended && doubt:
-		return labellingv1.Status_STATUS_UNDETERMINED
+		return labellingv1.Status_STATUS_UNDETERMINED, isLost
 	case ended:
-		return labellingv1.Status_STATUS_IN_ABEYANCE
+		return labellingv1.Status_STATUS_IN_ABEYANCE, isLost
 	case suspended(l, day):
-		return labellingv1.Status_STATUS_SUSPENDED
-	case day < term.startBy || day >= term.endFrom || r.next.mayHaveBegun:
-		return labellingv1.Status_STATUS_UNDETERMINED // around a date that is not sure
+		return labellingv1.Status_STATUS_SUSPENDED, isLost
+	case day < term.startBy || day >= term.endFrom || r.next.mayHaveBegun(day):
+		return labellingv1.Status_STATUS_UNDETERMINED, isLost // around a date that is not sure
 	}
 	if before := l.GetExtendedFrom(); before != "" {
 		if _, sure := overFrom(before); day >= sure {
-			return labellingv1.Status_STATUS_EXTENDED
+			return labellingv1.Status_STATUS_EXTENDED, isLost
 		}
 	}
-	return labellingv1.Status_STATUS_IN_FORCE
+	return labellingv1.Status_STATUS_IN_FORCE, isLost
 }
 
 // gone reports whether the label was undone, replaced or lost on the day.
@@ -190,53 +206,73 @@ func suspended(l *labellingv1.Label, day bitemporal.Date) bool {
 	return false
 }
 
-// sequel is how, on a day, other labels go on from a label: its successor and, as
-// across acts the later one supersedes, later ones of the same holder.
+// sequel is how other labels go on from a label: its successor and, as across acts the
+// later one supersedes, later ones of the same holder. Its days are [bitemporal.Future]
+// where there is none.
 type sequel struct {
-	exists       bool // one does, on some day
-	mayHaveBegun bool
-	begun        bool // for sure
-	unstated     bool // one may have begun whose start nobody states
+	exists       bool            // one does, on some day
+	begunBy      bitemporal.Date // from which one has begun for sure
+	mayFrom      bitemporal.Date // from which one may have begun
+	unstatedFrom bitemporal.Date // from which one may have begun whose start nobody states
 }
 
-func (s *State) sequel(l *labellingv1.Label, w window, day bitemporal.Date, known uint64) (q sequel) {
-	if next, ok := s.Label(l.GetSuccessorId(), known); ok {
-		q.add(next, s.window(next, known), day)
+func (q *sequel) begun(day bitemporal.Date) bool { return q.exists && day >= q.begunBy }
+
+func (q *sequel) mayHaveBegun(day bitemporal.Date) bool {
+	return q.mayFrom != bitemporal.Future && day >= q.mayFrom
+}
+
+func (q *sequel) unstated(day bitemporal.Date) bool {
+	return q.unstatedFrom != bitemporal.Future && day >= q.unstatedFrom
+}
+
+func (v *Survey) sequel(i int) sequel {
+	q := sequel{begunBy: bitemporal.Future, mayFrom: bitemporal.Future, unstatedFrom: bitemporal.Future}
+	r := &v.rows[i]
+	successor := r.label.GetSuccessorId()
+	for j := range v.peers(i) {
+		other := &v.rows[j]
+		switch {
+		case j == i:
+		case successor != "" && other.label.GetLabelId() == successor:
+			q.add(other.label, other.term)
+			successor = ""
+		case !undone(other.label) && v.s.supersedes(other, r):
+			q.add(other.label, other.term)
+		}
 	}
-	for other := range s.LabelsOf(HolderID(l.GetHolder()), known) {
-		if other.GetLabelId() == l.GetLabelId() || undone(other) {
-			continue
-		}
-		if v := s.window(other, known); s.supersedes(other, v, l, w) {
-			q.add(other, v, day)
-		}
+	if successor == "" {
+		return q
+	}
+	if next, ok := v.s.Label(successor, v.known); ok { // of another holder
+		q.add(next, v.s.window(next, v.known))
 	}
 	return q
 }
 
 // add reckons with a label that goes on within a window. Where nothing is known of its
 // start, not even a cycle, it cuts no term short: labels are renewed at their term.
-func (q *sequel) add(next *labellingv1.Label, w window, day bitemporal.Date) {
+func (q *sequel) add(next *labellingv1.Label, w window) {
 	q.exists = true
-	q.begun = q.begun || day >= w.startBy
-	if day < w.startFrom {
-		return
+	q.begunBy = min(q.begunBy, w.startBy)
+	if w.startFrom != bitemporal.Past {
+		q.mayFrom = min(q.mayFrom, w.startFrom)
 	}
-	q.mayHaveBegun = q.mayHaveBegun || w.startFrom != bitemporal.Past
-	q.unstated = q.unstated || next.GetPeriod().GetStart() == ""
+	if next.GetPeriod().GetStart() == "" {
+		q.unstatedFrom = min(q.unstatedFrom, w.startFrom)
+	}
 }
 
-// supersedes reports whether a label, in its window v, takes the place of another one
-// of its holder, in its window w: it certainly begins later or, where by the starts
+// supersedes reports whether a label takes the place of another one of its holder: it certainly begins later or, where by the starts
 // stated neither does, it was granted later.
-func (s *State) supersedes(later *labellingv1.Label, v window, l *labellingv1.Label, w window) bool {
-	if v.beginsAfter(w) {
+func (s *State) supersedes(later, r *row) bool {
+	if later.term.beginsAfter(r.term) {
 		return true
 	}
-	if w.beginsAfter(v) || later.GetPeriod().GetStart() == "" || l.GetPeriod().GetStart() == "" {
+	if r.term.beginsAfter(later.term) || later.label.GetPeriod().GetStart() == "" || r.label.GetPeriod().GetStart() == "" {
 		return false
 	}
-	return s.grantedAt(later.GetLabelId()) > s.grantedAt(l.GetLabelId())
+	return s.grantedAt(later.label.GetLabelId()) > s.grantedAt(r.label.GetLabelId())
 }
 
 func (w window) beginsAfter(before window) bool {

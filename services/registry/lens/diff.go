@@ -5,6 +5,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 
 	"google.golang.org/protobuf/proto"
 
@@ -29,13 +30,14 @@ func Diff(before, after Lens, filiere, network string) (learned, world []*regist
 	between.m.valid = before.m.valid
 	isLearned := before.s != after.s || before.m.known != after.m.known
 	isWorld := before.m.valid != after.m.valid
-	middle := between.snapshot()
+	survey := sync.OnceValue(between.survey) // of one position, for both days
+	middle := between.snapshotOn(survey)
 	first, last := middle, middle
 	if isLearned {
 		first = before.snapshotBeside(between, middle)
 	}
 	if isWorld {
-		last = after.snapshot()
+		last = after.snapshotOn(survey)
 	}
 	var chosen idSet
 	if filieres != nil || networks != nil {

@@ -10,6 +10,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/labelling"
 	"maillage/services/registry"
 )
 
@@ -49,7 +50,15 @@ func (l Lens) snapshotOf(s snapshot) bool {
 
 // snapshot is the state of every label known at the moment, by id. It must not be
 // changed.
-func (l Lens) snapshot() []labelState {
+func (l Lens) snapshot() []labelState { return l.snapshotOn(l.survey) }
+
+// survey reads the labels as known at the position, for whatever day.
+func (l Lens) survey() *labelling.Survey {
+	return l.s.Labelling.Survey(l.m.known, &l.s.Topology)
+}
+
+// snapshotOn is the snapshot where the survey of its position may be there already.
+func (l Lens) snapshotOn(survey func() *labelling.Survey) []labelState {
 	all := l.m.snapshots
 	all.mu.Lock()
 	if i := slices.IndexFunc(all.recent, l.snapshotOf); i >= 0 {
@@ -59,7 +68,7 @@ func (l Lens) snapshot() []labelState {
 		return one.labels
 	}
 	all.mu.Unlock()
-	one := snapshot{l.s, l.m.valid, l.m.known, l.m.operational(), l.reckon(), nil}
+	one := snapshot{l.s, l.m.valid, l.m.known, l.m.operational(), l.reckon(survey()), nil}
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	if !slices.ContainsFunc(all.recent, l.snapshotOf) {
@@ -93,22 +102,25 @@ func (l Lens) kept(reckon func() []*registryv1.MapCentre) []*registryv1.MapCentr
 	return centres
 }
 
-// reckon reckons the state of every label.
-func (l Lens) reckon() []labelState {
-	table := &l.s.Labelling.Labels
-	all := slices.AppendSeq(make([]string, 0, table.Len()), table.IDs())
-	labels := inParts(all, partSize, func(ids []string) []labelState {
-		part := make([]labelState, 0, len(ids))
+// reckon reckons the state of every label of a survey, by id.
+func (l Lens) reckon(survey *labelling.Survey) []labelState {
+	places := make([]int, survey.Len())
+	for i := range places {
+		places[i] = i
+	}
+	return inParts(places, partSize, func(places []int) []labelState {
+		part := make([]labelState, 0, len(places))
 		filieres := map[string]string{} // of networks, on the day
-		for _, id := range ids {
-			if label, known := l.s.Labelling.Label(id, l.m.known); known {
-				part = append(part, l.stateOf(label, filieres))
+		for _, i := range places {
+			one := labelState{label: survey.Label(i), status: survey.Status(i, l.m.valid)}
+			if l.m.operational() {
+				one.operation = survey.Operation(i, l.m.valid)
 			}
+			one.filiere = l.filiereOf(one.label, filieres)
+			part = append(part, one)
 		}
 		return part
 	})
-	slices.SortFunc(labels, func(a, b labelState) int { return strings.Compare(a.label.GetLabelId(), b.label.GetLabelId()) })
-	return labels
 }
 
 // partSize is how many labels are read in a row: to read many is to wait for memory, so
@@ -138,6 +150,12 @@ func (l Lens) stateOf(label *labellingv1.Label, filieres map[string]string) labe
 	if l.m.operational() {
 		one.operation, _ = l.s.Labelling.OperationAt(label.GetLabelId(), l.m.valid, l.m.known, &l.s.Topology)
 	}
+	one.filiere = l.filiereOf(label, filieres)
+	return one
+}
+
+// filiereOf is the filière a label is counted under on the day.
+func (l Lens) filiereOf(label *labellingv1.Label, filieres map[string]string) string {
 	network := networkOf(label)
 	filiere, seen := filieres[network]
 	if !seen {
@@ -145,8 +163,7 @@ func (l Lens) stateOf(label *labellingv1.Label, filieres map[string]string) labe
 		filiere = n.GetFiliereId()
 		filieres[network] = filiere
 	}
-	one.filiere = cmp.Or(label.GetHolder().GetFiliereId(), filiere)
-	return one
+	return cmp.Or(label.GetHolder().GetFiliereId(), filiere)
 }
 
 // snapshotBeside is the snapshot of a lens that differs from another, whose snapshot is
