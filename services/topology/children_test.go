@@ -398,9 +398,10 @@ func TestMergerOfThirty(t *testing.T) {
 
 // Whatever closes, nothing that is open depends on it from that day on.
 func TestNobodyIsLeftBehind(t *testing.T) {
-	closings := 0
+	cities, closings := 0, 0
 	rapid.Check(t, func(rt *rapid.T) {
 		w := newCity(t)
+		cities++
 		for range rapid.IntRange(1, 6).Draw(rt, "closings") {
 			from := rapid.SampledFrom([]string{"", "2019", "2024-06-01", "2031"}).Draw(rt, "from")
 			id := rapid.SampledFrom([]string{"E1", "E2", "E4", "L1", "L3", "P1", "P2", "C1", "C2", "N1"}).Draw(rt, "id")
@@ -421,8 +422,8 @@ func TestNobodyIsLeftBehind(t *testing.T) {
 			}
 		}
 	})
-	if closings < 50 {
-		t.Errorf("only %d closings", closings)
+	if closings*2 < cities {
+		t.Errorf("only %d closings in %d cities", closings, cities)
 	}
 }
 
