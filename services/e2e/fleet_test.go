@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
@@ -49,6 +50,7 @@ type fleet struct {
 	errors map[string]int    // what callers saw, by code and reason
 	centre map[string]string // what was acknowledged: name of a centre, its id
 	label  map[string]string // centre id, its label
+	action map[string]string // name of a centre, the action of its site
 	digest map[uint64]string // what readers were shown: position, digest
 	roots  map[uint64]string // size, root
 }
@@ -75,7 +77,7 @@ func newFleet(t *testing.T) *fleet {
 	t.Cleanup(broker.Shutdown)
 	f := &fleet{
 		t: t, nats: broker.URL(), data: data, acked: make(chan struct{}), errors: map[string]int{},
-		centre: map[string]string{}, label: map[string]string{}, digest: map[uint64]string{}, roots: map[uint64]string{},
+		centre: map[string]string{}, label: map[string]string{}, action: map[string]string{}, digest: map[uint64]string{}, roots: map[uint64]string{},
 	}
 	var routes []string
 	for _, p := range serve.Parts {
@@ -169,11 +171,12 @@ func (f *fleet) await(more int) {
 	}
 }
 
-// record registers centres and grants each a label, a command of one service that rests
-// on the one before of another, and reads it back at a third.
+// record registers centres, grants each a label and lets its site do something: commands
+// of three services, each resting on the one before, read back at a fourth in between.
 func (f *fleet) record(ctx context.Context, caller int, network string) {
 	conn := acting{f.conn, "officer-" + strconv.Itoa(caller)}
 	topology, labelling, registry := topologyv1.NewTopologyServiceClient(conn), labellingv1.NewLabellingServiceClient(conn), registryv1.NewRegistryServiceClient(conn)
+	activity := activityv1.NewActivityServiceClient(conn)
 	basis := &eventv1.Basis{Source: "kill test", Evidence: eventv1.Evidence_EVIDENCE_STATED}
 	for n := 0; ctx.Err() == nil; n++ {
 		name := fmt.Sprintf("c%d-n%d", caller, n)
@@ -197,10 +200,25 @@ func (f *fleet) record(ctx context.Context, caller int, network string) {
 			return
 		}
 		f.ack(func() { f.label[centre] = label })
-		f.ask(ctx, "read "+label, func(ctx context.Context) error {
-			_, err := registry.GetLabel(ctx, &registryv1.GetLabelRequest{LabelId: label, AsOf: on("2025-01-01")})
+		var holder *labellingv1.Holder
+		if !f.ask(ctx, "read "+label, func(ctx context.Context) error {
+			r, err := registry.GetLabel(ctx, &registryv1.GetLabelRequest{LabelId: label, AsOf: on("2025-01-01")})
+			holder = r.GetEntry().GetLabel().GetHolder()
 			return err
-		})
+		}) {
+			return
+		}
+		var action string
+		if !f.ask(ctx, "action of "+name, func(ctx context.Context) error {
+			r, err := activity.RecordUndertaking(ctx, &activityv1.RecordUndertakingRequest{
+				RequestId: "action-of-" + name, Basis: basis, Kind: activityv1.UndertakingKind_UNDERTAKING_KIND_ACTION, Title: name, Holder: holder,
+			})
+			action = r.GetUndertakingId()
+			return err
+		}) {
+			return
+		}
+		f.ack(func() { f.action[name] = action })
 	}
 }
 
@@ -274,8 +292,11 @@ func TestKillServices(t *testing.T) {
 		kills[f.parts[n]]++
 		if rand.IntN(4) > 0 {
 			f.running[n].kill()
-		} else if code := f.running[n].stop(); code != 0 {
-			t.Errorf("%s: exit code %d", f.parts[n], code)
+		} else {
+			f.running[n].await("msg=listening") // before it runs at all, nothing hears that it is to end
+			if code := f.running[n].stop(); code != 0 {
+				t.Errorf("%s: exit code %d", f.parts[n], code)
+			}
 		}
 		if f.parts[n] != string(serve.Ledger) && rand.IntN(2) == 0 {
 			f.await(rand.IntN(20)) // the other one does it all
@@ -331,7 +352,8 @@ func (f *fleet) check() {
 	f.checkAcknowledged(ctx, last)
 }
 
-// checkAcknowledged looks for every centre and label acknowledged: each is there, once.
+// checkAcknowledged looks for every centre, label and action acknowledged: each is there,
+// once.
 // What was under way at the end may be there too.
 func (f *fleet) checkAcknowledged(ctx context.Context, last uint64) {
 	f.t.Helper()
@@ -362,6 +384,27 @@ func (f *fleet) checkAcknowledged(ctx context.Context, last uint64) {
 		}
 		if token = r.GetNextPageToken(); token == "" {
 			break
+		}
+	}
+	actions := map[string]string{}
+	query := registryv1.NewActivityQueryServiceClient(f.conn)
+	for token := ""; ; {
+		r, err := query.ListUndertakings(ctx, &registryv1.ListUndertakingsRequest{PageSize: 1000, PageToken: token, AsOf: &registryv1.AsOf{ValidAt: "2025-01-01", MinPosition: last}})
+		must(f.t, err)
+		for _, e := range r.GetEntries() {
+			u := e.GetUndertaking()
+			if other, twice := actions[u.GetTitle()]; twice {
+				f.t.Errorf("the action of %s was recorded twice: %s and %s", u.GetTitle(), other, u.GetUndertakingId())
+			}
+			actions[u.GetTitle()] = u.GetUndertakingId()
+		}
+		if token = r.GetNextPageToken(); token == "" {
+			break
+		}
+	}
+	for name, id := range f.action {
+		if actions[name] != id {
+			f.t.Errorf("action %s of %s was acknowledged and is %q", id, name, actions[name])
 		}
 	}
 	for name, id := range f.centre {
