@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"math"
 	"runtime"
 	"slices"
 
@@ -18,23 +17,11 @@ import (
 	"maillage/services/bitemporal"
 )
 
-// Rows are what the tables of a state hold as known at a position: what was believed there
-// and everything believed before. They stay as they are while the state goes on.
-type Rows struct{ rows []row }
-
-type row struct {
-	table, id string
-	version   bitemporal.Version[any] // a message, or what is kept in place of one
-}
-
-// stillKnown stands for the position at which what is still believed ceases to be.
-const stillKnown = math.MaxInt64
-
 // table is a table of the state under the name it has in the digest, for ever.
 type table struct {
 	name string
 	len  int
-	add  func(r []row, name string, position uint64) []row
+	add  func(r []Row, name string, position uint64) []Row
 }
 
 // tables are all two-time tables of the state.
@@ -64,16 +51,16 @@ func (s *State) tables() []table {
 }
 
 func of[V any](name string, t *bitemporal.Table[V]) table {
-	return table{name, t.Len(), func(rows []row, name string, position uint64) []row {
+	return table{name, t.Len(), func(rows []Row, name string, position uint64) []Row {
 		for id, v := range t.All() {
 			if v.KnownFrom > position {
 				continue
 			}
 			if v.KnownTo > position {
-				v.KnownTo = stillKnown
+				v.KnownTo = StillKnown
 			}
 			known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
-			rows = append(rows, row{name, id, known})
+			rows = append(rows, Row{name, id, known})
 		}
 		return rows
 	}}
@@ -86,7 +73,7 @@ func (s *State) Rows(position uint64) Rows {
 	for _, t := range tables {
 		n += t.len
 	}
-	rows := make([]row, 0, n+n/4)
+	rows := make([]Row, 0, n+n/4)
 	for _, t := range tables {
 		rows = t.add(rows, t.name, position)
 	}
@@ -133,17 +120,17 @@ func (r Rows) Digest() ([sha256.Size]byte, error) {
 }
 
 // append appends the encoding of a row.
-func (r row) append(b []byte) ([]byte, error) {
-	b = appendText(b, r.table)
-	b = appendText(b, r.id)
-	b = binary.BigEndian.AppendUint32(b, uint32(r.version.Valid.From))
-	b = binary.BigEndian.AppendUint32(b, uint32(r.version.Valid.To))
-	b = binary.BigEndian.AppendUint64(b, r.version.KnownFrom)
-	b = binary.BigEndian.AppendUint64(b, r.version.KnownTo)
+func (r Row) append(b []byte) ([]byte, error) {
+	b = appendText(b, r.Table)
+	b = appendText(b, r.ID)
+	b = binary.BigEndian.AppendUint32(b, uint32(r.Version.Valid.From))
+	b = binary.BigEndian.AppendUint32(b, uint32(r.Version.Valid.To))
+	b = binary.BigEndian.AppendUint64(b, r.Version.KnownFrom)
+	b = binary.BigEndian.AppendUint64(b, r.Version.KnownTo)
 	length := len(b)
-	b, err := AppendValue(append(b, 0, 0, 0, 0), message(r.version.Value))
+	b, err := AppendValue(append(b, 0, 0, 0, 0), message(r.Version.Value))
 	if err != nil {
-		return nil, fmt.Errorf("row %s of %s: %w", r.id, r.table, err)
+		return nil, fmt.Errorf("row %s of %s: %w", r.ID, r.Table, err)
 	}
 	binary.BigEndian.PutUint32(b[length:], uint32(len(b)-length-4))
 	return b, nil

@@ -22,7 +22,7 @@ import (
 	"maillage/services/ledger"
 	"maillage/services/projection"
 	"maillage/services/registry"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 	"maillage/services/vault"
 )
 
@@ -104,8 +104,8 @@ func Damaged(err error) error {
 }
 
 // source lets queries read the replica.
-func (p *process) source() memory.Source {
-	return memory.Source{
+func (p *process) source() query.Source {
+	return query.Source{
 		View: func(ctx context.Context, least uint64, f func(*registry.State, uint64)) error {
 			return p.runner.View(ctx, least, func(head uint64) error {
 				f(&p.state, head)

@@ -30,7 +30,7 @@ import (
 	"maillage/services/ledger"
 	"maillage/services/projection"
 	"maillage/services/registry"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 	registryserver "maillage/services/registry/server"
 	"maillage/services/submit"
 	topologyserver "maillage/services/topology/server"
@@ -266,7 +266,7 @@ func (p *process) server() (*grpc.Server, error) {
 		}))
 	}
 	if p.config.has(Registry) {
-		queries := memory.New(p.source())
+		queries := query.New(p.source())
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))

@@ -4,20 +4,20 @@ import (
 	"context"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 // ActivityServer is the ActivityQueryService over the queries in memory.
 type ActivityServer struct {
 	registryv1.UnimplementedActivityQueryServiceServer
 
-	queries *memory.Queries
+	queries *query.Queries
 }
 
 var _ registryv1.ActivityQueryServiceServer = (*ActivityServer)(nil)
 
 // NewActivity returns the service over queries.
-func NewActivity(queries *memory.Queries) *ActivityServer { return &ActivityServer{queries: queries} }
+func NewActivity(queries *query.Queries) *ActivityServer { return &ActivityServer{queries: queries} }
 
 // ListMissions implements the RPC of that name.
 func (s *ActivityServer) ListMissions(ctx context.Context, req *registryv1.ListMissionsRequest) (*registryv1.ListMissionsResponse, error) {

@@ -4,20 +4,20 @@ import (
 	"context"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 // Map is the MapService over the queries in memory.
 type Map struct {
 	registryv1.UnsafeMapServiceServer
 
-	queries *memory.Queries
+	queries *query.Queries
 }
 
 var _ registryv1.MapServiceServer = (*Map)(nil)
 
 // NewMap returns the service over queries.
-func NewMap(queries *memory.Queries) *Map { return &Map{queries: queries} }
+func NewMap(queries *query.Queries) *Map { return &Map{queries: queries} }
 
 // GetMap implements the RPC of that name.
 func (s *Map) GetMap(ctx context.Context, req *registryv1.GetMapRequest) (*registryv1.GetMapResponse, error) {

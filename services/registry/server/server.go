@@ -11,20 +11,20 @@ import (
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 // Server is the RegistryService over the queries in memory.
 type Server struct {
 	registryv1.UnsafeRegistryServiceServer
 
-	queries *memory.Queries
+	queries *query.Queries
 }
 
 var _ registryv1.RegistryServiceServer = (*Server)(nil)
 
 // New returns the service over queries.
-func New(queries *memory.Queries) *Server { return &Server{queries: queries} }
+func New(queries *query.Queries) *Server { return &Server{queries: queries} }
 
 // answer makes an error one that gRPC understands: a fault is its own status, an end
 // of the context is its code, what the log lost is lost data, anything else is

@@ -18,7 +18,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/registry"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 	"maillage/services/registry/server"
 )
 
@@ -53,7 +53,7 @@ func TestErrorsReachTheCaller(t *testing.T) {
 
 // Every RPC asks the queries.
 func TestEveryRPCIsServed(t *testing.T) {
-	queries := memory.New(memory.Source{
+	queries := query.New(query.Source{
 		View: func(context.Context, uint64, func(*registry.State, uint64)) error { return context.Canceled },
 	})
 	for _, service := range []struct {
@@ -76,7 +76,7 @@ func TestEveryRPCIsServed(t *testing.T) {
 func dial(t *testing.T, failure error) registryv1.RegistryServiceClient {
 	t.Helper()
 	var empty registry.State
-	queries := memory.New(memory.Source{
+	queries := query.New(query.Source{
 		View: func(_ context.Context, _ uint64, f func(*registry.State, uint64)) error {
 			f(&empty, 0)
 			return failure

@@ -1,4 +1,4 @@
-package memory_test
+package query_test
 
 import (
 	"cmp"
@@ -12,7 +12,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 // list is an act with a scope.
@@ -72,7 +72,7 @@ var byAbsence = map[labellingv1.Status]bool{
 
 // checkLabels compares differences of labels with the answers about each; lists are those
 // that may have made them.
-func checkLabels(rt *rapid.T, q *memory.Queries, found []*registryv1.Difference, before, after *registryv1.AsOf, lists []list) {
+func checkLabels(rt *rapid.T, q *query.Queries, found []*registryv1.Difference, before, after *registryv1.AsOf, lists []list) {
 	entry := func(id string, asOf *registryv1.AsOf) *registryv1.LabelEntry {
 		got, _ := q.GetLabel(rt.Context(), &registryv1.GetLabelRequest{LabelId: id, AsOf: asOf}) // nil: not known
 		return got.GetEntry()

@@ -1,8 +1,8 @@
-// Package memory answers every read of the register from a registry.State that
+// Package query answers every read of the register from a registry.State that
 // another goroutine folds. Nothing it answers was recorded after the moment asked
 // for, so an answer at a date and a position is the same for ever (but for persons
 // erased since).
-package memory
+package query
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package memory_test
+package query_test
 
 import (
 	"context"
@@ -16,7 +16,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/eventlog"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 // publishedAct is an act with the days of its publications.
@@ -132,7 +132,7 @@ func TestReplayIsMadeOnce(t *testing.T) {
 		}
 		return read(ctx, after, to)
 	}
-	q := memory.New(src)
+	q := query.New(src)
 	ask := func() error {
 		_, err := q.CountEntities(t.Context(), &registryv1.CountEntitiesRequest{AsOf: &registryv1.AsOf{PublishedBy: "2024-01-01"}, Unit: registryv1.CountUnit_COUNT_UNIT_LABEL})
 		return err
@@ -155,7 +155,7 @@ func TestReplayIsMadeOnce(t *testing.T) {
 	src.Records = func(ctx context.Context, after, _ uint64) iter.Seq2[eventlog.Record, error] {
 		return read(ctx, after, 3)
 	}
-	_, err := memory.New(src).ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: &registryv1.AsOf{PublishedBy: "2024-01-01"}})
+	_, err := query.New(src).ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: &registryv1.AsOf{PublishedBy: "2024-01-01"}})
 	if hole, is := errors.AsType[*eventlog.HoleError](err); !is || hole.Position != 4 {
 		t.Errorf("a log that ends early: %v", err)
 	}

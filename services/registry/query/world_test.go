@@ -1,4 +1,4 @@
-package memory_test
+package query_test
 
 import (
 	"context"
@@ -19,7 +19,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/labelling"
 	"maillage/services/registry"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 	"maillage/services/topology"
 )
 
@@ -101,10 +101,10 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	return last
 }
 
-func (w *world) queries() *memory.Queries { return memory.New(w.source()) }
+func (w *world) queries() *query.Queries { return query.New(w.source()) }
 
-func (w *world) source() memory.Source {
-	return memory.Source{
+func (w *world) source() query.Source {
+	return query.Source{
 		View: func(ctx context.Context, minPosition uint64, f func(s *registry.State, head uint64)) error {
 			w.mu.RLock()
 			defer w.mu.RUnlock()

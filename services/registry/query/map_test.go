@@ -1,4 +1,4 @@
-package memory_test
+package query_test
 
 import (
 	"fmt"
@@ -14,7 +14,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
-	"maillage/services/registry/memory"
+	"maillage/services/registry/query"
 )
 
 func centreSucceeded(from, id string, successors ...string) *topologyv1.Event {
@@ -658,7 +658,7 @@ func TestMapProperties(t *testing.T) {
 			rt.Errorf("%v %v\nthere %s\nback  %s", err1, err2, printMapChanges(there), printMapChanges(back))
 		}
 		for _, was := range before {
-			for _, again := range []*memory.Queries{q, w.queries()} { // with what it kept, and without
+			for _, again := range []*query.Queries{q, w.queries()} { // with what it kept, and without
 				now, err := again.GetMap(t.Context(), was.req)
 				if err != nil || printMap(now) != printMap(was.resp) || printLines(now) != printLines(was.resp) || printCounts(now.GetCounts()) != printCounts(was.resp.GetCounts()) {
 					rt.Errorf("%v was\n%s\nis\n%s, %v", was.req, printMap(was.resp), printMap(now), err)
