@@ -30,8 +30,9 @@ func (r *Runner) advance(h ledger.Head) {
 	r.growTree(h.Size)
 	if root := s.gateTree.Root(); root != h.Root {
 		if r.follows {
-			r.breakOff(diverged(s.gate.Size+1, "the gating ledger announces root %v at position %d and this one has %v: they differ from position %d on, or later up to there",
-				h.Root, h.Size, root, s.gate.Size+1))
+			first := min(s.gate.Size+1, h.Size)
+			r.breakOff(diverged(first, "the gating ledger announces root %v at position %d and this one has %v: they differ from position %d on, or later up to there",
+				h.Root, h.Size, root, first))
 			return
 		}
 		r.breakOff(fmt.Errorf("the ledger announces root %v at size %d and this process folded %v: %w",

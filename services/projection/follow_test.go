@@ -101,7 +101,7 @@ func TestFollowingLedgerStopsOnAnotherRoot(t *testing.T) {
 	other := p.gate.Progress().Gate
 	other.Root[0] ^= 1
 	p.copied.Announced(other)
-	if e := halts(t, p.copied); e.Reason != "LEDGER_DIVERGED" || e.Kind != fault.Damaged || e.Position != other.Size+1 {
+	if e := halts(t, p.copied); e.Reason != "LEDGER_DIVERGED" || e.Kind != fault.Damaged || e.Position != other.Size {
 		t.Errorf("it halted with %v, position %d", e, e.Position)
 	}
 	if _, err := p.copied.Do(t.Context(), p.copied.tally.take("b", "1", "new")); reason(err) != "LEDGER_DIVERGED" {

@@ -26,6 +26,7 @@ import (
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
+	"maillage/services/projection"
 	"maillage/services/registry"
 )
 
@@ -178,7 +179,18 @@ func (s *statusServer) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*
 	if progress.Halted != nil {
 		out.Halted = progress.Halted.Error()
 	}
+	out.Kept = s.p.kept(s.p.runner)
 	return out, nil
+}
+
+// kept is the ledger of this process, nil where it keeps none.
+func (p *process) kept(runner *projection.Runner) *ledgerv1.KeptLedger {
+	if p.store == nil {
+		return nil
+	}
+	head := p.store.Head()
+	announced := runner.Progress().Announced
+	return &ledgerv1.KeptLedger{Head: head.Proto(), Follows: p.config.Follow, Lag: announced - min(announced, head.Size)}
 }
 
 // GetStateDigest implements ledgerv1.LedgerServiceServer.

@@ -23,7 +23,10 @@ import (
 	"maillage/services/submit"
 )
 
-const joinPause = 100 * time.Millisecond // between two attempts to join the log
+const (
+	joinPause = 100 * time.Millisecond // between two attempts to join the log
+	maxLag    = 1000                   // positions that a ledger which follows may be behind and be ready
+)
 
 var errStarting = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
 
@@ -87,7 +90,7 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 	if err := p.openLog(ctx); err != nil {
 		return Damaged(err)
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		if err := p.alone(ctx); err != nil {
 			return err
 		}
@@ -100,7 +103,7 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 	if err := p.awaitReady(ctx); err != nil {
 		return err
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		if err := p.answerBinding(running); err != nil {
 			return err
 		}
@@ -121,9 +124,10 @@ func (p *process) replicate(running context.Context) {
 		Log:    p.log,
 		Fold:   projection.Fold{Evolve: p.state.Evolve, Rollback: p.state.Rollback, Settle: p.state.Settle},
 		Ledger: p.store,
+		Follow: p.config.Follow,
 		Tell:   p.tellTurn,
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		config.Announce = p.announce
 	}
 	runner, ended := projection.NewRunner(config), make(chan struct{})
@@ -137,7 +141,7 @@ func (p *process) replicate(running context.Context) {
 		close(ended)
 	}()
 	go p.hearTurns(running, p.log, runner)
-	if p.store == nil {
+	if !p.config.gates() {
 		go p.hearLedger(running, p.log, runner)
 	}
 }
@@ -164,7 +168,7 @@ func (p *process) openLog(ctx context.Context) (err error) {
 		return err
 	}
 	p.log, err = jetstream.Connect(ctx, c.URL, jetstream.ConnectOptions{
-		Name: fmt.Sprint("maillage ", c.Parts), Credentials: c.Credentials, Existing: !c.has(Ledger),
+		Name: fmt.Sprint("maillage ", c.Parts), Credentials: c.Credentials, Existing: !c.gates(),
 	})
 	switch {
 	case errors.Is(err, eventlog.ErrUnavailable):
@@ -175,9 +179,9 @@ func (p *process) openLog(ctx context.Context) (err error) {
 	return err
 }
 
-var errTaken = fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
+var errTaken = fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log; a second one follows it (serve ledger --follow)")
 
-// alone refuses to keep a second ledger: exactly one gates.
+// alone refuses to gate beside another: exactly one ledger does.
 func (p *process) alone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -228,6 +232,9 @@ func (p *process) ready() error {
 	}
 	if err := runner.Ready(); err != nil {
 		return err
+	}
+	if kept := p.kept(runner); kept.GetFollows() && kept.GetLag() > maxLag {
+		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger of this process stands at %d, %d positions behind the one it follows", kept.GetHead().GetSize(), kept.GetLag())
 	}
 	if !p.joined.Load() {
 		return errStarting

@@ -52,6 +52,11 @@ type Config struct {
 	Vault string
 	// HeadCopy is a file in a third place that keeps the last announced head.
 	HeadCopy string
+	// Follow keeps a ledger beside the one that gates: it is fed from the stream, verifies
+	// itself against each head announced, and stops on another. It is asked for, never
+	// assumed where another process gates: which ledger gates is the operator's word, not
+	// the outcome of who came first. HeadCopy is not touched meanwhile.
+	Follow bool
 	// NATS is host:port for the embedded broker to listen on, or "off" to listen on
 	// a port of this process alone. Not used where URL is given.
 	NATS string
@@ -104,7 +109,7 @@ type Addresses struct {
 type process struct {
 	config Config
 	broker *jetstream.Server // nil where the broker is outside
-	store  *ledger.Store     // nil where another process keeps the ledger
+	store  *ledger.Store     // nil where none is kept here
 	vault  *vault.Vault
 	health *health.Server
 	desks  []*submit.Desk
@@ -165,6 +170,9 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		defer stopClock()
 	}
 	p.tellHealth(server)
+	if p.config.Follow {
+		slog.InfoContext(ctx, "this ledger follows another", "position", p.store.Head().Size, "root", p.store.Head().Root.String(), "announced", p.runner.Progress().Announced)
+	}
 	slog.InfoContext(ctx, "ready", "grpc", addresses.GRPC, "http", addresses.HTTP, "nats", addresses.NATS, "position", p.runner.Progress().Gate.Size)
 	if ready != nil {
 		ready(addresses)

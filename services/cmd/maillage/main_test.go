@@ -266,7 +266,7 @@ func TestStartFaultsInFrench(t *testing.T) {
 	}{
 		{fmt.Errorf("vault: %w", &fs.PathError{Op: "mkdir", Path: "/srv/data/vault", Err: syscall.EACCES}), "/srv/data/vault : accès refusé"},
 		{&fs.PathError{Op: "mkdir", Path: "/proc/x", Err: syscall.ENOENT}, "/proc/x n'existe pas"},
-		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà le grand livre"},
+		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà ce grand livre"},
 		{&fs.PathError{Op: "write", Path: "/srv/data/vault", Err: syscall.ENOSPC}, "plein"},
 		{errors.New("anything else"), "anything else"},
 	} {

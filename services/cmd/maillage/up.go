@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -92,7 +93,8 @@ func (a *app) tellWhere(at serve.Addresses) {
 // ServeCmd runs some parts as a process of their own, on an outside broker.
 type ServeCmd struct {
 	Process
-	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul processus tient le grand livre)."`
+	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul grand livre fait foi, d'autres le suivent)."`
+	Follow      bool     `help:"Suivre le grand livre qui fait foi : tenir le sien à côté, le vérifier à chaque tête annoncée, s'arrêter s'il en diffère. Sans cette option, il fait foi à son tour, s'il contient tout ce qui a été annoncé."`
 	NATS        string   `name:"nats" required:"" env:"MAILLAGE_NATS" placeholder:"URL" help:"Courtier NATS : nats://hôte:port, plusieurs séparés par des virgules."`
 	Credentials string   `type:"existingfile" help:"Fichier d'accréditation NATS."`
 }
@@ -101,6 +103,10 @@ type ServeCmd struct {
 func (c *ServeCmd) Run(a *app) error {
 	config := c.config()
 	config.URL, config.Credentials = c.NATS, c.Credentials
+	config.Follow = c.Follow
+	if c.Follow && !slices.Contains(c.Parts, string(serve.Ledger)) {
+		return usage("--follow est pour le service du grand livre : maillage serve ledger --follow")
+	}
 	for _, p := range c.Parts {
 		config.Parts = append(config.Parts, serve.Part(p))
 	}
