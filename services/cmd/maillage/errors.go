@@ -30,7 +30,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"LABEL_UNKNOWN":            "ce label n'est pas au registre",
 	"SITE_UNKNOWN":             "ce site n'est pas au registre",
 	"ACT_UNKNOWN":              "cet acte n'est pas au registre",
-	"ENTITY_UNKNOWN":           "rien n'est enregistré sous cet identifiant",
+	"ENTITY_UNKNOWN":           "rien de tel n'est enregistré sous cet identifiant",
 	"BASIS_ACT_UNKNOWN":        "l'acte donné comme fondement n'est pas au registre : enregistrez-le d'abord (« maillage act record »)",
 	"FINESS_INVALID":           "ce numéro FINESS est faux (neuf caractères, clé de contrôle) : vérifiez la saisie",
 	"FINESS_TAKEN":             "un établissement du registre porte déjà ce numéro FINESS pour la même nature (EJ ou ET) : prenez celui-là, ou vérifiez la saisie",

@@ -454,8 +454,13 @@ func TestLinks(t *testing.T) {
 	if _, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{PageToken: first.GetNextPageToken(), WithEnded: true}); reason(err) != "PAGE_TOKEN_INVALID" {
 		t.Errorf("a page of another list: %v", err)
 	}
-	if _, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: "C000000000"}); reason(err) != "ENTITY_UNKNOWN" {
-		t.Errorf("of nobody: %v", err)
+	for of, id := range map[string]string{"nobody": "C000000000", "a label": "LCOMP00000", "a link": "KBOTH00000", "a cycle": "YPNMR40000", "a site": "SELOIOS000"} {
+		if got, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: id}); reason(err) != "ENTITY_UNKNOWN" {
+			t.Errorf("of %s: %v, %v", of, got, err)
+		}
+	}
+	if got, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: "EBRON00000"}); err != nil || len(got.GetEntries()) != 0 {
+		t.Errorf("of one that has none: %v, %v", got, err)
 	}
 }
 
