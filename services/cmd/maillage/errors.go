@@ -68,6 +68,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"CONTINUITY_SELF":          "c'est le même identifiant : donnez-en un autre",
 	"CONTINUITY_EXISTS":        "ces deux identifiants n'en font déjà qu'un",
 	"CONTINUITY_CONTRADICTED":  "le registre dit le contraire : l'un a pris la suite de l'autre, ou un troisième identifiant est déjà celui à suivre",
+	"CONTINUITY_UNSHOWN":       "ces deux établissements n'ont en commun ni numéro, ni lieu, ni nom, ni entité juridique : donnez l'acte qui le dit (--act), ou ce qui montre qu'ils n'en font qu'un (--note)",
 	"CONTINUITY_REVOKED":       "cette continuité est déjà révoquée",
 	"PLAN_UNKNOWN":             "ce plan n'est pas au registre",
 	"PLAN_CODE_TAKEN":          "un autre plan porte déjà ce code",
