@@ -38,7 +38,9 @@ func (p *process) join(ctx, running context.Context) error {
 	for {
 		err := p.joinOnce(ctx, running)
 		if err == nil {
-			p.joined.Store(true)
+			if p.config.Prepare == nil {
+				p.joined.Store(true)
+			}
 			return nil
 		}
 		if ctx.Err() != nil || !p.passes(err) {
@@ -225,7 +227,7 @@ func (p *process) waitFor(err error) {
 // waits for.
 func (p *process) ready() error {
 	p.mu.Lock()
-	runner, waits := p.runner, p.waits
+	runner, waits, unprepared := p.runner, p.waits, p.unprepared
 	p.mu.Unlock()
 	if runner == nil {
 		return waits
@@ -236,8 +238,11 @@ func (p *process) ready() error {
 	if kept := p.kept(runner); kept.GetFollows() && kept.GetLag() > maxLag {
 		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger of this process stands at %d, %d positions behind the one it follows", kept.GetHead().GetSize(), kept.GetLag())
 	}
-	if !p.joined.Load() {
+	switch {
+	case !p.joined.Load():
 		return errStarting
+	case unprepared != nil:
+		return unprepared
 	}
 	return nil
 }

@@ -91,6 +91,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"OUTCOME_OPEN":             "le registre n'a pas répondu à temps, la demande est peut-être enregistrée",
 	"LOG_UNREACHABLE":          "le courtier NATS ne répond pas, rien n'a été enregistré : réessayez",
 	"CLOCK_SKEWED":             "l'horloge du serveur est décalée, il refuse d'écrire : prévenez l'exploitant",
+	"PREPARING":                "le registre charge les données avec lesquelles il a démarré : réessayez dans un instant",
+	"NOT_PREPARED":             "les données avec lesquelles le registre a démarré ne sont pas chargées",
 	"STARTING":                 "le service démarre : réessayez dans un instant",
 	"LOG_UNOPENED":             "le courtier NATS ne tient encore aucun journal : démarrez le service du grand livre (« maillage serve ledger »)",
 	"UNAVAILABLE":              "le registre n'est pas prêt : réessayez dans un instant",

@@ -46,12 +46,16 @@ func (c *UpCmd) Run(a *app) error {
 	} else {
 		config.NATS = c.NATS
 	}
-	return serve.Run(a.ctx, config, func(at serve.Addresses) {
-		if c.Seed != "" {
-			if err := c.load(a, at.GRPC); err != nil {
+	if c.Seed != "" {
+		config.Prepare = func(at serve.Addresses) error {
+			err := c.load(a, at.GRPC)
+			if err != nil {
 				_ = a.fail(err)
 			}
+			return err
 		}
+	}
+	return serve.Run(a.ctx, config, func(at serve.Addresses) {
 		if a.ctx.Err() == nil {
 			a.tellWhere(at)
 		}
