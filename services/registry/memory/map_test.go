@@ -23,6 +23,12 @@ func centreSucceeded(from, id string, successors ...string) *topologyv1.Event {
 	}}}
 }
 
+func networkSucceeded(from, id string, successors ...string) *topologyv1.Event {
+	return &topologyv1.Event{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{
+		PredecessorIds: []string{id}, SuccessorIds: successors, ValidFrom: from,
+	}}}
+}
+
 func hospitalSucceeded(from, successor string, closed ...string) *topologyv1.Event {
 	return &topologyv1.Event{Fact: &topologyv1.Event_EstablishmentSucceeded{EstablishmentSucceeded: &topologyv1.EstablishmentSucceeded{
 		PredecessorIds: closed, SuccessorIds: []string{successor}, ValidFrom: from,
@@ -575,6 +581,22 @@ func TestTodoOfClosedHospital(t *testing.T) {
 		if err != nil || strings.Join(found, "; ") != want {
 			t.Errorf("on %s: %v, %v", day, strings.Join(found, "; "), err)
 		}
+	}
+}
+
+// Where its centre, network and hospital are closed a label waits once, since the first closed.
+func TestTodoOfAllClosed(t *testing.T) {
+	w := fixture(t)
+	w.commit(centreSucceeded("2026-03-01", "CBRON00000"), networkSucceeded("2026-02", "NOS0000000"), hospitalSucceeded("2026-06-01", "EELOI00000", "EBRON00000"))
+	got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at("2026-07-01", w.head)})
+	var found []string
+	for _, i := range got.GetItems() {
+		if i.GetKind() == registryv1.TodoKind_TODO_KIND_CLOSED && i.GetEntityId() == "LCOORD0000" {
+			found = append(found, i.GetMessage()+" "+i.GetSince())
+		}
+	}
+	if want := "The label stands and its centre and network and hospital are closed. 2026-02"; err != nil || strings.Join(found, "; ") != want {
+		t.Errorf("found %q, %v, want %q", found, err, want)
 	}
 }
 
