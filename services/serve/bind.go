@@ -37,7 +37,8 @@ func (p *process) bindVault(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		return nil
+		_, err = p.vault.Enrol(check) // it is this log's
+		return err
 	}
 	own, ok := fault.FromStatus(err)
 	switch {

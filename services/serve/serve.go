@@ -73,6 +73,8 @@ type Config struct {
 	// The process is ready when it returns nil; where it fails it serves all the same, and
 	// its readiness says why it is not ready. May be nil.
 	Prepare func(Addresses) error
+
+	orphanAge time.Duration // another one than the constant; a test's
 }
 
 func (c Config) withDefaults() Config {
@@ -176,6 +178,8 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		}
 		defer stopClock()
 	}
+	stopSweep := p.startSweep(running)
+	defer stopSweep()
 	p.prepare(ctx, addresses)
 	p.tellHealth(server)
 	if p.config.Follow {
