@@ -32,9 +32,9 @@ const stillKnown = math.MaxInt64
 
 // table is a table of the state under the name it has in the digest, for ever.
 type table struct {
-	name string
-	len  int
-	add  func(r []row, name string, position uint64) []row
+	name    string
+	len     int
+	changes func(gone, fresh []row, name string, from, to uint64) ([]row, []row)
 }
 
 // tables are all two-time tables of the state.
@@ -64,33 +64,51 @@ func (s *State) tables() []table {
 }
 
 func of[V any](name string, t *bitemporal.Table[V]) table {
-	return table{name, t.Len(), func(rows []row, name string, position uint64) []row {
+	return table{name, t.Len(), func(gone, fresh []row, name string, from, to uint64) ([]row, []row) {
+		knownTo := func(v bitemporal.Version[V], position uint64) uint64 {
+			if v.KnownTo > position {
+				return stillKnown
+			}
+			return v.KnownTo
+		}
 		for id, v := range t.All() {
-			if v.KnownFrom > position {
+			now, before := knownTo(v, to), knownTo(v, from)
+			if v.KnownFrom > to || v.KnownFrom <= from && now == before {
 				continue
 			}
-			if v.KnownTo > position {
-				v.KnownTo = stillKnown
+			as := func(knownTo uint64) row {
+				return row{name, id, bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: knownTo, Value: v.Value}}
 			}
-			known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
-			rows = append(rows, row{name, id, known})
+			if v.KnownFrom <= from {
+				gone = append(gone, as(before))
+			}
+			fresh = append(fresh, as(now))
 		}
-		return rows
+		return gone, fresh
 	}}
 }
 
 // Rows returns the rows as known at a position, which must not be beyond the one folded.
 // It copies no values, so that what is done with them need not hold up the fold.
 func (s *State) Rows(position uint64) Rows {
+	_, rows := s.changes(0, position)
+	return rows
+}
+
+// changes returns the rows known at a position and not, or not so, at an earlier one, and
+// those known there and not, or not so, any more.
+func (s *State) changes(from, to uint64) (gone, fresh Rows) {
 	tables, n := s.tables(), 0
 	for _, t := range tables {
 		n += t.len
 	}
-	rows := make([]row, 0, n+n/4)
-	for _, t := range tables {
-		rows = t.add(rows, t.name, position)
+	if from == 0 {
+		fresh.rows = make([]row, 0, n+n/4)
 	}
-	return Rows{rows}
+	for _, t := range tables {
+		gone.rows, fresh.rows = t.changes(gone.rows, fresh.rows, t.name, from, to)
+	}
+	return gone, fresh
 }
 
 // Len is the number of rows.
@@ -103,8 +121,17 @@ func (r Rows) Len() int { return len(r.rows) }
 //
 //	int4send(octet_length(t)) || convert_to(t, 'UTF8') || ... || int4send(valid_from -
 //	DATE '1970-01-01') || ... || int8send(known_from) || ... || int4send(octet_length(value)) || value
-func (r Rows) Digest() ([sha256.Size]byte, error) {
-	hashes := make([][sha256.Size]byte, len(r.rows))
+func (r Rows) Digest() (Digest, error) {
+	hashes, err := r.hashes()
+	return sum(hashes), err
+}
+
+// Digest is the digest of rows.
+type Digest [sha256.Size]byte
+
+// hashes is the SHA-256s of the rows, in ascending order.
+func (r Rows) hashes() ([]Digest, error) {
+	hashes := make([]Digest, len(r.rows))
 	var group errgroup.Group
 	const chunk = 4096
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -122,14 +149,21 @@ func (r Rows) Digest() ([sha256.Size]byte, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return [sha256.Size]byte{}, err
+		return nil, err
 	}
-	slices.SortFunc(hashes, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(hashes, compareDigests)
+	return hashes, nil
+}
+
+func compareDigests(a, b Digest) int { return bytes.Compare(a[:], b[:]) }
+
+// sum is the digest of rows of which the hashes are in order.
+func sum(hashes []Digest) Digest {
 	all := sha256.New()
 	for i := range hashes {
 		all.Write(hashes[i][:])
 	}
-	return [sha256.Size]byte(all.Sum(nil)), nil
+	return Digest(all.Sum(nil))
 }
 
 // append appends the encoding of a row.

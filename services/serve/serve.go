@@ -133,6 +133,8 @@ type process struct {
 	runner *projection.Runner
 	waits  error // what the process waits for before it has a runner
 
+	digests registry.Digests // of the log joined
+
 	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
 
