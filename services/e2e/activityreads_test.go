@@ -98,11 +98,21 @@ func TestReportOfAYear(t *testing.T) {
 	}
 	ministry.tells([]string{"Rapport soumis", "Rapport validé", "Rapport rectifié", "révision : 1 → 2", "trainings : 12 → 13"}, "history", report)
 
-	plan, err := d.topology.RegisterPlan(d.ctx, &topologyv1.RegisterPlanRequest{Basis: stated, Code: "PNMR4", Name: "Plan national", Axes: []*topologyv1.Axis{{Code: "1", Title: "Parcours"}}})
+	plan, err := d.topology.RegisterPlan(d.ctx, &topologyv1.RegisterPlanRequest{Basis: stated, Code: "PNMR4", Name: "Plan national", Axes: []*topologyv1.Axis{{Code: "1", Title: "Parcours"}, {Code: "2", Title: "Soins"}}})
 	must(t, err)
 	platform.refused("AXIS_UNKNOWN", "record", "Journée", "--kind", "formation", "--platform", pemr, "--axis", plan.GetPlanId()+"/9")
-	platform.must("record", "Journée des centres", "--kind", "formation", "--platform", pemr, "--start", "2025-10", "--mission", "training", "--axis", plan.GetPlanId()+"/1")
-	ministry.tells([]string{"Journée des centres", "BexMaRa", "PNMR4/1 Parcours", "1 ligne"}, "list", "--axis", "pnmr4/1", "--year", "2025", "--kind", "formation")
+	d.even()
+	platform.refused("PLAN_UNKNOWN", "record", "Journée", "--kind", "formation", "--platform", pemr, "--axis", "PNMR/1")
+	platform.must("record", "Journée des centres", "--kind", "formation", "--platform", pemr, "--start", "2025-10", "--mission", "training", "--axis", "pnmr4/1", "--axis", plan.GetPlanId()+"/2")
+	ministry.tells([]string{"Journée des centres", "BexMaRa", "PNMR4/1 Parcours ; PNMR4/2 Soins", "1 ligne"}, "list", "--axis", "pnmr4/1", "--year", "2025", "--kind", "formation")
+	for _, typed := range []string{"PNMR4", "pnmr4", plan.GetPlanId()} {
+		if out, errs, code := d.cli("plan", "get", typed); code != 0 || !strings.Contains(out, plan.GetPlanId()) {
+			t.Errorf("plan get %s: exit code %d\n%s%s", typed, code, out, errs)
+		}
+	}
+	if _, _, code := d.cli("plan", "get", "PNMR9"); code != 4 {
+		t.Errorf("a plan that nobody knows: exit code %d, want 4", code)
+	}
 	ministry.tells([]string{"0 ligne"}, "list", "--mission", "bndmr")
 	ministry.tells([]string{"Projet, formation ou action enregistré", "Rapport soumis"}, "history", pemr)
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,8 +34,8 @@ import (
 // request is repeated as it is.
 var retriable = map[codes.Code]bool{codes.Unavailable: true, codes.Aborted: true, codes.DeadlineExceeded: true}
 
-// fleet is a register of two processes of each service, but one of the ledger, each at an
-// address of its own that outlives it.
+// fleet is a register of two processes of each service, each at an address of its own that
+// outlives it. One of the two ledgers follows the other.
 type fleet struct {
 	t         *testing.T
 	nats      string
@@ -42,6 +43,7 @@ type fleet struct {
 	addresses []string
 	parts     []string
 	running   []*server
+	gating    int // which of them keeps the ledger that gates
 	conn      *route.Conn
 
 	mu     sync.Mutex
@@ -81,10 +83,7 @@ func newFleet(t *testing.T) *fleet {
 	}
 	var routes []string
 	for _, p := range serve.Parts {
-		for n := range 2 {
-			if p == serve.Ledger && n > 0 {
-				continue
-			}
+		for range 2 {
 			f.parts, f.addresses, f.running = append(f.parts, string(p)), append(f.addresses, outside(t)), append(f.running, nil)
 			routes = append(routes, string(p)+"="+f.addresses[len(f.addresses)-1])
 		}
@@ -92,16 +91,44 @@ func newFleet(t *testing.T) *fleet {
 	s := &server{t: t}
 	s.reachAt(strings.Join(routes, ","))
 	f.conn = s.conn
+	f.gating = slices.Index(f.parts, string(serve.Ledger))
 	for _, n := range rand.Perm(len(f.parts)) {
 		f.launch(n)
 	}
 	return f
 }
 
+// keepsLedger says whether the n-th process keeps a ledger.
+func (f *fleet) keepsLedger(n int) bool { return f.parts[n] == string(serve.Ledger) }
+
+// promote kills both ledgers, lets the one that followed gate, and the other one follow.
+func (f *fleet) promote() {
+	f.t.Helper()
+	before, next := f.gating, 0
+	for n := range f.running {
+		if f.keepsLedger(n) && n != before {
+			next = n
+		}
+	}
+	f.running[next].await("msg=ready") // one that never had a copy could not gate
+	f.running[before].kill()
+	f.running[next].kill()
+	f.gating = next
+	f.launch(next)
+	f.launch(before)
+}
+
 // launch starts the n-th process and does not wait.
 func (f *fleet) launch(n int) {
 	f.t.Helper()
-	f.running[n] = launch(f.t, "serve", f.parts[n], "--data", f.data, "--nats", f.nats, "--grpc", f.addresses[n], "--http", "off")
+	args := []string{"serve", f.parts[n], "--data", f.data, "--nats", f.nats, "--grpc", f.addresses[n], "--http", "off"}
+	if f.keepsLedger(n) {
+		args = append(args, "--ledger", filepath.Join(f.data, "ledger-"+strconv.Itoa(n)))
+		if n != f.gating {
+			args = append(args, "--follow")
+		}
+	}
+	f.running[n] = launch(f.t, args...)
 }
 
 // ready waits until all are.
@@ -290,6 +317,11 @@ func TestKillServices(t *testing.T) {
 		f.await(5 + rand.IntN(40))
 		n := rand.IntN(len(f.running))
 		kills[f.parts[n]]++
+		if f.keepsLedger(n) && rand.IntN(2) == 0 {
+			kills["promoted"]++
+			f.promote()
+			continue
+		}
 		if rand.IntN(4) > 0 {
 			f.running[n].kill()
 		} else {
@@ -298,7 +330,7 @@ func TestKillServices(t *testing.T) {
 				t.Errorf("%s: exit code %d", f.parts[n], code)
 			}
 		}
-		if f.parts[n] != string(serve.Ledger) && rand.IntN(2) == 0 {
+		if n != f.gating && rand.IntN(2) == 0 {
 			f.await(rand.IntN(20)) // the other one does it all
 		}
 		f.launch(n)
@@ -342,6 +374,11 @@ func (f *fleet) check() {
 			if got := fmt.Sprintf("%x", d.GetDigest()); got != want || d.GetPosition() != at {
 				f.t.Errorf("%s shows digest %s at position %d, %d was shown as %s", f.parts[n], got, d.GetPosition(), at, want)
 			}
+		}
+	}
+	for n, s := range f.running {
+		if f.keepsLedger(n) && n != f.gating {
+			copied(f.t, s, last)
 		}
 	}
 	for size := range f.roots {

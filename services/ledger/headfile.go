@@ -55,10 +55,12 @@ func readHead(file string) (r headRecord, err error) {
 	return r, nil
 }
 
+func announcedFile(dir string) string { return filepath.Join(dir, "announced") }
+
 // Heads returns the heads that a ledger directory and the copy elsewhere say were
-// announced, without opening the ledger; those that cannot be read are left out.
+// announced, by it or by the one it followed, without opening the ledger; those that cannot be read are left out.
 func Heads(dir, headCopy string) (heads []Head) {
-	for _, file := range []string{filepath.Join(dir, "head"), headCopy} {
+	for _, file := range []string{filepath.Join(dir, "head"), announcedFile(dir), headCopy} {
 		if r, err := readHead(file); err == nil && r.Size > 0 {
 			heads = append(heads, r.Head)
 		}

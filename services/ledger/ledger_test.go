@@ -598,6 +598,53 @@ func keep(t *testing.T, file string) string {
 
 // The head is written at once and flushed when its time has come, on the clock of a
 // bubble.
+// A ledger that follows another keeps what that one announced, and must contain it before
+// it gates itself.
+func TestHeard(t *testing.T) {
+	dir := t.TempDir()
+	all, heads := fillDir(t, t.TempDir(), "", 1, 1, 1)
+	_, forked := fillDir(t, t.TempDir(), "", 2)
+	for _, tc := range []struct {
+		name  string
+		heard Head
+		grow  uint64
+		want  bool // it may not gate
+	}{
+		{"nothing was heard", Head{}, 1, false},
+		{"what it holds", heads[0], 0, false},
+		{"more than it holds", heads[2], 0, true},
+		{"more than it holds, still", Head{}, 1, true},
+		{"refilled", Head{}, 1, false},
+		{"another root", forked[0], 0, true},
+		{"an older one", heads[1], 0, false},
+	} {
+		s := open(t, dir, "")
+		if tc.heard.Size > 0 {
+			if err := s.Heard(tc.heard); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for range tc.grow {
+			mustAppend(t, s, all[s.Head().Size:s.Head().Size+1])
+		}
+		for _, when := range []string{"while open", "reopened"} {
+			if seen, back := s.RolledBack(); back != tc.want || back && tc.heard.Size > 0 && seen != tc.heard {
+				t.Errorf("%s, %s: %v, %v", tc.name, when, seen, back)
+			}
+			if err := s.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir, "")
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := Heads(dir, ""); len(got) != 2 || got[1] != heads[1] {
+		t.Errorf("heads %v", got)
+	}
+}
+
 func TestHeadIsFlushedInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()

@@ -7,6 +7,7 @@
 //	entries/<first position>  segments of about 64 MiB: the leaves, framed; the only file flushed before an answer
 //	hashes                    tlog's stored hashes, 32 bytes each; derived, rebuilt where it does not fit
 //	head                      the last head, overwritten in place
+//	announced                 the last head that the gating ledger announced while this one followed it
 //	lock                      held while a process has the ledger open
 //	quarantine/               tails of a stream that contradicted the ledger
 //
@@ -84,6 +85,9 @@ type Store struct {
 	dir    string
 	lock   *os.File
 	hashes *os.File
+	// announced is for Heard, which flushed it at announcedAt.
+	announced   *os.File
+	announcedAt time.Time
 	// segmentBytes is the length from which the next append begins a new segment.
 	segmentBytes int64
 
@@ -98,6 +102,7 @@ type Store struct {
 
 	mu       sync.Mutex // guards the fields below
 	head     Head
+	heard    Head // what the gating ledger announced last while this one followed
 	segments []segment
 	announce announcer
 }
@@ -141,6 +146,14 @@ func Open(dir, headCopy string) (_ *Store, err error) {
 	if err := s.announce.settle(s); err != nil {
 		return nil, err
 	}
+	heard, err := readHead(announcedFile(dir))
+	if err != nil {
+		return nil, err
+	}
+	s.heard = heard.Head
+	if s.announced, err = os.OpenFile(announcedFile(dir), os.O_RDWR|os.O_CREATE, 0o600); err != nil {
+		return nil, err
+	}
 	return s, nil
 }
 
@@ -151,14 +164,40 @@ func (s *Store) Head() Head {
 	return s.head
 }
 
-// RolledBack returns the head kept in the third place where this ledger is behind
-// it, or does not contain it: positions were announced that are not here. It
-// clears once they are refilled with an equal root, or a new epoch is opened. Until
-// then nothing new may be appended, and the copy keeps what it says.
-func (s *Store) RolledBack() (headCopy Head, rolledBack bool) {
+// RolledBack returns a head that was announced, kept in the third place or by Heard,
+// where this ledger is behind it, or does not contain it: positions were announced that
+// are not here. It clears once they are refilled with an equal root, or a new epoch is
+// opened. Until then this ledger must not gate, and the copy keeps what it says.
+func (s *Store) RolledBack() (announced Head, rolledBack bool) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.announce.seen, s.announce.behind
+	seen, behind, heard := s.announce.seen, s.announce.behind, s.heard
+	s.mu.Unlock()
+	if behind || heard.Size == 0 {
+		return seen, behind
+	}
+	here, err := s.Contains(heard)
+	return heard, err != nil || !here
+}
+
+// Contains says whether a head is this ledger's own at its size, or of an earlier epoch.
+func (s *Store) Contains(h Head) (bool, error) { return contains(s, s.Head(), h) }
+
+// Heard keeps a head that another ledger, the gating one, announced: before this one gates
+// it must contain it, see RolledBack. It survives the end of the process; to survive a power
+// cut too it is flushed, but no more than about once a second. It is called by one goroutine.
+func (s *Store) Heard(h Head) error {
+	s.mu.Lock()
+	s.heard = h
+	s.mu.Unlock()
+	_, err := s.announced.WriteAt(headRecord{Head: h}.encode(), 0)
+	if now := time.Now(); err == nil && now.Sub(s.announcedAt) > headFlush {
+		s.announcedAt = now
+		err = s.announced.Sync()
+	}
+	if err != nil {
+		return fmt.Errorf("what the gating ledger announced: %w", err)
+	}
+	return nil
 }
 
 // Append stores records, which must be whole commits at the next positions. It
@@ -374,7 +413,7 @@ func (s *Store) Close() error {
 
 func (s *Store) release() error {
 	var errs []error
-	for _, f := range []*os.File{s.last, s.hashes, s.announce.head, s.announce.copy, s.lock} {
+	for _, f := range []*os.File{s.last, s.hashes, s.announced, s.announce.head, s.announce.copy, s.lock} {
 		if f != nil {
 			errs = append(errs, f.Close())
 		}

@@ -89,8 +89,8 @@ type hashed struct {
 }
 
 // withLeaves hashes each record of a sequence, and compares those that a ledger holds,
-// nil for none, with what is kept there: any difference ends it.
-func withLeaves(seq iter.Seq2[eventlog.Record, error], kept *ledger.Reader) iter.Seq2[hashed, error] {
+// nil for none, with what is kept there: any difference ends it with the error of differ.
+func withLeaves(seq iter.Seq2[eventlog.Record, error], kept *ledger.Reader, differ func(position uint64) error) iter.Seq2[hashed, error] {
 	return func(yield func(hashed, error) bool) {
 		var leaf []byte
 		for rec, err := range seq {
@@ -98,7 +98,11 @@ func withLeaves(seq iter.Seq2[eventlog.Record, error], kept *ledger.Reader) iter
 			if err == nil {
 				leaf = eventlog.AppendLeaf(leaf[:0], rec)
 				h.leaf = tlog.RecordHash(leaf)
-				err = sameAs(kept, rec.Position, leaf)
+				if same, bad := sameAs(kept, leaf); bad != nil {
+					err = bad
+				} else if !same {
+					err = differ(rec.Position)
+				}
 			}
 			if !yield(h, err) {
 				return
@@ -107,18 +111,14 @@ func withLeaves(seq iter.Seq2[eventlog.Record, error], kept *ledger.Reader) iter
 	}
 }
 
-// sameAs compares the leaf of a position with the ledger's next, if it has one.
-func sameAs(kept *ledger.Reader, position uint64, leaf []byte) error {
+// sameAs compares a leaf with the ledger's next, if it has one.
+func sameAs(kept *ledger.Reader, leaf []byte) (bool, error) {
 	if kept == nil {
-		return nil
+		return true, nil
 	}
-	switch same, err := kept.Same(leaf); {
-	case errors.Is(err, io.EOF):
-		return nil // the stream goes on alone
-	case err != nil:
-		return err
-	case !same:
-		return differ(position)
+	same, err := kept.Same(leaf)
+	if errors.Is(err, io.EOF) {
+		return true, nil // the stream goes on alone
 	}
-	return nil
+	return same, err
 }

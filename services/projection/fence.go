@@ -29,6 +29,12 @@ func (r *Runner) advance(h ledger.Head) {
 	grown := h.Size > s.gate.Size
 	r.growTree(h.Size)
 	if root := s.gateTree.Root(); root != h.Root {
+		if r.follows {
+			first := min(s.gate.Size+1, h.Size)
+			r.breakOff(diverged(first, "the gating ledger announces root %v at position %d and this one has %v: they differ from position %d on, or later up to there",
+				h.Root, h.Size, root, first))
+			return
+		}
 		r.breakOff(fmt.Errorf("the ledger announces root %v at size %d and this process folded %v: %w",
 			h.Root, h.Size, root, &eventlog.ForkError{Position: h.Size}))
 		return
@@ -145,6 +151,68 @@ func (r *Runner) keepLedger(ctx context.Context) {
 			r.announce(head)
 		}
 	}
+}
+
+// keepCopy flushes whole commits into the ledger of this process, which follows: it keeps
+// what the gating one announces, compares itself with it, and announces nothing.
+func (r *Runner) keepCopy(ctx context.Context) {
+	heartbeat := time.NewTicker(time.Second)
+	defer heartbeat.Stop()
+	var heard, same ledger.Head
+	for {
+		r.mu.RLock()
+		announced, gate, moved := r.announced(), r.state.gate, r.moved
+		r.mu.RUnlock()
+		err := r.compare(announced, gate, &heard, &same)
+		if err == nil {
+			select {
+			case <-ctx.Done():
+				return
+			case <-heartbeat.C:
+			case <-moved:
+			case commits := <-r.flushes:
+				_, err = r.flush(ctx, r.gather(commits))
+			}
+		}
+		if err != nil {
+			r.mu.Lock()
+			r.breakOff(fmt.Errorf("the ledger that follows: %w", err))
+			r.mu.Unlock()
+			r.drain(ctx)
+			return
+		}
+	}
+}
+
+// compare keeps the head announced, heard being the last that was kept, and compares the
+// ledger with the gate once it is that long, same being the last that was found equal.
+func (r *Runner) compare(announced, gate ledger.Head, heard, same *ledger.Head) error {
+	if announced != *heard {
+		if err := r.store.Heard(announced); err != nil {
+			return err
+		}
+		*heard = announced
+	}
+	if gate == *same || gate.Size > r.store.Head().Size {
+		return nil
+	}
+	here, err := r.store.Contains(gate)
+	if err == nil && !here {
+		err = diverged(same.Size+1, "the gating ledger announces root %v at position %d and the files of this one have another: they differ from position %d on, or later up to there",
+			gate.Root, gate.Size, same.Size+1)
+	}
+	if err == nil {
+		*same = gate
+	}
+	return err
+}
+
+// announced is the last head announced, verified here or not. The caller holds the lock.
+func (r *Runner) announced() ledger.Head {
+	if r.state.ahead != nil {
+		return *r.state.ahead
+	}
+	return r.state.gate
 }
 
 // drain takes what can no longer be flushed, so that the loop gets to its end.

@@ -49,9 +49,13 @@ type Fold struct {
 type Config struct {
 	Log  eventlog.Log
 	Fold Fold
-	// Ledger, where it runs in this process: the replica feeds it and is gated by
+	// Ledger, where one runs in this process: the replica feeds it and is gated by
 	// it. Nil where another process announces heads through Announced.
 	Ledger *ledger.Store
+	// Follow says that Ledger gates nothing: the replica is gated by what another process
+	// announces, feeds the ledger all the same, and halts with LEDGER_DIVERGED where it
+	// does not contain what was announced.
+	Follow bool
 	// Announce tells other processes of each flushed head. May be nil.
 	Announce func(ledger.Head)
 	// Tell brings to the Told of every process what this one says of its turns, this one
@@ -68,6 +72,7 @@ type Runner struct {
 	log      eventlog.Log
 	fold     Fold
 	store    *ledger.Store
+	follows  bool // store does not gate
 	announce func(ledger.Head)
 	tell     func([]byte)
 	now      func() time.Time
@@ -119,7 +124,7 @@ func NewRunner(c Config) *Runner {
 		c.Logger = slog.Default()
 	}
 	r := &Runner{
-		log: c.Log, fold: c.Fold, store: c.Ledger, announce: c.Announce, now: c.Now, logger: c.Logger,
+		log: c.Log, fold: c.Fold, store: c.Ledger, follows: c.Follow, announce: c.Announce, now: c.Now, logger: c.Logger,
 		queue:   make(chan *pending, 4096),
 		tail:    make(chan eventlog.Record, 4096),
 		broken:  make(chan error, 1),
@@ -147,7 +152,11 @@ func (r *Runner) Run(ctx context.Context) error {
 	if err == nil {
 		close(r.live)
 		workers.Go(func() { r.follow(working) })
-		if r.store != nil {
+		switch {
+		case r.store == nil:
+		case r.follows:
+			workers.Go(func() { r.keepCopy(working) })
+		default:
 			workers.Go(func() { r.keepLedger(working) })
 		}
 		err = r.loop(working)
@@ -212,9 +221,10 @@ func (r *Runner) Latest(ctx context.Context) (uint64, error) {
 
 // Progress says how far a replica has come.
 type Progress struct {
-	Folded uint64      // last position in the state
-	Gate   ledger.Head // last announced head, verified here
-	Halted error       // why it halted, nil while it runs
+	Folded    uint64      // last position in the state
+	Gate      ledger.Head // last announced head, verified here
+	Announced uint64      // size of the last announced head, verified here or not yet
+	Halted    error       // why it halted, nil while it runs
 }
 
 // Progress returns how far the replica has come; nothing while it replays the log.
@@ -224,7 +234,7 @@ func (r *Runner) Progress() Progress {
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
-	return Progress{Folded: r.state.folded, Gate: r.state.gate, Halted: r.halted}
+	return Progress{Folded: r.state.folded, Gate: r.state.gate, Announced: r.announced().Size, Halted: r.halted}
 }
 
 // Ready returns nil while the replica answers and takes commands, and otherwise what
@@ -301,7 +311,7 @@ func (r *Runner) replay(ctx context.Context) error {
 
 func (r *Runner) replayStream(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
-	stream := readAhead(withLeaves(r.log.Read(ctx, 0), nil))
+	stream := readAhead(withLeaves(r.log.Read(ctx, 0), nil, nil))
 	defer stream.close()
 	defer cancel()
 	var last hashed
@@ -329,7 +339,7 @@ func (r *Runner) replayBoth(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	kept := r.store.Reader()
 	defer kept.Close()
-	stream := readAhead(withLeaves(r.log.Read(ctx, 0), kept))
+	stream := readAhead(withLeaves(r.log.Read(ctx, 0), kept, r.differ))
 	defer stream.close()
 	defer cancel()
 	var last hashed
@@ -356,7 +366,9 @@ func (r *Runner) replayBoth(ctx context.Context) error {
 				}
 				commit = nil
 			}
-			r.growTree(rec.Position)
+			if !r.follows {
+				r.growTree(rec.Position)
+			}
 		}
 		last = rec
 	}
@@ -366,6 +378,9 @@ func (r *Runner) replayBoth(ctx context.Context) error {
 	}
 	r.partial = commit
 	r.standAt(last)
+	if r.follows {
+		return nil // the gating ledger's next head opens the gate
+	}
 	return r.gateAtLedger()
 }
 
@@ -450,8 +465,19 @@ func (r *Runner) inCommit(position uint64, meta *eventv1.Meta) error {
 }
 
 // differ says that the two stores do not hold the same at a position.
-func differ(position uint64) error {
+func (r *Runner) differ(position uint64) error {
+	if r.follows {
+		return diverged(position, "the stream and the ledger of this process differ at position %d", position)
+	}
 	return fmt.Errorf("the stream and the ledger differ: %w", &eventlog.ForkError{Position: position})
+}
+
+// diverged says that the ledger of this process, which follows, does not hold what the
+// register does from a position on.
+func diverged(position uint64, format string, args ...any) error {
+	e := fault.New(fault.Damaged, "LEDGER_DIVERGED", "", format, args...)
+	e.Position = position
+	return e
 }
 
 // errUnfoldable says that an event is not understood: a newer binary wrote it, or it

@@ -21,7 +21,7 @@ func observe(r *Runner) (end func()) {
 	meter := otel.Meter(scope)
 	// An error leaves a no-op instrument: measuring must not stop the register.
 	position, _ := meter.Int64ObservableGauge("maillage.position", metric.WithUnit("{position}"),
-		metric.WithDescription("Last position folded, seen in the stream, announced by the ledger"))
+		metric.WithDescription("Last position folded, seen in the stream, announced by the ledger, kept by one that follows"))
 	lag, _ := meter.Int64ObservableGauge("maillage.lag", metric.WithUnit("{position}"),
 		metric.WithDescription("Positions by which a follower is behind what was folded"))
 	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
@@ -31,11 +31,16 @@ func observe(r *Runner) (end func()) {
 		r.mu.RLock()
 		defer r.mu.RUnlock()
 		s := &r.state
-		for of, p := range map[string]uint64{"folded": s.folded, "stream": s.seen, "ledger": s.gate.Size} {
+		of := map[string]uint64{"folded": s.folded, "stream": s.seen, "ledger": s.gate.Size}
+		if r.follows {
+			of["copy"] = r.store.Head().Size
+		}
+		for of, p := range of {
 			o.ObserveInt64(position, int64(p), metric.WithAttributes(attribute.String("of", of)))
 		}
-		for follower, p := range map[string]uint64{"stream": s.seen, "ledger": s.gate.Size} {
-			o.ObserveInt64(lag, int64(s.folded-p), metric.WithAttributes(attribute.String("follower", follower)))
+		delete(of, "folded")
+		for follower, p := range of {
+			o.ObserveInt64(lag, int64(s.folded)-int64(p), metric.WithAttributes(attribute.String("follower", follower)))
 		}
 		return nil
 	}, position, lag)

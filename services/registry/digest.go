@@ -23,7 +23,7 @@ type table struct {
 	none    any // value, of the type of its values
 	len     int
 	add     func(rows []Row, after, to uint64) []Row // those opened or closed in between, as known then
-	first   func(id string) uint64                    // position at which the first row of an id was opened
+	first   func(id string) uint64                   // position at which the first row of an id was opened
 	hold    func(position uint64)
 	restore func(rows []Row) error // into a table that is empty
 }
@@ -79,15 +79,30 @@ func of[V any](name string, t *bitemporal.Table[V]) table {
 // Rows returns the rows as known at a position, which must not be beyond the one folded.
 // It copies no values, so that what is done with them need not hold up the fold.
 func (s *State) Rows(position uint64) Rows {
+	_, rows := s.changes(0, position)
+	return rows
+}
+
+// changes returns the rows known at a position and not, or not so, at an earlier one, and
+// those known there and not, or not so, any more.
+func (s *State) changes(from, to uint64) (gone, fresh Rows) {
 	tables, n := s.tables(), 0
 	for _, t := range tables {
 		n += t.len
 	}
-	rows := make([]Row, 0, n+n/4)
-	for _, t := range tables {
-		rows = t.add(rows, 0, position)
+	if from == 0 {
+		fresh.rows = make([]Row, 0, n+n/4)
 	}
-	return Rows{rows}
+	for _, t := range tables {
+		fresh.rows = t.add(fresh.rows, from, to)
+	}
+	for _, r := range fresh.rows {
+		if r.Version.KnownFrom <= from { // it was closed since
+			r.Version.KnownTo = StillKnown
+			gone.rows = append(gone.rows, r)
+		}
+	}
+	return gone, fresh
 }
 
 // Len is the number of rows.
@@ -100,8 +115,17 @@ func (r Rows) Len() int { return len(r.rows) }
 //
 //	int4send(octet_length(t)) || convert_to(t, 'UTF8') || ... || int4send(valid_from -
 //	DATE '1970-01-01') || ... || int8send(known_from) || ... || int4send(octet_length(value)) || value
-func (r Rows) Digest() ([sha256.Size]byte, error) {
-	hashes := make([][sha256.Size]byte, len(r.rows))
+func (r Rows) Digest() (Digest, error) {
+	hashes, err := r.hashes()
+	return sum(hashes), err
+}
+
+// Digest is the digest of rows.
+type Digest [sha256.Size]byte
+
+// hashes is the SHA-256s of the rows, in ascending order.
+func (r Rows) hashes() ([]Digest, error) {
+	hashes := make([]Digest, len(r.rows))
 	var group errgroup.Group
 	const chunk = 4096
 	group.SetLimit(runtime.GOMAXPROCS(0))
@@ -119,14 +143,21 @@ func (r Rows) Digest() ([sha256.Size]byte, error) {
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return [sha256.Size]byte{}, err
+		return nil, err
 	}
-	slices.SortFunc(hashes, func(a, b [sha256.Size]byte) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(hashes, compareDigests)
+	return hashes, nil
+}
+
+func compareDigests(a, b Digest) int { return bytes.Compare(a[:], b[:]) }
+
+// sum is the digest of rows of which the hashes are in order.
+func sum(hashes []Digest) Digest {
 	all := sha256.New()
 	for i := range hashes {
 		all.Write(hashes[i][:])
 	}
-	return [sha256.Size]byte(all.Sum(nil)), nil
+	return Digest(all.Sum(nil))
 }
 
 // append appends the encoding of a row.

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"pgregory.net/rapid"
 
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
@@ -119,6 +120,47 @@ func TestDigestAtAPosition(t *testing.T) {
 	if got := digest(t, &s, 3); got != at[3] {
 		t.Errorf("digest at 3 is %s after a rollback, was %s", got, at[3])
 	}
+}
+
+// TestDigestsAgree asks for digests of positions in any order while the state goes on, and
+// is rolled back beyond them: each is the one computed from all rows.
+func TestDigestsAgree(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		var s registry.State
+		var d registry.Digests
+		settled := uint64(0)
+		for range rapid.IntRange(1, 40).Draw(rt, "steps") {
+			last := s.Position()
+			switch step := rapid.IntRange(0, 9).Draw(rt, "step"); {
+			case step < 4:
+				next := encode(t, last+1, "registry.topology.network.N", networkRegistered(fmt.Sprintf("N%09d", last)))
+				if last == 0 {
+					next = encode(t, 1, "registry.ledger.log.LOG0000001", opened())
+				} else if last > 2 && step > 0 {
+					id := fmt.Sprintf("N%09d", rapid.Uint64Range(1, last-1).Draw(rt, "network"))
+					from := rapid.SampledFrom([]string{"", "2017", "2017-03-01", "2020", "2024-05"}).Draw(rt, "from")
+					next = encode(t, last+1, "registry.topology.network."+id, &topologyv1.Event{Meta: meta(1), Fact: &topologyv1.Event_NetworkRenamed{
+						NetworkRenamed: &topologyv1.NetworkRenamed{NetworkId: id, Title: fmt.Sprint(last), ValidFrom: from},
+					}})
+				}
+				if _, err := s.Evolve(next); err != nil && last > 0 { // of a network that a rollback forgot
+					s.Rollback(last)
+				}
+			case step < 5:
+				s.Rollback(rapid.Uint64Range(settled, last).Draw(rt, "to"))
+			case last > 0:
+				at := rapid.Uint64Range(1, last).Draw(rt, "at")
+				settled = max(settled, at)
+				got, rows, err := d.Of(at, func(f func(*registry.State)) error { f(&s); return nil })
+				if err != nil {
+					rt.Fatal(err)
+				}
+				if want := digest(t, &s, at); hex.EncodeToString(got[:]) != want || rows != s.Rows(at).Len() {
+					rt.Fatalf("digest %x of %d rows at %d, want %s of %d", got, rows, at, want, s.Rows(at).Len())
+				}
+			}
+		}
+	})
 }
 
 // TestEveryTableIsInTheDigest counts the tables of the state: one that is forgotten would
@@ -261,6 +303,24 @@ func BenchmarkDigest(b *testing.B) {
 	b.Run("rows", func(b *testing.B) {
 		for b.Loop() {
 			s.Rows(labels)
+		}
+	})
+	b.Run("after a change", func(b *testing.B) {
+		var d registry.Digests
+		view := func(f func(*registry.State)) error { f(&s); return nil }
+		at := uint64(labels)
+		if _, _, err := d.Of(at, view); err != nil {
+			b.Fatal(err)
+		}
+		for b.Loop() {
+			at++
+			e := &labellingv1.Event{Meta: meta(1), Fact: &labellingv1.Event_LabelExtended{LabelExtended: &labellingv1.LabelExtended{LabelId: fmt.Sprintf("L%09d", at%labels), End: "2025-01-01"}}}
+			if err := s.Labelling.Evolve(at, e); err != nil {
+				b.Fatal(err)
+			}
+			if _, _, err := d.Of(at, view); err != nil {
+				b.Fatal(err)
+			}
 		}
 	})
 	rows := s.Rows(labels)

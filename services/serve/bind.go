@@ -28,7 +28,7 @@ func (p *process) bindVault(ctx context.Context) error {
 	defer cancel()
 	check := p.vault.Check(p.logID())
 	var err error
-	if p.store != nil {
+	if p.config.gates() {
 		err = p.bind(ctx, check)
 	} else {
 		var answer []byte
@@ -37,7 +37,8 @@ func (p *process) bindVault(ctx context.Context) error {
 		}
 	}
 	if err == nil {
-		return nil
+		_, err = p.vault.Enrol(check) // it is this log's
+		return err
 	}
 	own, ok := fault.FromStatus(err)
 	switch {

@@ -26,6 +26,7 @@ import (
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
+	"maillage/services/projection"
 	"maillage/services/registry"
 )
 
@@ -178,7 +179,18 @@ func (s *statusServer) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*
 	if progress.Halted != nil {
 		out.Halted = progress.Halted.Error()
 	}
+	out.Kept = s.p.kept(s.p.runner)
 	return out, nil
+}
+
+// kept is the ledger of this process, nil where it keeps none.
+func (p *process) kept(runner *projection.Runner) *ledgerv1.KeptLedger {
+	if p.store == nil {
+		return nil
+	}
+	head := p.store.Head()
+	announced := runner.Progress().Announced
+	return &ledgerv1.KeptLedger{Head: head.Proto(), Follows: p.config.Follow, Lag: announced - min(announced, head.Size)}
 }
 
 // GetStateDigest implements ledgerv1.LedgerServiceServer.
@@ -190,22 +202,25 @@ func (s *statusServer) GetStateDigest(ctx context.Context, req *ledgerv1.GetStat
 		}
 		at = runner.CommitEnd(at)
 	}
-	var rows registry.Rows
 	err := runner.View(ctx, max(req.GetMinPosition(), 1), func(head uint64) error {
 		if req.GetPosition() == 0 {
 			at = head
 		}
-		rows = s.p.state.Rows(at)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	digest, err := rows.Digest() // outside the view: it takes its time
+	digest, rows, err := s.p.digests.Of(at, func(f func(*registry.State)) error {
+		return runner.View(ctx, at, func(uint64) error {
+			f(&s.p.state)
+			return nil
+		})
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &ledgerv1.GetStateDigestResponse{Position: at, Digest: digest[:], RowCount: uint64(rows.Len())}, nil
+	return &ledgerv1.GetStateDigestResponse{Position: at, Digest: digest[:], RowCount: uint64(rows)}, nil
 }
 
 // logID is the identity of the log, empty while the process cannot be read.

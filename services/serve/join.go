@@ -23,7 +23,10 @@ import (
 	"maillage/services/submit"
 )
 
-const joinPause = 100 * time.Millisecond // between two attempts to join the log
+const (
+	joinPause = 100 * time.Millisecond // between two attempts to join the log
+	maxLag    = 1000                   // positions that a ledger which follows may be behind and be ready
+)
 
 var errStarting = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
 
@@ -35,7 +38,9 @@ func (p *process) join(ctx, running context.Context) error {
 	for {
 		err := p.joinOnce(ctx, running)
 		if err == nil {
-			p.joined.Store(true)
+			if p.config.Prepare == nil {
+				p.joined.Store(true)
+			}
 			return nil
 		}
 		if ctx.Err() != nil || !p.passes(err) {
@@ -87,7 +92,7 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 	if err := p.openLog(ctx); err != nil {
 		return Damaged(err)
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		if err := p.alone(ctx); err != nil {
 			return err
 		}
@@ -100,7 +105,7 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 	if err := p.awaitReady(ctx); err != nil {
 		return err
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		if err := p.answerBinding(running); err != nil {
 			return err
 		}
@@ -121,9 +126,10 @@ func (p *process) replicate(running context.Context) {
 		Log:    p.log,
 		Fold:   projection.Fold{Evolve: p.state.Evolve, Rollback: p.state.Rollback, Settle: p.state.Settle},
 		Ledger: p.store,
+		Follow: p.config.Follow,
 		Tell:   p.tellTurn,
 	}
-	if p.store != nil {
+	if p.config.gates() {
 		config.Announce = p.announce
 	}
 	runner, ended := projection.NewRunner(config), make(chan struct{})
@@ -137,7 +143,7 @@ func (p *process) replicate(running context.Context) {
 		close(ended)
 	}()
 	go p.hearTurns(running, p.log, runner)
-	if p.store == nil {
+	if !p.config.gates() {
 		go p.hearLedger(running, p.log, runner)
 	}
 }
@@ -164,7 +170,7 @@ func (p *process) openLog(ctx context.Context) (err error) {
 		return err
 	}
 	p.log, err = jetstream.Connect(ctx, c.URL, jetstream.ConnectOptions{
-		Name: fmt.Sprint("maillage ", c.Parts), Credentials: c.Credentials, Existing: !c.has(Ledger),
+		Name: fmt.Sprint("maillage ", c.Parts), Credentials: c.Credentials, Existing: !c.gates(),
 	})
 	switch {
 	case errors.Is(err, eventlog.ErrUnavailable):
@@ -175,9 +181,9 @@ func (p *process) openLog(ctx context.Context) (err error) {
 	return err
 }
 
-var errTaken = fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log")
+var errTaken = fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log; a second one follows it (serve ledger --follow)")
 
-// alone refuses to keep a second ledger: exactly one gates.
+// alone refuses to gate beside another: exactly one ledger does.
 func (p *process) alone(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Second)
 	defer cancel()
@@ -221,7 +227,7 @@ func (p *process) waitFor(err error) {
 // waits for.
 func (p *process) ready() error {
 	p.mu.Lock()
-	runner, waits := p.runner, p.waits
+	runner, waits, unprepared := p.runner, p.waits, p.unprepared
 	p.mu.Unlock()
 	if runner == nil {
 		return waits
@@ -229,8 +235,14 @@ func (p *process) ready() error {
 	if err := runner.Ready(); err != nil {
 		return err
 	}
-	if !p.joined.Load() {
+	if kept := p.kept(runner); kept.GetFollows() && kept.GetLag() > maxLag {
+		return fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger of this process stands at %d, %d positions behind the one it follows", kept.GetHead().GetSize(), kept.GetLag())
+	}
+	switch {
+	case !p.joined.Load():
 		return errStarting
+	case unprepared != nil:
+		return unprepared
 	}
 	return nil
 }

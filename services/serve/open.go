@@ -39,7 +39,11 @@ func (p *process) open(ctx context.Context) (err error) {
 		return fmt.Errorf("vault: %w", err)
 	}
 	if c.has(Ledger) {
-		if p.store, err = ledger.Open(c.Ledger, c.HeadCopy); err != nil {
+		headCopy := c.HeadCopy
+		if c.Follow {
+			headCopy = "" // it is the gating one's
+		}
+		if p.store, err = ledger.Open(c.Ledger, headCopy); err != nil {
 			return Damaged(err)
 		}
 	}

@@ -122,6 +122,43 @@ func TestAnyOrder(t *testing.T) {
 	}
 }
 
+// TestPrepared: a process is ready once it was prepared, which it is while it can be asked;
+// one that could not be says why not.
+func TestPrepared(t *testing.T) {
+	for name, fails := range map[string]error{"": nil, "NOT_PREPARED": errors.New("the file is torn")} {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended, ready := make(chan error, 1), make(chan serve.Addresses, 1)
+		c := serve.Config{Data: t.TempDir(), NATS: "off", GRPC: "127.0.0.1:0", HTTP: free(t)}
+		preparing, prepared := make(chan serve.Addresses, 1), make(chan struct{})
+		c.Prepare = func(at serve.Addresses) error {
+			preparing <- at
+			<-prepared
+			return fails
+		}
+		go func() { ended <- serve.Run(ctx, c, func(a serve.Addresses) { ready <- a }) }()
+		at := <-preparing
+		waiting(t, c.HTTP, "PREPARING")
+		conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := registryv1.NewRegistryServiceClient(conn).ListCycles(ctx, &registryv1.ListCyclesRequest{}); err != nil {
+			t.Errorf("a call while it is prepared: %v", err)
+		}
+		_ = conn.Close()
+		close(prepared)
+		<-ready
+		waiting(t, c.HTTP, name)
+		if code, body := get(c.HTTP); fails != nil && !strings.Contains(body, fails.Error()) {
+			t.Errorf("readiness says %d %s", code, body)
+		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // TestOneLedger: of processes that come to keep the ledger at once, one does. The others
 // are refused.
 func TestOneLedger(t *testing.T) {

@@ -16,7 +16,7 @@ const (
 	Labelling Part = "labelling"
 	Activity  Part = "activity"
 	Registry  Part = "registry"
-	Ledger    Part = "ledger" // exactly one process of a register keeps the ledger
+	Ledger    Part = "ledger" // exactly one process of a register gates; others may follow it
 )
 
 // Parts are all of them: what one process offers alone.
@@ -46,6 +46,9 @@ func (p Part) rights() projection.Rights {
 }
 
 func (c Config) has(p Part) bool { return slices.Contains(c.Parts, p) }
+
+// gates says whether a process keeps the ledger that decides what is shown.
+func (c Config) gates() bool { return c.has(Ledger) && !c.Follow }
 
 // records says whether a process takes commands that may name persons.
 func (c Config) records() bool {

@@ -26,6 +26,7 @@ import (
 	"maillage/services/activity"
 	activityserver "maillage/services/activity/server"
 	"maillage/services/eventlog/jetstream"
+	"maillage/services/fault"
 	labellingserver "maillage/services/labelling/server"
 	"maillage/services/ledger"
 	"maillage/services/projection"
@@ -52,6 +53,11 @@ type Config struct {
 	Vault string
 	// HeadCopy is a file in a third place that keeps the last announced head.
 	HeadCopy string
+	// Follow keeps a ledger beside the one that gates: it is fed from the stream, verifies
+	// itself against each head announced, and stops on another. It is asked for, never
+	// assumed where another process gates: which ledger gates is the operator's word, not
+	// the outcome of who came first. HeadCopy is not touched meanwhile.
+	Follow bool
 	// NATS is host:port for the embedded broker to listen on, or "off" to listen on
 	// a port of this process alone. Not used where URL is given.
 	NATS string
@@ -63,6 +69,12 @@ type Config struct {
 	GRPC, HTTP string
 	// Origin names who keeps the log, when a new log is opened.
 	Origin string
+	// Prepare is called once everything can be asked, to load what must be there first.
+	// The process is ready when it returns nil; where it fails it serves all the same, and
+	// its readiness says why it is not ready. May be nil.
+	Prepare func(Addresses) error
+
+	orphanAge time.Duration // another one than the constant; a test's
 }
 
 func (c Config) withDefaults() Config {
@@ -104,7 +116,7 @@ type Addresses struct {
 type process struct {
 	config Config
 	broker *jetstream.Server // nil where the broker is outside
-	store  *ledger.Store     // nil where another process keeps the ledger
+	store  *ledger.Store     // nil where none is kept here
 	vault  *vault.Vault
 	health *health.Server
 	desks  []*submit.Desk
@@ -120,12 +132,16 @@ type process struct {
 	mu     sync.Mutex
 	runner *projection.Runner
 	waits  error // what the process waits for before it has a runner
+
+	digests registry.Digests // of the log joined
+
+	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
 
 // Run offers the parts until the context ends, then shuts down in order. It listens at
 // once and then waits for what it needs, the broker, the log, the ledger, in whichever
 // order they come; until then calls are unavailable, and readiness says what it waits for.
-// ready is called once everything can be asked. It returns nil at the context's end. A
+// ready is called once everything can be asked and is prepared. It returns nil at the context's end. A
 // store that is damaged at the start is an error of kind fault.Damaged; damage found
 // later keeps the process up, answering every call with that error.
 func Run(ctx context.Context, c Config, ready func(Addresses)) error {
@@ -164,7 +180,13 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		}
 		defer stopClock()
 	}
+	stopSweep := p.startSweep(running)
+	defer stopSweep()
+	p.prepare(ctx, addresses)
 	p.tellHealth(server)
+	if p.config.Follow {
+		slog.InfoContext(ctx, "this ledger follows another", "position", p.store.Head().Size, "root", p.store.Head().Root.String(), "announced", p.runner.Progress().Announced)
+	}
 	slog.InfoContext(ctx, "ready", "grpc", addresses.GRPC, "http", addresses.HTTP, "nats", addresses.NATS, "position", p.runner.Progress().Gate.Size)
 	if ready != nil {
 		ready(addresses)
@@ -178,6 +200,26 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		err = errors.Join(err, p.end)
 	}
 	return err
+}
+
+// prepare lets the process be prepared. Where that fails it is not ready.
+func (p *process) prepare(ctx context.Context, at Addresses) {
+	if p.config.Prepare == nil {
+		return
+	}
+	unready := func(err *fault.Error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.unprepared = err
+	}
+	unready(fault.New(fault.Unavailable, "PREPARING", "", "the process loads what it was started with"))
+	p.joined.Store(true)
+	if err := p.config.Prepare(at); err != nil {
+		slog.ErrorContext(ctx, "not ready", "err", err)
+		unready(fault.New(fault.Unavailable, "NOT_PREPARED", "", "what the process was started with is not loaded: %v", err))
+		return
+	}
+	unready(nil)
 }
 
 // listen serves gRPC and health. stop ends both.

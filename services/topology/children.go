@@ -231,7 +231,7 @@ func (c *closing) check(one child) error {
 			return err
 		}
 		if one.kind == aHospital {
-			if err := c.s.otherEntity(one.id, id, at, c.belongs); err != nil {
+			if err := c.s.otherEntity(one.id, id, at, c.day, c.belongs); err != nil {
 				return err
 			}
 		}

@@ -4,12 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/fact"
 	"maillage/services/fault"
+	"maillage/services/identifier"
 )
 
 // always is the days of what has no day: it holds whenever it is known.
@@ -78,7 +80,10 @@ func (s *State) Continued(id string, known uint64) []string {
 // are of one kind (CONTINUITY_KINDS) and two (CONTINUITY_SELF), not declared one already
 // (CONTINUITY_EXISTS), and nothing says otherwise: the other id is not yet the same as
 // some third to go by, and neither took the place of the other, all the way along
-// (CONTINUITY_CONTRADICTED). The world did not change: we learned better.
+// (CONTINUITY_CONTRADICTED). Two hospitals that have nothing in common, no number, place,
+// name or legal entity on any day, are one only where an act says so or the note of the
+// basis tells what shows it (CONTINUITY_UNSHOWN): two ids mistyped look just so. The world
+// did not change: we learned better.
 func DeclareContinuity(s *State, id string, r *topologyv1.DeclareContinuityRequest) ([]*topologyv1.Event, error) {
 	kind, _ := s.entity(r.GetKeptId(), bitemporal.Latest)
 	other, _ := s.entity(r.GetOtherId(), bitemporal.Latest)
@@ -110,9 +115,51 @@ func DeclareContinuity(s *State, id string, r *topologyv1.DeclareContinuityReque
 			}
 		}
 	}
+	if kind == aHospital && r.GetBasis().GetActId() == "" && strings.TrimSpace(r.GetBasis().GetNote()) == "" && !s.alike(kept, others) {
+		return nil, fault.New(fault.Refused, "CONTINUITY_UNSHOWN", "basis.note", "They have no number, place, name or legal entity in common: say in the note what shows that they are one.")
+	}
 	return resting(r.GetBasis(), &topologyv1.Event{Fact: &topologyv1.Event_ContinuityDeclared{ContinuityDeclared: &topologyv1.ContinuityDeclared{
 		ContinuityId: id, KeptId: r.GetKeptId(), OtherId: r.GetOtherId(),
 	}}}), nil
+}
+
+// alike reports whether one of some hospitals has something in common with one of others,
+// each on any day.
+func (s *State) alike(some, others []string) bool {
+	marks := make(map[string]bool)
+	for _, id := range some {
+		for _, v := range s.Establishments.Versions(id, bitemporal.Latest) {
+			for _, m := range marksOf(v.Value) {
+				marks[m] = true
+			}
+		}
+	}
+	for _, id := range others {
+		for _, v := range s.Establishments.Versions(id, bitemporal.Latest) {
+			if slices.ContainsFunc(marksOf(v.Value), func(m string) bool { return marks[m] }) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// marksOf is what tells a hospital from most others: its numbers, name, legal entities and
+// commune, or city where no more is known.
+func marksOf(e *topologyv1.Establishment) (marks []string) {
+	place := e.GetPlace()
+	for kind, mark := range map[string]string{
+		"finess": e.GetFiness(), "siret": e.GetSiret(), "name": identifier.Fold(e.GetName()),
+		"commune": place.GetCommuneCode(), "city": identifier.Fold(place.GetCity()), "territory": identifier.Fold(place.GetTerritory()),
+	} {
+		if mark != "" {
+			marks = append(marks, kind+" "+mark)
+		}
+	}
+	for _, id := range e.GetLegalEntityIds() {
+		marks = append(marks, "entity "+id)
+	}
+	return marks
 }
 
 // RevokeContinuity decides that a declaration of continuity was wrong, once:

@@ -68,7 +68,11 @@ func AttachEstablishment(s *State, r *topologyv1.AttachEstablishmentRequest) ([]
 	if err != nil {
 		return nil, err
 	}
-	if err := s.otherEntity(r.GetEstablishmentId(), r.GetLegalEntityId(), "legal_entity_id", nil); err != nil {
+	from, _, err := bitemporal.Span(r.GetValidFrom())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.otherEntity(r.GetEstablishmentId(), r.GetLegalEntityId(), "legal_entity_id", from, nil); err != nil {
 		return nil, err
 	}
 	if !changes(&s.Establishments, r.GetEstablishmentId(), r.GetValidFrom(), func(e *topologyv1.Establishment) bool {

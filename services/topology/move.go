@@ -122,8 +122,12 @@ func ChangeLegalEntity(s *State, r *topologyv1.ChangeLegalEntityRequest) ([]*top
 	if err != nil {
 		return nil, err
 	}
+	from, _, err := bitemporal.Span(r.GetValidFrom())
+	if err != nil {
+		return nil, err
+	}
 	for i, id := range r.GetLegalEntityIds() {
-		if err := s.otherEntity(r.GetEstablishmentId(), id, fmt.Sprintf("legal_entity_ids[%d]", i), nil); err != nil {
+		if err := s.otherEntity(r.GetEstablishmentId(), id, fmt.Sprintf("legal_entity_ids[%d]", i), from, nil); err != nil {
 			return nil, err
 		}
 	}
@@ -139,26 +143,39 @@ func ChangeLegalEntity(s *State, r *topologyv1.ChangeLegalEntityRequest) ([]*top
 	}}})
 }
 
-// otherEntity refuses as the legal entity of a hospital itself, and one that belongs to
-// it, all the way along, as those moved in the same commit will.
-func (s *State) otherEntity(hospital, entity, field string, moved map[string][]string) error {
-	seen := make(map[string]bool)
-	for open := []string{entity}; len(open) > 0; {
-		id := open[0]
+// otherEntity refuses as the legal entity of a hospital from a day on itself, and one that
+// belongs to it on such a day, all the way along, as those moved in the same commit will.
+func (s *State) otherEntity(hospital, entity, field string, from bitemporal.Date, moved map[string][]string) error {
+	type stay struct {
+		id   string
+		days bitemporal.Interval
+	}
+	seen := make(map[stay]bool)
+	for open := []stay{{entity, bitemporal.Interval{From: from, To: bitemporal.Future}}}; len(open) > 0; {
+		one := open[0]
 		open = open[1:]
-		if id == hospital {
+		if one.id == hospital {
 			return fault.New(fault.Invalid, "LEGAL_ENTITY_SELF", field, "A hospital is not registered as its own legal entity.")
 		}
-		if seen[id] {
+		if seen[one] {
 			continue
 		}
-		seen[id] = true
-		ids, gone := moved[id]
-		if !gone {
-			e, _ := s.Establishments.Last(id, bitemporal.Latest)
-			ids = e.GetLegalEntityIds()
+		seen[one] = true
+		if ids, moves := moved[one.id]; moves {
+			for _, id := range ids {
+				open = append(open, stay{id, one.days})
+			}
+			continue
 		}
-		open = append(open, ids...)
+		for _, v := range s.Establishments.Versions(one.id, bitemporal.Latest) {
+			days := bitemporal.Interval{From: max(one.days.From, v.Valid.From), To: min(one.days.To, v.Valid.To)}
+			if days.From >= days.To {
+				continue
+			}
+			for _, id := range v.Value.GetLegalEntityIds() {
+				open = append(open, stay{id, days})
+			}
+		}
 	}
 	return nil
 }

@@ -3,8 +3,8 @@
 // that erasing a person leaves the log and every proof of it valid.
 //
 // A vault directory holds one file for each value (values/<first character of its
-// id>/<id>), one for each account (accounts/<keyed digest of its identity>), and
-// the key of its digests. Nothing but value files contains personal text. Erasure
+// id>/<id>), one for each account (accounts/<keyed digest of its identity>), an
+// empty one for each log that ever used it (logs/<check>), and the key of its digests. Nothing but value files contains personal text. Erasure
 // unlinks; the bytes a disk keeps in free blocks are the operator's to encrypt.
 package vault
 
@@ -15,6 +15,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,6 +23,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 	"unicode/utf8"
 
 	"golang.org/x/sync/errgroup"
@@ -123,6 +125,66 @@ func (v *Vault) Digest(b []byte) []byte { return sum(v.key[:], b) }
 // the log that a vault belongs to.
 func (v *Vault) Check(logID string) [sha256.Size]byte {
 	return [sha256.Size]byte(v.Digest([]byte("maillage vault of log " + logID)))
+}
+
+// Enrol notes that the log of a check uses the vault, and says whether no other one ever
+// did. What another log refers to nobody can tell from this one.
+func (v *Vault) Enrol(check [sha256.Size]byte) (alone bool, err error) {
+	dir := filepath.Join(v.dir, "logs")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return false, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, hex.EncodeToString(check[:])), os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return false, err
+	}
+	if err := errors.Join(f.Close(), syncDir(dir), syncDir(v.dir)); err != nil {
+		return false, err
+	}
+	all, err := os.ReadDir(dir)
+	return len(all) == 1, err
+}
+
+// PutBefore returns the ids of the values put before a time, and when each was, by the
+// clock of the file system. Accounts are not among them.
+func (v *Vault) PutBefore(t time.Time) (map[string]time.Time, error) {
+	found := make(map[string]time.Time)
+	for _, c := range alphabet {
+		files, err := os.ReadDir(filepath.Join(v.dir, "values", string(c)))
+		if err != nil {
+			return nil, err
+		}
+		for _, f := range files {
+			info, err := f.Info()
+			if errors.Is(err, fs.ErrNotExist) {
+				continue // erased meanwhile
+			}
+			if err != nil {
+				return nil, err
+			}
+			if canonical, err := identifier.ParseID(f.Name()); err == nil && canonical == f.Name() && info.ModTime().Before(t) {
+				found[f.Name()] = info.ModTime()
+			}
+		}
+	}
+	accounts, err := os.ReadDir(filepath.Join(v.dir, "accounts"))
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range accounts {
+		if strings.HasPrefix(f.Name(), ".") {
+			continue // one that is being made
+		}
+		id, err := readAccount(filepath.Join(v.dir, "accounts", f.Name()))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		delete(found, id)
+	}
+	return found, nil
 }
 
 // Put keeps texts of a kind (person_name, rpps, email ...) and returns what stands

@@ -334,19 +334,22 @@ type Described struct {
 	Start       string          `placeholder:"DATE" help:"Premier jour, ou mois, ou année."`
 	End         string          `placeholder:"DATE" help:"Premier jour d'après, ou mois, ou année."`
 	Mission     []string        `placeholder:"CODE" help:"Missions servies. À répéter."`
-	Axis        []string        `sep:"none" placeholder:"PLAN/AXE" help:"Axes de plans servis : identifiant du plan, barre, code de l'axe. À répéter."`
+	Axis        []string        `sep:"none" placeholder:"PLAN/AXE" help:"Axes de plans servis : code ou identifiant du plan, barre, code de l'axe. À répéter."`
 	Description string          `help:"De quoi il s'agit, sans aucun nom de personne."`
 }
 
-func (d Described) axes() ([]*activityv1.AxisCited, error) {
+func (d Described) axes(a *app) ([]*activityv1.AxisCited, error) {
 	var out []*activityv1.AxisCited
 	for _, text := range d.Axis {
 		plan, code, cut := strings.Cut(text, "/")
-		canonical, err := identifier.ParseID(plan)
-		if !cut || err != nil {
-			return nil, usage(fmt.Sprintf("--axis %s : un axe s'écrit PLAN/AXE, avec l'identifiant du plan, que donne « plan list »", text))
+		if !cut {
+			return nil, usage(fmt.Sprintf("--axis %s : un axe s'écrit PLAN/AXE, avec le code ou l'identifiant du plan, que donne « plan list »", text))
 		}
-		out = append(out, &activityv1.AxisCited{PlanId: canonical, AxisCode: strings.TrimSpace(code)})
+		known, err := a.planID(plan, nil)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &activityv1.AxisCited{PlanId: known, AxisCode: strings.TrimSpace(code)})
 	}
 	return out, nil
 }
@@ -360,7 +363,7 @@ type ActivityRecordCmd struct {
 
 // Run records it.
 func (c *ActivityRecordCmd) Run(a *app) error {
-	axes, err := c.axes()
+	axes, err := c.axes(a)
 	if err != nil {
 		return err
 	}
@@ -380,7 +383,7 @@ type ActivityReviseCmd struct {
 
 // Run records it.
 func (c *ActivityReviseCmd) Run(a *app) error {
-	axes, err := c.axes()
+	axes, err := c.axes(a)
 	if err != nil {
 		return err
 	}

@@ -160,6 +160,7 @@ var todoWords = []word[registryv1.TodoKind]{
 	{registryv1.TodoKind_TODO_KIND_CLOSED, "label d'un centre ou réseau fermé", nil},
 	{registryv1.TodoKind_TODO_KIND_DRAFT, "acte préparé, à approuver", nil},
 	{registryv1.TodoKind_TODO_KIND_ABEYANCE, "terme atteint, rien de décidé", nil},
+	{registryv1.TodoKind_TODO_KIND_REPORT, "rapport d'activité à valider", nil},
 }
 
 var settlementWords = []word[labellingv1.Settlement]{

@@ -30,10 +30,20 @@ func (c *LedgerStatusCmd) Run(a *app) error {
 		if a.json {
 			return a.printJSON(r)
 		}
-		_, err = fmt.Fprintf(a.stdout, "Registre %s\nÉpoque %d, position %d dans les deux copies\nEmpreinte %s\nLu jusqu'à la position %d\n%s",
-			r.GetLogId(), r.GetHead().GetEpoch(), r.GetHead().GetSize(), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()), r.GetFoldedPosition(), halted(r.GetHalted()))
+		_, err = fmt.Fprintf(a.stdout, "Registre %s\nÉpoque %d, position %d dans les deux copies\nEmpreinte %s\nLu jusqu'à la position %d\n%s%s",
+			r.GetLogId(), r.GetHead().GetEpoch(), r.GetHead().GetSize(), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()), r.GetFoldedPosition(),
+			follows(r.GetKept()), halted(r.GetHalted()))
 		return err
 	})
+}
+
+// follows tells of a ledger that follows another.
+func follows(kept *ledgerv1.KeptLedger) string {
+	if !kept.GetFollows() {
+		return ""
+	}
+	return fmt.Sprintf("Ce grand livre suit celui qui fait foi : position %d sur son disque, retard %d\nSon empreinte %s\n",
+		kept.GetHead().GetSize(), kept.GetLag(), base64.StdEncoding.EncodeToString(kept.GetHead().GetRoot()))
 }
 
 func halted(why string) string {

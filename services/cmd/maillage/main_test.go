@@ -266,7 +266,7 @@ func TestStartFaultsInFrench(t *testing.T) {
 	}{
 		{fmt.Errorf("vault: %w", &fs.PathError{Op: "mkdir", Path: "/srv/data/vault", Err: syscall.EACCES}), "/srv/data/vault : accès refusé"},
 		{&fs.PathError{Op: "mkdir", Path: "/proc/x", Err: syscall.ENOENT}, "/proc/x n'existe pas"},
-		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà le grand livre"},
+		{fmt.Errorf("open: %w", ledger.ErrLocked), "tient déjà ce grand livre"},
 		{&fs.PathError{Op: "write", Path: "/srv/data/vault", Err: syscall.ENOSPC}, "plein"},
 		{errors.New("anything else"), "anything else"},
 	} {
@@ -363,11 +363,13 @@ func TestEveryFieldHasAName(t *testing.T) {
 
 func TestTodoInFrench(t *testing.T) {
 	for given, want := range map[string]string{
-		"The line stayed undetermined: 3 | CHU [Nord]":                 "3 | CHU [Nord]",
-		"The post of co head is vacant.":                               "coresponsable",
-		"The coordinator is held without approval.":                    "coordonnateur",
-		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.": "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
-		"The label stands and its network is closed.":                  "le réseau est fermé",
+		"The line stayed undetermined: 3 | CHU [Nord]":                                               "3 | CHU [Nord]",
+		"The post of co head is vacant.":                                                             "coresponsable",
+		"The coordinator is held without approval.":                                                  "coordonnateur",
+		"Its act prints Hôpital A, its centre is in Hôpital B, Dijon.":                               "l'acte imprime Hôpital A, le centre est à Hôpital B, Dijon",
+		"The label stands and its network is closed.":                                                "le réseau est fermé",
+		"The label stands and its centre and hospital are closed.":                                   "le centre est fermé, l'établissement est fermé",
+		"Revision 2 of the report for 2024 waits for another person to validate it or send it back.": "2024, révision 2",
 		"Anything else.": "",
 	} {
 		if got := todoText(&registryv1.TodoItem{Message: given}); got != want {

@@ -1,11 +1,17 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
+	"google.golang.org/grpc"
+
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
+	"maillage/services/identifier"
 )
 
 // PlanCmd is the verbs about national plans.
@@ -16,6 +22,27 @@ type PlanCmd struct {
 	Register PlanRegisterCmd `cmd:"" help:"Enregistrer un plan national."`
 	Extend   PlanExtendCmd   `cmd:"" help:"Prolonger un plan."`
 	Axes     PlanAxesCmd     `cmd:"" help:"Donner les axes d'un plan."`
+}
+
+// planID is the id of a plan that was typed by its id or its code: PLAN_UNKNOWN.
+func (a *app) planID(typed string, at *registryv1.AsOf) (found string, err error) {
+	if canonical, err := identifier.ParseID(typed); err == nil {
+		return canonical, nil
+	}
+	err = a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		r, err := registryv1.NewRegistryServiceClient(conn).ListPlans(ctx, &registryv1.ListPlansRequest{AsOf: at, Text: typed, PageSize: pageSize})
+		if err != nil {
+			return err
+		}
+		for _, p := range r.GetPlans() {
+			if identifier.Fold(p.GetCode()) == identifier.Fold(typed) {
+				found = p.GetPlanId()
+				return nil
+			}
+		}
+		return fault.New(fault.NotFound, "PLAN_UNKNOWN", "", "no plan is known as %q", typed)
+	})
+	return found, err
 }
 
 // axis is an axis of a plan as typed.
@@ -58,26 +85,34 @@ func (c *PlanRegisterCmd) Run(a *app) error {
 
 // PlanExtendCmd extends a plan.
 type PlanExtendCmd struct {
-	ID  id     `arg:"" help:"Plan."`
-	End string `required:"" placeholder:"DATE" help:"Premier jour ou année d'après, désormais."`
+	Plan string `arg:"" placeholder:"ID|CODE" help:"Plan, par son identifiant ou son code."`
+	End  string `required:"" placeholder:"DATE" help:"Premier jour ou année d'après, désormais."`
 	Grounds
 }
 
 // Run extends it.
 func (c *PlanExtendCmd) Run(a *app) error {
+	plan, err := a.planID(c.Plan, nil)
+	if err != nil {
+		return err
+	}
 	return change(a, topologyv1.TopologyServiceClient.ExtendPlan,
-		&topologyv1.ExtendPlanRequest{RequestId: a.request(c.RequestID), Basis: c.basis(), PlanId: string(c.ID), End: c.End}, "Plan prolongé", c.ID)
+		&topologyv1.ExtendPlanRequest{RequestId: a.request(c.RequestID), Basis: c.basis(), PlanId: plan, End: c.End}, "Plan prolongé", id(plan))
 }
 
 // PlanAxesCmd gives a plan its axes.
 type PlanAxesCmd struct {
-	ID   id     `arg:"" help:"Plan."`
+	Plan string `arg:"" placeholder:"ID|CODE" help:"Plan, par son identifiant ou son code."`
 	Axis []axis `required:"" placeholder:"CODE=INTITULÉ" sep:"none" help:"Un axe par option ; ils remplacent ceux d'avant."`
 	Grounds
 }
 
 // Run records them.
 func (c *PlanAxesCmd) Run(a *app) error {
+	plan, err := a.planID(c.Plan, nil)
+	if err != nil {
+		return err
+	}
 	return change(a, topologyv1.TopologyServiceClient.StatePlanAxes,
-		&topologyv1.StatePlanAxesRequest{RequestId: a.request(c.RequestID), Basis: c.basis(), PlanId: string(c.ID), Axes: axesOf(c.Axis)}, "Axes du plan", c.ID)
+		&topologyv1.StatePlanAxesRequest{RequestId: a.request(c.RequestID), Basis: c.basis(), PlanId: plan, Axes: axesOf(c.Axis)}, "Axes du plan", id(plan))
 }

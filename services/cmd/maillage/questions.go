@@ -276,11 +276,7 @@ var todoSays = []struct {
 }{
 	{regexp.MustCompile(`^The line stayed undetermined: (.*)$`), "$1"},
 	{regexp.MustCompile(`^Its act prints (.*), its centre is in (.*)\.$`), "l'acte imprime $1, le centre est à $2"},
-	{regexp.MustCompile(`^The label stands and its hospital is closed\.$`), "l'établissement est fermé"},
-	{regexp.MustCompile(`^The label stands and its filière is closed\.$`), "la filière est fermée"},
-	{regexp.MustCompile(`^The label stands and its platform is closed\.$`), "la plateforme est fermée"},
-	{regexp.MustCompile(`^The label stands and its centre is closed\.$`), "le centre est fermé"},
-	{regexp.MustCompile(`^The label stands and its network is closed\.$`), "le réseau est fermé"},
+	{regexp.MustCompile(`^Revision (\d+) of the report for (.*) waits for another person .*$`), "$2, révision $1"},
 	{regexp.MustCompile(`^The post of (.*) is vacant\.$`), "$1"},
 	{regexp.MustCompile(`^The (.*) is held without approval\.$`), "$1"},
 }
@@ -294,7 +290,22 @@ func todoText(x *registryv1.TodoItem) string {
 	return joined(" — ", text, fmt.Sprintf("à régler : « act settle %d »", x.GetPosition()))
 }
 
+var (
+	labelOnClosed = regexp.MustCompile(`^The label stands and its (.*) (?:is|are) closed\.$`)
+	closedWords   = map[string]string{
+		"hospital": "l'établissement est fermé", "filière": "la filière est fermée", "platform": "la plateforme est fermée",
+		"centre": "le centre est fermé", "network": "le réseau est fermé",
+	}
+)
+
 func todoFrench(message string) string {
+	if m := labelOnClosed.FindStringSubmatch(message); m != nil {
+		var told []string
+		for what := range strings.SplitSeq(m[1], " and ") {
+			told = append(told, closedWords[what])
+		}
+		return strings.Join(told, ", ")
+	}
 	for _, s := range todoSays {
 		m := s.said.FindStringSubmatchIndex(message)
 		if m == nil {

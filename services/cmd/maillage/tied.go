@@ -116,10 +116,17 @@ func (c *PlanListCmd) Run(a *app) error {
 }
 
 // PlanGetCmd shows one.
-type PlanGetCmd struct{ Lookup }
+type PlanGetCmd struct {
+	Plan string `arg:"" placeholder:"ID|CODE" help:"Identifiant ou code."`
+	Moment
+}
 
 // Run shows it.
 func (c *PlanGetCmd) Run(a *app) error {
+	plan, err := a.planID(c.Plan, c.asOf())
+	if err != nil {
+		return err
+	}
 	return getOf(a, registryv1.RegistryServiceClient.GetPlan,
-		&registryv1.GetPlanRequest{PlanId: string(c.ID), AsOf: c.asOf()}, (*registryv1.GetPlanResponse).GetPlan)
+		&registryv1.GetPlanRequest{PlanId: plan, AsOf: c.asOf()}, (*registryv1.GetPlanResponse).GetPlan)
 }

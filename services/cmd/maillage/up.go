@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -45,12 +46,16 @@ func (c *UpCmd) Run(a *app) error {
 	} else {
 		config.NATS = c.NATS
 	}
-	return serve.Run(a.ctx, config, func(at serve.Addresses) {
-		if c.Seed != "" {
-			if err := c.load(a, at.GRPC); err != nil {
+	if c.Seed != "" {
+		config.Prepare = func(at serve.Addresses) error {
+			err := c.load(a, at.GRPC)
+			if err != nil {
 				_ = a.fail(err)
 			}
+			return err
 		}
+	}
+	return serve.Run(a.ctx, config, func(at serve.Addresses) {
 		if a.ctx.Err() == nil {
 			a.tellWhere(at)
 		}
@@ -92,7 +97,8 @@ func (a *app) tellWhere(at serve.Addresses) {
 // ServeCmd runs some parts as a process of their own, on an outside broker.
 type ServeCmd struct {
 	Process
-	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul processus tient le grand livre)."`
+	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul grand livre fait foi, d'autres le suivent)."`
+	Follow      bool     `help:"Suivre le grand livre qui fait foi : tenir le sien à côté, le vérifier à chaque tête annoncée, s'arrêter s'il en diffère. Sans cette option, il fait foi à son tour, s'il contient tout ce qui a été annoncé."`
 	NATS        string   `name:"nats" required:"" env:"MAILLAGE_NATS" placeholder:"URL" help:"Courtier NATS : nats://hôte:port, plusieurs séparés par des virgules."`
 	Credentials string   `type:"existingfile" help:"Fichier d'accréditation NATS."`
 }
@@ -101,6 +107,10 @@ type ServeCmd struct {
 func (c *ServeCmd) Run(a *app) error {
 	config := c.config()
 	config.URL, config.Credentials = c.NATS, c.Credentials
+	config.Follow = c.Follow
+	if c.Follow && !slices.Contains(c.Parts, string(serve.Ledger)) {
+		return usage("--follow est pour le service du grand livre : maillage serve ledger --follow")
+	}
 	for _, p := range c.Parts {
 		config.Parts = append(config.Parts, serve.Part(p))
 	}

@@ -105,8 +105,8 @@ func (l Lens) axisNamed(filter string) (plans idSet, axis string, err error) {
 	plan, axis, _ := strings.Cut(filter, "/")
 	known := false
 	plans = idSet{}
-	for id := range l.s.Topology.Plans.IDs() {
-		if p, there := l.s.Topology.Plans.Last(id, l.m.head); there && (id == plan || identifier.Fold(p.GetCode()) == identifier.Fold(plan)) {
+	for id := range l.whole.Topology.Plans.IDs() {
+		if p, there := l.whole.Topology.Plans.Last(id, l.m.head); there && (id == plan || identifier.Fold(p.GetCode()) == identifier.Fold(plan)) {
 			plans[id], known = true, true
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
 	"maillage/services/identifier"
 )
 
@@ -107,8 +108,8 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 		return nil, nil
 	}
 	words := strings.Fields(sought)
-	t := k.table(l.s)
-	find := func(known uint64) idSet {
+	t, whole := k.table(l.s), k.table(l.whole)
+	find := func(t *bitemporal.Table[V], known uint64) idSet {
 		found := idSet{}
 		for id := range t.IDs() {
 			for _, version := range t.Versions(id, known) {
@@ -122,13 +123,13 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 		}
 		return found
 	}
-	found := find(l.m.known)
-	if len(found) > 0 || len(find(l.m.head)) > 0 {
+	found := find(t, l.m.known)
+	if len(found) > 0 || len(find(whole, l.m.head)) > 0 {
 		return found, nil
 	}
 	near := newNearest(f, filter)
-	for id := range t.IDs() {
-		for _, version := range t.Versions(id, l.m.head) {
+	for id := range whole.IDs() {
+		for _, version := range whole.Versions(id, l.m.head) {
 			for _, name := range names(version.Value) {
 				near.see(name)
 			}

@@ -16,8 +16,9 @@ import (
 // Lens sees a state as it was known at a moment. It is good as long as the state does
 // not change, and what it answers must not be altered: resources are those of the state.
 type Lens struct {
-	s *registry.State
-	m moment
+	s     *registry.State
+	whole *registry.State
+	m     moment
 }
 
 // moment is a day in the world and a position of the log.
@@ -31,9 +32,10 @@ type moment struct {
 
 // At looks at a day (Europe/Paris) as known at a position, the end of a commit, with
 // labels in the window given. The head is the last position that may be read: a name that
-// is known there only is no mistake. Snapshots are kept in those given.
-func At(s *registry.State, day bitemporal.Date, known, head uint64, window registryv1.Window, kept *Snapshots) Lens {
-	return Lens{s, moment{day, known, head, window, kept}}
+// is known there only, in the whole register of which s may hold a part, is no mistake.
+// Snapshots are kept in those given.
+func At(s, whole *registry.State, day bitemporal.Date, known, head uint64, window registryv1.Window, kept *Snapshots) Lens {
+	return Lens{s, whole, moment{day, known, head, window, kept}}
 }
 
 // operational tells whether labels are looked for in their operational window.

@@ -13,12 +13,13 @@ import (
 )
 
 // Links finds the links that hold on the day, or all of them, that touch an entity or
-// any, by kind and the names of their ends: ENTITY_UNKNOWN where nothing has the id.
+// any, by kind and the names of their ends: ENTITY_UNKNOWN where nothing that can be the end
+// of one has the id.
 func (l Lens) Links(req *registryv1.ListLinksRequest) ([]*registryv1.LinkEntry, error) {
 	topo := &l.s.Topology
 	all := topo.Links.IDs()
 	if id := req.GetEntityId(); id != "" {
-		if len(l.touching(id)) == 0 {
+		if l.lineage(id) == nil {
 			return nil, entityUnknown("entity_id", id, l.m)
 		}
 		all = func(yield func(string) bool) {
@@ -90,7 +91,7 @@ func (l Lens) continuityName(one *topologyv1.Continuity) string {
 }
 
 func entityUnknown(field, id string, m moment) error {
-	return fault.New(fault.NotFound, "ENTITY_UNKNOWN", field, "nothing with the id %s is known at position %d", id, m.known)
+	return fault.New(fault.NotFound, "ENTITY_UNKNOWN", field, "nothing of this kind with the id %s is known at position %d", id, m.known)
 }
 
 // lineage is what the entities that can close have in common. Its law: one that is closed

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -15,32 +16,28 @@ import (
 
 // Todo finds what waits for an officer on the day: identities that stayed undetermined,
 // posts vacant or held without approval, seats unlike their act, labels in abeyance, labels
-// that nothing ended on what is closed, and drafts waiting for another person. Since when
-// the last wait is left to be told, by the positions of their preparation.
-func (l Lens) Todo() (items []*registryv1.TodoItem, drafts map[string]uint64) {
-	t := &todo{lens: l}
+// that nothing ended on what is closed, and drafts and reports waiting for another person.
+// Since when the last two wait is left to be told, by the positions since which they do.
+func (l Lens) Todo() (items []*registryv1.TodoItem, waiting map[string]uint64) {
+	t := &todo{lens: l, waiting: map[string]uint64{}}
 	t.identities()
 	t.offices()
 	t.labels()
-	drafts = t.drafts()
-	for id := range drafts {
-		t.add(&registryv1.TodoItem{
-			Kind: registryv1.TodoKind_TODO_KIND_DRAFT, EntityId: id, Name: id,
-			Message: "The draft waits for another person to approve or reject it.",
-		})
-	}
+	t.drafts()
+	t.reports()
 	slices.SortFunc(t.items, func(a, b *registryv1.TodoItem) int {
 		return cmp.Or(
 			int(a.GetKind()-b.GetKind()), strings.Compare(a.GetName(), b.GetName()),
 			strings.Compare(a.GetEntityId(), b.GetEntityId()), strings.Compare(a.GetMessage(), b.GetMessage()),
 		)
 	})
-	return t.items, drafts
+	return t.items, t.waiting
 }
 
 type todo struct {
-	lens  Lens
-	items []*registryv1.TodoItem
+	lens    Lens
+	items   []*registryv1.TodoItem
+	waiting map[string]uint64 // for another person, since a position
 }
 
 func (t *todo) add(item *registryv1.TodoItem) { t.items = append(t.items, item) }
@@ -141,30 +138,49 @@ func (t *todo) labels() {
 }
 
 // closed is a label that nothing ended, of which whoever holds it or where is closed for
-// sure on the day: its centre and network, or filière or platform, and their hospitals.
+// sure on the day: its centre and network, or filière or platform, and their hospitals. It
+// waits once, since the first of them closed as far as that is known.
 func (t *todo) closed(label *labellingv1.Label) {
 	topo, m, holder := &t.lens.s.Topology, t.lens.m, label.GetHolder()
 	centre := near(&topo.Centres, holder.GetSite().GetCentreId(), m)
 	filiere := near(&topo.Filieres, holder.GetFiliereId(), m)
 	platform := near(&topo.Platforms, holder.GetPlatformId(), m)
-	t.isClosed(label, "centre", centre)
-	t.isClosed(label, "network", near(&topo.Networks, networkOf(label), m))
-	t.isClosed(label, "filière", filiere)
-	t.isClosed(label, "platform", platform)
-	for _, id := range slices.Concat(centre.GetEstablishmentIds(), ids(filiere.GetEstablishmentId()), platform.GetEstablishmentIds()) {
-		t.isClosed(label, "hospital", near(&topo.Establishments, id, m))
+	var what []string
+	since := ""
+	look := func(name string, one lineage) {
+		if !t.isClosed(one) {
+			return
+		}
+		if !slices.Contains(what, name) {
+			what = append(what, name)
+		}
+		if day := one.GetClosedFrom(); since == "" || day != "" && day < since {
+			since = day
+		}
 	}
-}
-
-func (t *todo) isClosed(label *labellingv1.Label, what string, one lineage) {
-	_, by, err := bitemporal.Span(one.GetClosedFrom())
-	if !one.GetClosed() || err != nil || one.GetClosedFrom() != "" && by > t.lens.m.valid {
+	look("centre", centre)
+	look("network", near(&topo.Networks, networkOf(label), m))
+	look("filière", filiere)
+	look("platform", platform)
+	for _, id := range slices.Concat(centre.GetEstablishmentIds(), ids(filiere.GetEstablishmentId()), platform.GetEstablishmentIds()) {
+		look("hospital", near(&topo.Establishments, id, m))
+	}
+	if len(what) == 0 {
 		return
+	}
+	verb := "is"
+	if len(what) > 1 {
+		verb = "are"
 	}
 	t.add(&registryv1.TodoItem{
 		Kind: registryv1.TodoKind_TODO_KIND_CLOSED, EntityId: label.GetLabelId(), Name: t.lens.labelName(label),
-		Message: fmt.Sprintf("The label stands and its %s is closed.", what), Since: one.GetClosedFrom(),
+		Message: fmt.Sprintf("The label stands and its %s %s closed.", strings.Join(what, " and "), verb), Since: since,
 	})
+}
+
+func (t *todo) isClosed(one lineage) bool {
+	_, by, err := bitemporal.Span(one.GetClosedFrom())
+	return one.GetClosed() && err == nil && (one.GetClosedFrom() == "" || by <= t.lens.m.valid)
 }
 
 // seat is a label in force whose centre is, on the day, in none of the hospitals that
@@ -213,15 +229,37 @@ func printedHospital(basis []*eventv1.Basis) (name, act string) {
 	return "", ""
 }
 
-// drafts is those that wait, by the position they were prepared at.
-func (t *todo) drafts() map[string]uint64 {
-	waiting := map[string]uint64{}
+// drafts is those that wait since they were prepared.
+func (t *todo) drafts() {
 	all := &t.lens.s.Labelling.Drafts
 	for id := range all.IDs() {
 		d, known := all.Last(id, t.lens.m.known)
-		if known && d.GetState() == labellingv1.DraftState_DRAFT_STATE_PREPARED {
-			waiting[id] = all.History(id)[0].KnownFrom
+		if !known || d.GetState() != labellingv1.DraftState_DRAFT_STATE_PREPARED {
+			continue
+		}
+		t.waiting[id] = all.History(id)[0].KnownFrom
+		t.add(&registryv1.TodoItem{
+			Kind: registryv1.TodoKind_TODO_KIND_DRAFT, EntityId: id, Name: id,
+			Message: "The draft waits for another person to approve or reject it.",
+		})
+	}
+}
+
+// reports is those of which nobody judged the latest revision, since it was submitted.
+func (t *todo) reports() {
+	l, all := t.lens, &t.lens.s.Activity.Reports
+	for id := range all.IDs() {
+		for _, v := range all.Versions(id, l.m.known) {
+			r := v.Value
+			if r.GetState() != activityv1.ReportState_REPORT_STATE_SUBMITTED {
+				continue
+			}
+			period, _ := l.s.Activity.Periods.Last(r.GetPeriodId(), l.m.known)
+			t.waiting[id] = v.KnownFrom
+			t.add(&registryv1.TodoItem{
+				Kind: registryv1.TodoKind_TODO_KIND_REPORT, EntityId: id, Name: l.holderName(labelling.HolderID(r.GetReporter())),
+				Message: fmt.Sprintf("Revision %d of the report for %s waits for another person to validate it or send it back.", r.GetRevision(), period.GetCode()),
+			})
 		}
 	}
-	return waiting
 }

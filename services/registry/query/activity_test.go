@@ -205,6 +205,32 @@ func TestGetReport(t *testing.T) {
 	}
 }
 
+// A report waits for who validates it as long as its latest revision is not judged.
+func TestTodoOfReports(t *testing.T) {
+	w := fixture(t)
+	w.commit(periodOpened("T000000001", "2024"))
+	first := w.commit(submitted("R000000001", "T000000001", ofPlatform("PPLATFORM0")))
+	validated := w.commit(judged("R000000001", 1))
+	amended := w.commit(reportAmended("R000000001", 2, 13))
+	for known, want := range map[uint64]string{
+		first - 1: "", first: "Revision 1 of the report for 2024", validated: "", amended: "Revision 2 of the report for 2024",
+	} {
+		got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at("", known)})
+		found := ""
+		for _, i := range got.GetItems() {
+			if i.GetKind() == registryv1.TodoKind_TODO_KIND_REPORT {
+				found += i.GetMessage()
+				if i.GetEntityId() != "R000000001" || i.GetName() != "Plateforme du Languedoc" || i.GetSince() != "2026-01-10" {
+					t.Errorf("known at %d: %v", known, i)
+				}
+			}
+		}
+		if err != nil || want == "" && found != "" || want != "" && found != want+" waits for another person to validate it or send it back." {
+			t.Errorf("known at %d: %q, %v, want %q", known, found, err, want)
+		}
+	}
+}
+
 func TestListReports(t *testing.T) {
 	w := fixture(t)
 	w.commit(platform("PPLATFORM1", "Plateforme de Lyon", "EBRON00000"), platform("PPLATFORM2", "Sans label", "EBRON00000"), platform("PPLATFORM3", "À venir", "EBRON00000"))

@@ -23,6 +23,12 @@ func centreSucceeded(from, id string, successors ...string) *topologyv1.Event {
 	}}}
 }
 
+func networkSucceeded(from, id string, successors ...string) *topologyv1.Event {
+	return &topologyv1.Event{Fact: &topologyv1.Event_NetworkSucceeded{NetworkSucceeded: &topologyv1.NetworkSucceeded{
+		PredecessorIds: []string{id}, SuccessorIds: successors, ValidFrom: from,
+	}}}
+}
+
 func hospitalSucceeded(from, successor string, closed ...string) *topologyv1.Event {
 	return &topologyv1.Event{Fact: &topologyv1.Event_EstablishmentSucceeded{EstablishmentSucceeded: &topologyv1.EstablishmentSucceeded{
 		PredecessorIds: closed, SuccessorIds: []string{successor}, ValidFrom: from,
@@ -454,8 +460,13 @@ func TestLinks(t *testing.T) {
 	if _, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{PageToken: first.GetNextPageToken(), WithEnded: true}); reason(err) != "PAGE_TOKEN_INVALID" {
 		t.Errorf("a page of another list: %v", err)
 	}
-	if _, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: "C000000000"}); reason(err) != "ENTITY_UNKNOWN" {
-		t.Errorf("of nobody: %v", err)
+	for of, id := range map[string]string{"nobody": "C000000000", "a label": "LCOMP00000", "a link": "KBOTH00000", "a cycle": "YPNMR40000", "a site": "SELOIOS000"} {
+		if got, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: id}); reason(err) != "ENTITY_UNKNOWN" {
+			t.Errorf("of %s: %v, %v", of, got, err)
+		}
+	}
+	if got, err := q.ListLinks(t.Context(), &registryv1.ListLinksRequest{EntityId: "EBRON00000"}); err != nil || len(got.GetEntries()) != 0 {
+		t.Errorf("of one that has none: %v, %v", got, err)
 	}
 }
 
@@ -570,6 +581,22 @@ func TestTodoOfClosedHospital(t *testing.T) {
 		if err != nil || strings.Join(found, "; ") != want {
 			t.Errorf("on %s: %v, %v", day, strings.Join(found, "; "), err)
 		}
+	}
+}
+
+// Where its centre, network and hospital are closed a label waits once, since the first closed.
+func TestTodoOfAllClosed(t *testing.T) {
+	w := fixture(t)
+	w.commit(centreSucceeded("2026-03-01", "CBRON00000"), networkSucceeded("2026-02", "NOS0000000"), hospitalSucceeded("2026-06-01", "EELOI00000", "EBRON00000"))
+	got, err := w.queries().ListTodo(t.Context(), &registryv1.ListTodoRequest{AsOf: at("2026-07-01", w.head)})
+	var found []string
+	for _, i := range got.GetItems() {
+		if i.GetKind() == registryv1.TodoKind_TODO_KIND_CLOSED && i.GetEntityId() == "LCOORD0000" {
+			found = append(found, i.GetMessage()+" "+i.GetSince())
+		}
+	}
+	if want := "The label stands and its centre and network and hospital are closed. 2026-02"; err != nil || strings.Join(found, "; ") != want {
+		t.Errorf("found %q, %v, want %q", found, err, want)
 	}
 }
 

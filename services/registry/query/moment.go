@@ -114,9 +114,6 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 
 // view runs f over the register as it was known at a moment, while it cannot change.
 func (q *Queries) view(ctx context.Context, m moment, f func(lens.Lens) error) error {
-	if m.replay != nil {
-		return f(q.look(m, nil))
-	}
 	var inner error
 	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(q.look(m, s)) }); err != nil {
 		return err
@@ -124,10 +121,11 @@ func (q *Queries) view(ctx context.Context, m moment, f func(lens.Lens) error) e
 	return inner
 }
 
-// look looks at a state, or at that of the moment's replay.
-func (q *Queries) look(m moment, s *registry.State) lens.Lens {
+// look looks at a state, or at that of the moment's replay, which is a part of it.
+func (q *Queries) look(m moment, whole *registry.State) lens.Lens {
+	s := whole
 	if m.replay != nil {
 		s = m.replay.state
 	}
-	return lens.At(s, m.valid, m.known, m.head, m.window, &q.snapshots)
+	return lens.At(s, whole, m.valid, m.known, m.head, m.window, &q.snapshots)
 }

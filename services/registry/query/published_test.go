@@ -52,6 +52,37 @@ func TestPublishedByLeavesTopologyOut(t *testing.T) {
 	}
 }
 
+// TestPublishedByKnowsTheNamesOfAll: a filter that names what an act left out registered
+// finds nothing, and is no mistake.
+func TestPublishedByKnowsTheNamesOfAll(t *testing.T) {
+	w := newWorld(t)
+	w.commit(network("N000000001", "", "Réseau", "RES", ""))
+	fresh := network("N000000002", "", "Nouveau", "NOU", "")
+	fresh.Meta = &eventv1.Meta{Basis: &eventv1.Basis{ActId: "ALATE00000", ActLine: 1}}
+	w.commit(fresh, publishedAct("ALATE00000", "2025-05-05"),
+		resting(granted("LFRESH0000", site("S000000001", "C000000001", "N000000002"), competence, "", "2024-01-01", "2029-01-01"), "ALATE00000", 1))
+	for _, test := range []struct {
+		by, network string
+		found       int
+		reason      string
+	}{
+		{"2025-05-05", "NOU", 1, "<nil>"},
+		{"2025-05-04", "NOU", 0, "<nil>"},
+		{"2025-05-04", "RES", 0, "<nil>"},
+		{"2025-05-04", "NONE", 0, "NETWORK_UNKNOWN"},
+	} {
+		asOf := &registryv1.AsOf{ValidAt: "2025-01-01", PublishedBy: test.by}
+		got, err := w.queries().ListLabels(t.Context(), &registryv1.ListLabelsRequest{AsOf: asOf, Network: test.network})
+		if len(got.GetEntries()) != test.found || reason(err) != test.reason {
+			t.Errorf("%s by %s: %v, %v", test.network, test.by, got.GetEntries(), err)
+		}
+		at, err := w.queries().GetMap(t.Context(), &registryv1.GetMapRequest{AsOf: asOf, Network: test.network})
+		if reason(err) != test.reason {
+			t.Errorf("map of %s by %s: %v, %v", test.network, test.by, at, err)
+		}
+	}
+}
+
 func TestPublishedBy(t *testing.T) {
 	w := newWorld(t)
 	here := func(n int) *labellingv1.Holder { return site(numbered("S", n), numbered("C", n), "N000000001") }

@@ -132,24 +132,24 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 
 // ListTodo finds what waits for an officer on the day: identities that stayed
 // undetermined, posts vacant or held without approval, seats unlike their act, labels in
-// force on what is closed or in abeyance, and drafts waiting for another person.
+// force on what is closed or in abeyance, and drafts and reports waiting for another person.
 func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest) (*registryv1.ListTodoResponse, error) {
 	m, err := q.resolve(ctx, req.GetAsOf(), nil)
 	if err != nil {
 		return nil, err
 	}
 	resp := &registryv1.ListTodoResponse{Resolved: q.resolved(m)}
-	var drafts map[string]uint64
+	var waiting map[string]uint64
 	err = q.view(ctx, m, func(l lens.Lens) error {
-		resp.Items, drafts = l.Todo()
+		resp.Items, waiting = l.Todo()
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range resp.GetItems() {
-		if i.GetKind() == registryv1.TodoKind_TODO_KIND_DRAFT {
-			i.Since = bitemporal.Today(q.src.KnownTime(drafts[i.GetEntityId()])).String()
+		if since, waits := waiting[i.GetEntityId()]; waits {
+			i.Since = bitemporal.Today(q.src.KnownTime(since)).String()
 		}
 	}
 	return resp, nil

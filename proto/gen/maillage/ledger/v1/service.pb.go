@@ -68,7 +68,9 @@ type GetStatusResponse struct {
 	// Last position folded, announced or not.
 	FoldedPosition uint64 `protobuf:"varint,3,opt,name=folded_position,json=foldedPosition,proto3" json:"folded_position,omitempty"`
 	// Why this process refuses service, empty where it does not.
-	Halted        string `protobuf:"bytes,4,opt,name=halted,proto3" json:"halted,omitempty"`
+	Halted string `protobuf:"bytes,4,opt,name=halted,proto3" json:"halted,omitempty"`
+	// The ledger that this process keeps, absent where it keeps none.
+	Kept          *KeptLedger `protobuf:"bytes,5,opt,name=kept,proto3" json:"kept,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -131,6 +133,78 @@ func (x *GetStatusResponse) GetHalted() string {
 	return ""
 }
 
+func (x *GetStatusResponse) GetKept() *KeptLedger {
+	if x != nil {
+		return x.Kept
+	}
+	return nil
+}
+
+// KeptLedger is a ledger in the files of one process. That of one process gates: nothing is
+// shown before it is there. Others follow it and verify themselves.
+type KeptLedger struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What is flushed in these files.
+	Head *Head `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	// It follows: it announces nothing, and stops on another root than the announced one.
+	Follows bool `protobuf:"varint,2,opt,name=follows,proto3" json:"follows,omitempty"`
+	// Positions announced by the gating ledger that are not in these files yet.
+	Lag           uint64 `protobuf:"varint,3,opt,name=lag,proto3" json:"lag,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptLedger) Reset() {
+	*x = KeptLedger{}
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptLedger) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptLedger) ProtoMessage() {}
+
+func (x *KeptLedger) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptLedger.ProtoReflect.Descriptor instead.
+func (*KeptLedger) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *KeptLedger) GetHead() *Head {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *KeptLedger) GetFollows() bool {
+	if x != nil {
+		return x.Follows
+	}
+	return false
+}
+
+func (x *KeptLedger) GetLag() uint64 {
+	if x != nil {
+		return x.Lag
+	}
+	return 0
+}
+
 // GetStateDigestRequest asks for the digest of the state.
 type GetStateDigestRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -145,7 +219,7 @@ type GetStateDigestRequest struct {
 
 func (x *GetStateDigestRequest) Reset() {
 	*x = GetStateDigestRequest{}
-	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -157,7 +231,7 @@ func (x *GetStateDigestRequest) String() string {
 func (*GetStateDigestRequest) ProtoMessage() {}
 
 func (x *GetStateDigestRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_service_proto_msgTypes[2]
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -170,7 +244,7 @@ func (x *GetStateDigestRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStateDigestRequest.ProtoReflect.Descriptor instead.
 func (*GetStateDigestRequest) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{2}
+	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GetStateDigestRequest) GetPosition() uint64 {
@@ -216,7 +290,7 @@ type GetStateDigestResponse struct {
 
 func (x *GetStateDigestResponse) Reset() {
 	*x = GetStateDigestResponse{}
-	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -228,7 +302,7 @@ func (x *GetStateDigestResponse) String() string {
 func (*GetStateDigestResponse) ProtoMessage() {}
 
 func (x *GetStateDigestResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_service_proto_msgTypes[3]
+	mi := &file_maillage_ledger_v1_service_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -241,7 +315,7 @@ func (x *GetStateDigestResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetStateDigestResponse.ProtoReflect.Descriptor instead.
 func (*GetStateDigestResponse) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{3}
+	return file_maillage_ledger_v1_service_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetStateDigestResponse) GetPosition() uint64 {
@@ -270,12 +344,18 @@ var File_maillage_ledger_v1_service_proto protoreflect.FileDescriptor
 const file_maillage_ledger_v1_service_proto_rawDesc = "" +
 	"\n" +
 	" maillage/ledger/v1/service.proto\x12\x12maillage.ledger.v1\x1a\x1emaillage/ledger/v1/event.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\x99\x01\n" +
+	"\x10GetStatusRequest\"\xcd\x01\n" +
 	"\x11GetStatusResponse\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12,\n" +
 	"\x04head\x18\x02 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12'\n" +
 	"\x0ffolded_position\x18\x03 \x01(\x04R\x0efoldedPosition\x12\x16\n" +
-	"\x06halted\x18\x04 \x01(\tR\x06halted\"V\n" +
+	"\x06halted\x18\x04 \x01(\tR\x06halted\x122\n" +
+	"\x04kept\x18\x05 \x01(\v2\x1e.maillage.ledger.v1.KeptLedgerR\x04kept\"f\n" +
+	"\n" +
+	"KeptLedger\x12,\n" +
+	"\x04head\x18\x01 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12\x18\n" +
+	"\afollows\x18\x02 \x01(\bR\afollows\x12\x10\n" +
+	"\x03lag\x18\x03 \x01(\x04R\x03lag\"V\n" +
 	"\x15GetStateDigestRequest\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12!\n" +
 	"\fmin_position\x18\x02 \x01(\x04R\vminPosition\"i\n" +
@@ -299,25 +379,28 @@ func file_maillage_ledger_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_ledger_v1_service_proto_rawDescData
 }
 
-var file_maillage_ledger_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_maillage_ledger_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_maillage_ledger_v1_service_proto_goTypes = []any{
 	(*GetStatusRequest)(nil),       // 0: maillage.ledger.v1.GetStatusRequest
 	(*GetStatusResponse)(nil),      // 1: maillage.ledger.v1.GetStatusResponse
-	(*GetStateDigestRequest)(nil),  // 2: maillage.ledger.v1.GetStateDigestRequest
-	(*GetStateDigestResponse)(nil), // 3: maillage.ledger.v1.GetStateDigestResponse
-	(*Head)(nil),                   // 4: maillage.ledger.v1.Head
+	(*KeptLedger)(nil),             // 2: maillage.ledger.v1.KeptLedger
+	(*GetStateDigestRequest)(nil),  // 3: maillage.ledger.v1.GetStateDigestRequest
+	(*GetStateDigestResponse)(nil), // 4: maillage.ledger.v1.GetStateDigestResponse
+	(*Head)(nil),                   // 5: maillage.ledger.v1.Head
 }
 var file_maillage_ledger_v1_service_proto_depIdxs = []int32{
-	4, // 0: maillage.ledger.v1.GetStatusResponse.head:type_name -> maillage.ledger.v1.Head
-	0, // 1: maillage.ledger.v1.LedgerService.GetStatus:input_type -> maillage.ledger.v1.GetStatusRequest
-	2, // 2: maillage.ledger.v1.LedgerService.GetStateDigest:input_type -> maillage.ledger.v1.GetStateDigestRequest
-	1, // 3: maillage.ledger.v1.LedgerService.GetStatus:output_type -> maillage.ledger.v1.GetStatusResponse
-	3, // 4: maillage.ledger.v1.LedgerService.GetStateDigest:output_type -> maillage.ledger.v1.GetStateDigestResponse
-	3, // [3:5] is the sub-list for method output_type
-	1, // [1:3] is the sub-list for method input_type
-	1, // [1:1] is the sub-list for extension type_name
-	1, // [1:1] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	5, // 0: maillage.ledger.v1.GetStatusResponse.head:type_name -> maillage.ledger.v1.Head
+	2, // 1: maillage.ledger.v1.GetStatusResponse.kept:type_name -> maillage.ledger.v1.KeptLedger
+	5, // 2: maillage.ledger.v1.KeptLedger.head:type_name -> maillage.ledger.v1.Head
+	0, // 3: maillage.ledger.v1.LedgerService.GetStatus:input_type -> maillage.ledger.v1.GetStatusRequest
+	3, // 4: maillage.ledger.v1.LedgerService.GetStateDigest:input_type -> maillage.ledger.v1.GetStateDigestRequest
+	1, // 5: maillage.ledger.v1.LedgerService.GetStatus:output_type -> maillage.ledger.v1.GetStatusResponse
+	4, // 6: maillage.ledger.v1.LedgerService.GetStateDigest:output_type -> maillage.ledger.v1.GetStateDigestResponse
+	5, // [5:7] is the sub-list for method output_type
+	3, // [3:5] is the sub-list for method input_type
+	3, // [3:3] is the sub-list for extension type_name
+	3, // [3:3] is the sub-list for extension extendee
+	0, // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_maillage_ledger_v1_service_proto_init() }
@@ -332,7 +415,7 @@ func file_maillage_ledger_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_ledger_v1_service_proto_rawDesc), len(file_maillage_ledger_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

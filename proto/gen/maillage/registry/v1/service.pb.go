@@ -292,6 +292,8 @@ const (
 	TodoKind_TODO_KIND_DRAFT TodoKind = 6
 	// A label whose term is reached and of which nothing is decided.
 	TodoKind_TODO_KIND_ABEYANCE TodoKind = 7
+	// A report of activity to be validated or sent back by another person.
+	TodoKind_TODO_KIND_REPORT TodoKind = 8
 )
 
 // Enum value maps for TodoKind.
@@ -305,6 +307,7 @@ var (
 		5: "TODO_KIND_CLOSED",
 		6: "TODO_KIND_DRAFT",
 		7: "TODO_KIND_ABEYANCE",
+		8: "TODO_KIND_REPORT",
 	}
 	TodoKind_value = map[string]int32{
 		"TODO_KIND_UNSPECIFIED": 0,
@@ -315,6 +318,7 @@ var (
 		"TODO_KIND_CLOSED":      5,
 		"TODO_KIND_DRAFT":       6,
 		"TODO_KIND_ABEYANCE":    7,
+		"TODO_KIND_REPORT":      8,
 	}
 )
 
@@ -5815,7 +5819,7 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x10COUNT_BY_FILIERE\x10\x02\x12\x13\n" +
 	"\x0fCOUNT_BY_REGION\x10\x03\x12\x17\n" +
 	"\x13COUNT_BY_DEPARTMENT\x10\x04\x12\x12\n" +
-	"\x0eCOUNT_BY_CYCLE\x10\x05*\xc3\x01\n" +
+	"\x0eCOUNT_BY_CYCLE\x10\x05*\xd9\x01\n" +
 	"\bTodoKind\x12\x19\n" +
 	"\x15TODO_KIND_UNSPECIFIED\x10\x00\x12\x16\n" +
 	"\x12TODO_KIND_IDENTITY\x10\x01\x12\x15\n" +
@@ -5824,7 +5828,8 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x0eTODO_KIND_SEAT\x10\x04\x12\x14\n" +
 	"\x10TODO_KIND_CLOSED\x10\x05\x12\x13\n" +
 	"\x0fTODO_KIND_DRAFT\x10\x06\x12\x16\n" +
-	"\x12TODO_KIND_ABEYANCE\x10\a2\xd6\x16\n" +
+	"\x12TODO_KIND_ABEYANCE\x10\a\x12\x14\n" +
+	"\x10TODO_KIND_REPORT\x10\b2\xd6\x16\n" +
 	"\x0fRegistryService\x12Y\n" +
 	"\bGetLabel\x12%.maillage.registry.v1.GetLabelRequest\x1a&.maillage.registry.v1.GetLabelResponse\x12_\n" +
 	"\n" +
