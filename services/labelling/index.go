@@ -243,18 +243,23 @@ func (s *State) knows(id string) bool {
 }
 
 // grantedAt is the position at which a label was granted, 0 if it never was.
-func (s *State) grantedAt(id string) uint64 {
-	if versions := s.Labels.History(id); len(versions) > 0 {
-		return versions[0].KnownFrom
+func (s *State) grantedAt(id string) (at uint64) {
+	for v := range s.Labels.Each(id) {
+		if at == 0 || v.KnownFrom < at {
+			at = v.KnownFrom
+		}
 	}
-	return 0
+	return at
 }
 
 // touched reports whether the event at a position is one of the label's.
 func (s *State) touched(id string, position uint64) bool {
-	return slices.ContainsFunc(s.Labels.History(id), func(v bitemporal.Version[*labellingv1.Label]) bool {
-		return v.KnownFrom == position
-	})
+	for v := range s.Labels.Each(id) {
+		if v.KnownFrom == position {
+			return true
+		}
+	}
+	return false
 }
 
 // filiereOf is the filière a holder is counted under on a day; empty where it is
