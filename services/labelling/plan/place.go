@@ -84,9 +84,12 @@ func (r *Reckoning) spotOf(l *line) *spot {
 // the hospital's name, or in its place: it does if the register knows it as one.
 func (r *Reckoning) spotKeyOf(in *labellingv1.AnnexLine) spotKey {
 	key := spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}
-	if m := townLast.FindStringSubmatch(key.name); key.city == "" && m != nil && r.reg.knowsTown(m[2]) {
+	if key.city != "" || key.name == "" {
+		return key
+	}
+	if m := townLast.FindStringSubmatch(key.name); m != nil && r.reg.knowsTown(m[2]) {
 		key.name, key.city = m[1], m[2]
-	} else if key.city == "" && key.name != "" && r.reg.knowsTown(key.name) {
+	} else if r.reg.knowsTown(key.name) {
 		key.name, key.city = "", key.name
 	}
 	return key
@@ -313,9 +316,11 @@ var townEnd = regexp.MustCompile(`(?: cedex.*| ?\(.*| \d+(?: ?(?:er|e|eme))?(?: 
 // town is a town in the form in which towns are compared, without a post office's
 // CEDEX, a district or what stands in brackets; where none is known, its department.
 func (g *register) town(city, department string) string {
-	folded := g.fold(city)
-	if folded != "" {
-		folded = strings.TrimSpace(saints.Replace(" " + townEnd.ReplaceAllString(folded, "") + " "))
+	key := "\x02" + city
+	folded, ok := g.folded[key]
+	if !ok && city != "" {
+		folded = strings.TrimSpace(saints.Replace(" " + townEnd.ReplaceAllString(g.fold(city), "") + " "))
+		g.folded[key] = folded
 	}
 	if folded == "" && department != "" {
 		return "department " + g.fold(department)

@@ -392,7 +392,7 @@ func (g *register) people(names ...string) []string {
 	var all []string
 	for _, printed := range names {
 		parts := []string{printed}
-		if apart.MatchString(printed) {
+		if mayBeApart(printed) {
 			parts = apart.Split(printed, -1)
 		}
 		for _, name := range parts {
@@ -406,6 +406,11 @@ func (g *register) people(names ...string) []string {
 }
 
 var apart = regexp.MustCompile(`[;/&\n]|\set\s`)
+
+// mayBeApart tells, at little cost, whether a text may name several: few do.
+func mayBeApart(printed string) bool {
+	return strings.ContainsAny(printed, ";/&\n") || strings.Contains(printed, "et")
+}
 
 var titles = []string{"pr", "dr", "prof", "professeur", "professeure", "docteur", "docteure", "mme", "madame", "monsieur", "mr", "m", "interim"}
 
