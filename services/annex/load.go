@@ -13,8 +13,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
 )
 
 // What is far beyond any annex: that of 2023 has some 2,500 lines.
@@ -294,17 +292,12 @@ func (g *grid) merge(ref string, budget *int) error {
 
 // text reads a CSV file.
 func text(raw []byte) ([]*grid, error) {
-	var decoded []byte
-	var err error
-	switch {
-	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
-		decoded = raw[3:]
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		decoded, err = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Bytes(raw)
-	case utf8.Valid(raw):
-		decoded = raw
-	default:
-		decoded, err = charmap.Windows1252.NewDecoder().Bytes(raw)
+	if bytes.IndexByte(raw, 0) >= 0 && !bytes.HasPrefix(raw, []byte("\xff\xfe")) && !bytes.HasPrefix(raw, []byte("\xfe\xff")) {
+		return nil, &Error{Reason: notASpreadsheet}
+	}
+	decoded, err := decode(raw)
+	if e, ok := errors.AsType[*Error](err); ok {
+		return nil, e
 	}
 	if err != nil || !utf8.Valid(decoded) || bytes.IndexByte(decoded, 0) >= 0 {
 		return nil, &Error{Reason: notASpreadsheet}

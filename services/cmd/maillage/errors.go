@@ -240,6 +240,7 @@ var annexReasons = map[string]string{
 	"ENCRYPTED":           "le classeur est protégé par un mot de passe",
 	"OLD_FORMAT":          "le classeur est au format d'Excel 97-2003 : enregistrez-le en XLSX",
 	"NOT_A_SPREADSHEET":   "ce n'est ni un classeur XLSX ni du CSV",
+	"ENCODING_UNKNOWN":    "cet octet n'est une lettre dans aucun codage connu ici, ou le fichier en mêle deux : enregistrez-le en CSV UTF-8",
 	"BAD_QUOTES":          "à partir d'ici, les guillemets du CSV ne vont pas par paires",
 	"NO_TABLE":            "aucun tableau reconnu : aucune rangée n'en porte les en-têtes",
 	"NO_LINE":             "le tableau n'a pas de ligne",
@@ -577,6 +578,9 @@ func annexText(e *annex.Error) string {
 		at = joined(", ", at, "cellule "+e.Cell)
 	case e.Row > 0:
 		at = joined(", ", at, fmt.Sprintf("rangée %d", e.Row))
+	}
+	if e.Byte > 0 {
+		at = joined(", ", at, fmt.Sprintf("octet %d", e.Byte))
 	}
 	if e.Header != "" {
 		at = joined(", ", at, "colonne « "+e.Header+" »")
