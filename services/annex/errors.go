@@ -89,6 +89,7 @@ const (
 	personSuspected   = "PERSON_SUSPECTED"
 	filiereFromSheet  = "FILIERE_FROM_SHEET"
 	rowHidden         = "ROW_HIDDEN"
+	columnHidden      = "COLUMN_HIDDEN"
 	headNotNamed      = "HEAD_NOT_NAMED"
 	networkFromAbove  = "NETWORK_FROM_ABOVE"
 	filierePresumed   = "FILIERE_PRESUMED"
@@ -143,6 +144,7 @@ var sentences = map[string]string{
 	columnRepeated:    "Another column before it says the same; its cells are kept as printed only.",
 	columnPresumed:    "The header is not one of those known; the column is read by its words.",
 	rowHidden:         "The sheet hides rows from here on; they are read like the others.",
+	columnHidden:      "The sheet hides the column; it is read like the others.",
 	headNotNamed:      "The cell names nobody; the head is left unknown.",
 	networkFromAbove:  "No network is printed after a page break; it is taken for that of the line above.",
 	filierePresumed:   "The heading is taken for the name of a filière.",

@@ -271,6 +271,7 @@ var annexReasons = map[string]string{
 	"COLUMN_REPEATED":     "une autre colonne dit la même chose avant celle-ci, qui n'est gardée que telle qu'imprimée",
 	"COLUMN_PRESUMED":     "en-tête inconnu : la colonne est lue d'après ses mots, vérifiez-la",
 	"ROW_HIDDEN":          "rangées masquées à partir d'ici, lues comme les autres : ôtez-les si elles ne sont pas de la liste",
+	"COLUMN_HIDDEN":       "colonne masquée, lue comme les autres : ôtez-la si elle n'est pas de la liste",
 	"HEAD_NOT_NAMED":      "la cellule ne nomme personne : le responsable reste inconnu",
 	"NETWORK_FROM_ABOVE":  "aucun réseau imprimé après un saut de page : celui de la ligne précédente est repris",
 	"FILIERE_PRESUMED":    "ce titre est pris pour le nom d'une filière",
