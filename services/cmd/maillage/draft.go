@@ -691,8 +691,7 @@ var (
 			}
 			return printedLine(r.GetLine(), r.GetSheet(), r.GetRow())
 		}},
-		{"Motif", whole, (*labellingv1.Remark).GetReason},
-		{"Détail", texts, remarkText},
+		{"Motif", whole, remarkText},
 	}
 	totalColumns = []column[*labellingv1.TotalCheck]{
 		{"Unité, telle qu'imprimée", texts, (*labellingv1.TotalCheck).GetUnit},
@@ -747,7 +746,7 @@ var remarkField = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
 func remarkText(r *labellingv1.Remark) string {
 	text := reasons[r.GetReason()]
 	if text == "" {
-		return r.GetMessage()
+		return joined(" — ", r.GetMessage(), r.GetReason()) // that of a newer register
 	}
 	field := remarkField.FindStringSubmatch(r.GetMessage())
 	said := remarkField.ReplaceAllString(r.GetMessage(), "")
