@@ -72,6 +72,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"PLAN_UNKNOWN":             "ce plan n'est pas au registre",
 	"PLAN_CODE_TAKEN":          "un autre plan porte déjà ce code",
 	"PLAN_END_NOT_LATER":       "une prolongation reporte la fin du plan : la date donnée n'est pas après celle du registre",
+	"THRESHOLDS_UNCHANGED":     "ces seuils sont déjà ceux du cycle",
+	"THRESHOLD_TWICE":          "le même seuil y est deux fois : un seul par rôle et par unité",
 	"AXES_UNCHANGED":           "ces axes sont déjà ceux du registre",
 	"SCOPE_UNCHANGED":          "ces maladies sont déjà celles du registre à partir de cette date",
 	"RELEASE_OLDER":            "le registre connaît ces maladies par une édition plus récente de la nomenclature ORPHA",
