@@ -330,6 +330,31 @@ func (g *register) town(city, department string) string {
 
 var saints = strings.NewReplacer(" st ", " saint ", " ste ", " sainte ")
 
+// belongs reports whether a hospital belongs to a legal entity, or to one that does.
+func (g *register) belongs(hospital, entity string) bool {
+	if hospital == "" || entity == "" {
+		return false
+	}
+	seen := map[string]bool{}
+	for todo := []string{hospital}; len(todo) > 0; {
+		id := todo[0]
+		todo = todo[1:]
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		e, ok := g.topo.Establishments.At(id, g.day, g.known)
+		if !ok {
+			e, _ = g.topo.Establishments.Last(id, g.known)
+		}
+		if slices.Contains(e.GetLegalEntityIds(), entity) {
+			return true
+		}
+		todo = append(todo, e.GetLegalEntityIds()...)
+	}
+	return false
+}
+
 // whereabouts is where a team works, and whom it follows.
 type whereabouts struct {
 	hospitals  []string
