@@ -66,8 +66,8 @@ type Line struct {
 }
 
 // Read reads an annex from an XLSX workbook or a CSV file: separated by commas,
-// semicolons or tabs, in UTF-8, in UTF-16 with a byte order mark, or else in
-// Windows-1252. The kind of file is told from its bytes. The name is that by which errors
+// semicolons or tabs, in UTF-8, in UTF-16 with a byte order mark, or else in Windows-1252
+// or Mac Roman, whichever makes more of it French. The kind of file is told from its bytes. The name is that by which errors
 // call the file.
 //
 // The error joins an [*Error] for each reason why the file is refused; there is no annex

@@ -13,6 +13,7 @@ type Error struct {
 	File   string // as the caller named it; empty in an [Annex]
 	Place         // the zero value for the file as a whole
 	Cell   string // such as D14; empty for the row as a whole
+	Byte   int    // of a CSV file, from 1, that stands for no letter; 0 for every other reason
 	Header string // of the cell's column, as printed
 	Reason string // why, in capitals: one of [Reasons], a key by which to translate
 }
@@ -32,6 +33,9 @@ func (e *Error) Error() string {
 	case e.Row > 0:
 		at = append(at, fmt.Sprintf("row %d", e.Row))
 	}
+	if e.Byte > 0 {
+		at = append(at, fmt.Sprintf("byte %d", e.Byte))
+	}
 	if e.Header != "" {
 		at = append(at, fmt.Sprintf("column %q", e.Header))
 	}
@@ -49,6 +53,7 @@ const (
 	oldFormat       = "OLD_FORMAT"
 	notASpreadsheet = "NOT_A_SPREADSHEET"
 	badQuotes       = "BAD_QUOTES"
+	encodingUnknown = "ENCODING_UNKNOWN"
 	noTable         = "NO_TABLE"
 	noLine          = "NO_LINE"
 
@@ -84,6 +89,7 @@ const (
 	personSuspected   = "PERSON_SUSPECTED"
 	filiereFromSheet  = "FILIERE_FROM_SHEET"
 	rowHidden         = "ROW_HIDDEN"
+	columnHidden      = "COLUMN_HIDDEN"
 	headNotNamed      = "HEAD_NOT_NAMED"
 	networkFromAbove  = "NETWORK_FROM_ABOVE"
 	filierePresumed   = "FILIERE_PRESUMED"
@@ -105,6 +111,7 @@ var sentences = map[string]string{
 	encrypted:       "The workbook is protected by a password.",
 	oldFormat:       "The workbook is in the format of Excel 97 to 2003; save it as XLSX.",
 	notASpreadsheet: "The file is neither an XLSX workbook nor CSV.",
+	encodingUnknown: "The CSV file is in no encoding known here, or in two; save it as CSV UTF-8.",
 	badQuotes:       "The quotation marks of the CSV file do not pair from here on.",
 	noTable:         "No table was recognised: no row holds the headers of one.",
 	noLine:          "The table holds no line.",
@@ -137,6 +144,7 @@ var sentences = map[string]string{
 	columnRepeated:    "Another column before it says the same; its cells are kept as printed only.",
 	columnPresumed:    "The header is not one of those known; the column is read by its words.",
 	rowHidden:         "The sheet hides rows from here on; they are read like the others.",
+	columnHidden:      "The sheet hides the column; it is read like the others.",
 	headNotNamed:      "The cell names nobody; the head is left unknown.",
 	networkFromAbove:  "No network is printed after a page break; it is taken for that of the line above.",
 	filierePresumed:   "The heading is taken for the name of a filière.",

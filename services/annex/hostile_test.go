@@ -83,9 +83,9 @@ func TestTypography(t *testing.T) {
 	}
 }
 
-// TestHiddenRowsAndFormulas: what the sheet does not show is told, and what a formula
+// TestHiddenAndFormulas: what the sheet does not show is told, and what a formula
 // without a value shows is not known.
-func TestHiddenRowsAndFormulas(t *testing.T) {
+func TestHiddenAndFormulas(t *testing.T) {
 	f := excelize.NewFile()
 	for i, r := range []row{
 		{"Réseau", "Label", "Établissement", "Ville", "Date d'effet", "Date de fin", "Responsable"},
@@ -103,6 +103,11 @@ func TestHiddenRowsAndFormulas(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	for _, hidden := range []string{"C", "G", "I"} { // the last one is empty
+		if err := f.SetColVisible("Sheet1", hidden, false); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if err := f.SetCellFormula("Sheet1", "D5", `CONCATENATE("Bre","st")`); err != nil {
 		t.Fatal(err)
 	}
@@ -116,6 +121,8 @@ func TestHiddenRowsAndFormulas(t *testing.T) {
 	2 Sheet1!3 |  | Foie |  | COMPETENCE | CHU | Lille | 
 	3 Sheet1!4 |  | Foie |  | COMPETENCE | CHU | Nice | 
 	4 Sheet1!5 |  | Rein |  | COMPETENCE | CHU |  | 
+	problem Sheet1!1 C1 COLUMN_HIDDEN
+	problem Sheet1!1 G1 COLUMN_HIDDEN
 	problem Sheet1!3  ROW_HIDDEN
 	problem Sheet1!5 D5 CELL_ERROR
 	`)

@@ -9,12 +9,12 @@ import (
 	"io"
 	"path"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/xuri/excelize/v2"
-	"golang.org/x/text/encoding/charmap"
-	"golang.org/x/text/encoding/unicode"
 )
 
 // What is far beyond any annex: that of 2023 has some 2,500 lines.
@@ -24,6 +24,7 @@ const (
 	maxCells    = 1 << 20   // of a file, merged ones counted over
 	maxRows     = 100_000   // of a sheet
 	maxSheets   = 300
+	maxHidden   = 1000 // spans of columns of a sheet
 )
 
 // grid is the cells of a sheet. Rows may differ in length.
@@ -33,6 +34,15 @@ type grid struct {
 	date1904 bool
 	rows     [][]cell
 	unshown  []bool // rows that the sheet hides, if any
+	folded   []span // columns that it hides
+}
+
+// span is columns from one to another, from 1.
+type span struct{ from, to int }
+
+// hides says that the sheet hides a column, from 0.
+func (g *grid) hides(col int) bool {
+	return slices.ContainsFunc(g.folded, func(s span) bool { return s.from <= col+1 && col+1 <= s.to })
 }
 
 type cell struct {
@@ -165,6 +175,7 @@ func (g *grid) fill(f *excelize.File, budget *int) error {
 	}
 	part := sheetPart(f, g.sheet)
 	g.blameFormulas(part)
+	g.folded = hiddenColumns(part)
 	for _, m := range mergedCells(part) {
 		if err := g.merge(m, budget); err != nil {
 			return err
@@ -188,6 +199,37 @@ func (g *grid) blameFormulas(part []byte) {
 			(*of)[col-1].text = "#N/A"
 		} else if col == len(*of)+1 {
 			*of = append(*of, cell{text: "#N/A"})
+		}
+	}
+}
+
+// hiddenColumns are the columns that a sheet hides: it says so before its rows.
+func hiddenColumns(part []byte) (hidden []span) {
+	head, _, _ := bytes.Cut(part, []byte("sheetData"))
+	d := xml.NewDecoder(bytes.NewReader(head))
+	for {
+		token, err := d.RawToken()
+		if err != nil || len(hidden) == maxHidden {
+			return hidden
+		}
+		start, ok := token.(xml.StartElement)
+		if !ok || start.Name.Local != "col" {
+			continue
+		}
+		var s span
+		var is bool
+		for _, a := range start.Attr {
+			switch a.Name.Local {
+			case "min":
+				s.from, _ = strconv.Atoi(a.Value)
+			case "max":
+				s.to, _ = strconv.Atoi(a.Value)
+			case "hidden":
+				is, _ = strconv.ParseBool(a.Value)
+			}
+		}
+		if is {
+			hidden = append(hidden, s)
 		}
 	}
 }
@@ -294,17 +336,12 @@ func (g *grid) merge(ref string, budget *int) error {
 
 // text reads a CSV file.
 func text(raw []byte) ([]*grid, error) {
-	var decoded []byte
-	var err error
-	switch {
-	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
-		decoded = raw[3:]
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")), bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		decoded, err = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Bytes(raw)
-	case utf8.Valid(raw):
-		decoded = raw
-	default:
-		decoded, err = charmap.Windows1252.NewDecoder().Bytes(raw)
+	if bytes.IndexByte(raw, 0) >= 0 && !bytes.HasPrefix(raw, []byte("\xff\xfe")) && !bytes.HasPrefix(raw, []byte("\xfe\xff")) {
+		return nil, &Error{Reason: notASpreadsheet}
+	}
+	decoded, err := decode(raw)
+	if e, ok := errors.AsType[*Error](err); ok {
+		return nil, e
 	}
 	if err != nil || !utf8.Valid(decoded) || bytes.IndexByte(decoded, 0) >= 0 {
 		return nil, &Error{Reason: notASpreadsheet}

@@ -111,6 +111,9 @@ func (t *table) open(row int, columns []column) {
 	t.head, t.columns = row, columns
 	for i := range columns {
 		columns[i].down = t.printedOnce(row, i)
+		if !again && t.hides(i) && (columns[i].header != "" || t.used(row, i)) {
+			t.problem(row, i, columnHidden)
+		}
 		switch c := columns[i]; {
 		case again:
 		case (c.field == unknown || c.field == date && !holds(columns, outgoing, incoming)) && (c.header != "" || t.used(row, i)):

@@ -107,6 +107,11 @@ func samples() []*labellingv1.Event {
 	events = append(events, fateSamples(basis, head)...)
 	events = append(events, &labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{
 		EntityId: "LABE100002", Position: 8, Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: "LABE100001",
+	}}}, &labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ThresholdsStated{ThresholdsStated: &labellingv1.ThresholdsStated{
+		CycleId: "CYC1E00001", Thresholds: []*labellingv1.Threshold{
+			{Role: labellingv1.Role_ROLE_COMPETENCE, Unit: labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, Minimum: 30},
+			{Role: labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, Unit: labellingv1.ThresholdUnit_THRESHOLD_UNIT_VISITS, Minimum: 150},
+		},
 	}}})
 	for i, e := range events {
 		e.Meta.Schema = 1
@@ -175,6 +180,9 @@ func TestEvolveRefuses(t *testing.T) {
 		"a settlement of nothing": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "LABE100001", Position: 2}}
 		},
+		"thresholds of no cycle": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_ThresholdsStated{ThresholdsStated: &labellingv1.ThresholdsStated{CycleId: "X"}}
+		},
 		"an office that is not": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_OfficeLeft{OfficeLeft: &labellingv1.OfficeLeft{OfficeId: "X", End: "2020"}}
 		},
@@ -237,7 +245,13 @@ func step(rt *rapid.T, w *world) {
 	anyLabel := func() string { return rapid.SampledFrom(append([]string{"none"}, labels...)).Draw(rt, "label") }
 	var events []*labellingv1.Event
 	var err error
-	switch rapid.IntRange(0, 15).Draw(rt, "decision") {
+	switch rapid.IntRange(0, 16).Draw(rt, "decision") {
+	case 16:
+		cycles := append(slices.Collect(w.s.Cycles.IDs()), "none")
+		events, err = StateThresholds(w.s, &labellingv1.StateThresholdsRequest{
+			Basis: source, CycleId: rapid.SampledFrom(cycles).Draw(rt, "cycle"),
+			Thresholds: []*labellingv1.Threshold{asks(labellingv1.Role_ROLE_COMPETENCE, labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, rapid.Uint32Range(1, 3).Draw(rt, "minimum"))},
+		})
 	case 15:
 		events, err = SettleAssertion(w.s, &labellingv1.SettleAssertionRequest{
 			Basis: source, Position: rapid.Uint64Range(1, w.at).Draw(rt, "assertion"), Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: anyLabel(),

@@ -310,9 +310,12 @@ func (s *State) grantedAt(id string) uint64 {
 
 // touched reports whether the event at a position is one of the label's.
 func (s *State) touched(id string, position uint64) bool {
-	return slices.ContainsFunc(s.Labels.History(id), func(v bitemporal.Version[*labellingv1.Label]) bool {
-		return v.KnownFrom == position
-	})
+	for v := range s.Labels.Each(id) {
+		if v.KnownFrom == position {
+			return true
+		}
+	}
+	return false
 }
 
 // filiereOf is the filière a holder is counted under on a day; empty where it is

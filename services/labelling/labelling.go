@@ -205,6 +205,8 @@ func (s *State) evolve(at uint64, e *labellingv1.Event) error {
 		return s.draftClosed(at, f.DraftApproved.GetDraftId(), labellingv1.DraftState_DRAFT_STATE_APPROVED, "", f.DraftApproved.GetActId())
 	case *labellingv1.Event_AssertionSettled:
 		return s.assertionSettled(at, f.AssertionSettled, why)
+	case *labellingv1.Event_ThresholdsStated:
+		return s.thresholdsStated(at, f.ThresholdsStated, why)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -400,9 +402,10 @@ type IDs struct {
 }
 
 // RegisterCycle decides that a cycle is known under id. No other cycle has its code or
-// one of its aliases as a name, whatever the case and accents: CYCLE_CODE_TAKEN.
+// one of its aliases as a name, whatever the case and accents: CYCLE_CODE_TAKEN. It asks
+// activity of a role in a unit once: THRESHOLD_TWICE.
 func RegisterCycle(s *State, topo *topology.State, id string, r *labellingv1.RegisterCycleRequest) ([]*labellingv1.Event, error) {
-	err := cmp.Or(s.checkBasis(r.GetBasis()), s.checkFree(topo, id), checkPeriod(r.GetPeriod(), "period"), s.checkNames(r))
+	err := cmp.Or(s.checkBasis(r.GetBasis()), s.checkFree(topo, id), checkPeriod(r.GetPeriod(), "period"), s.checkNames(r), checkThresholds(r.GetThresholds()))
 	if err != nil {
 		return nil, err
 	}
@@ -630,6 +633,8 @@ func subject(e *labellingv1.Event) (kind, id string) {
 		return "draft", f.DraftApproved.GetDraftId()
 	case *labellingv1.Event_AssertionSettled:
 		return "assertion", f.AssertionSettled.GetEntityId()
+	case *labellingv1.Event_ThresholdsStated:
+		return "cycle", f.ThresholdsStated.GetCycleId()
 	}
 	return "", ""
 }

@@ -338,6 +338,54 @@ func TestRegisterCycle(t *testing.T) {
 	}
 }
 
+func asks(role labellingv1.Role, unit labellingv1.ThresholdUnit, minimum uint32) *labellingv1.Threshold {
+	return &labellingv1.Threshold{Role: role, Unit: unit, Minimum: minimum}
+}
+
+func TestStateThresholds(t *testing.T) {
+	const patients, visits = labellingv1.ThresholdUnit_THRESHOLD_UNIT_PATIENTS, labellingv1.ThresholdUnit_THRESHOLD_UNIT_VISITS
+	given := func(w *world) {
+		w.append(w.registering("C", &labellingv1.RegisterCycleRequest{Basis: source, Code: "2023-2028", Thresholds: []*labellingv1.Threshold{asks(labellingv1.Role_ROLE_COMPETENCE, patients, 25)}}))
+	}
+	stating := func(cycle string, all ...*labellingv1.Threshold) func(*world) ([]*labellingv1.Event, error) {
+		return func(w *world) ([]*labellingv1.Event, error) {
+			return StateThresholds(w.s, &labellingv1.StateThresholdsRequest{Basis: source, CycleId: cycle, Thresholds: all})
+		}
+	}
+	asked := func(want string, basis int) func(*testing.T, *world) {
+		return func(t *testing.T, w *world) {
+			c, _ := w.s.Cycles.At("C", 0, w.at)
+			var got []string
+			for _, th := range c.GetThresholds() {
+				got = append(got, fmt.Sprintf("%d %d %d", th.GetRole(), th.GetUnit(), th.GetMinimum()))
+			}
+			if s := strings.Join(got, ", "); s != want || len(c.GetBasis()) != basis || c.GetCode() != "2023-2028" {
+				t.Errorf("the cycle asks %s, want %s: %v", s, want, c)
+			}
+			before, _ := w.s.Cycles.At("C", 0, w.at-1)
+			if len(before.GetThresholds()) != 1 || before.GetThresholds()[0].GetMinimum() != 25 {
+				t.Errorf("before, it asked %v", before)
+			}
+		}
+	}
+	for _, d := range []decided{
+		{name: "of another role", given: given, when: stating("C", asks(labellingv1.Role_ROLE_CONSTITUTIVE, visits, 150)), then: asked("4 1 25, 2 2 150", 2)},
+		{name: "of the same role, in another unit", given: given, when: stating("C", asks(labellingv1.Role_ROLE_COMPETENCE, visits, 50)), then: asked("4 1 25, 4 2 50", 2)},
+		{name: "another one", given: given, when: stating("C", asks(labellingv1.Role_ROLE_COMPETENCE, patients, 30)), then: asked("4 1 30", 2)},
+		{name: "the same", given: given, when: stating("C", asks(labellingv1.Role_ROLE_COMPETENCE, patients, 25)), fault: "THRESHOLDS_UNCHANGED thresholds"},
+		{name: "twice", given: given, when: stating("C", asks(labellingv1.Role_ROLE_CONSTITUTIVE, visits, 150), asks(labellingv1.Role_ROLE_CONSTITUTIVE, visits, 100)), fault: "THRESHOLD_TWICE thresholds[1]"},
+		{name: "of no cycle", when: stating("C", asks(labellingv1.Role_ROLE_CONSTITUTIVE, visits, 150)), fault: "CYCLE_UNKNOWN cycle_id"},
+		{name: "of nothing", given: given, when: func(w *world) ([]*labellingv1.Event, error) {
+			return StateThresholds(w.s, &labellingv1.StateThresholdsRequest{Basis: &eventv1.Basis{}, CycleId: "C", Thresholds: []*labellingv1.Threshold{asks(labellingv1.Role_ROLE_CONSTITUTIVE, visits, 150)}})
+		}, fault: "BASIS_MISSING basis"},
+		{name: "twice with the cycle", when: func(w *world) ([]*labellingv1.Event, error) {
+			return w.registering("C", &labellingv1.RegisterCycleRequest{Basis: source, Code: "x", Thresholds: []*labellingv1.Threshold{asks(labellingv1.Role_ROLE_COMPETENCE, patients, 25), asks(labellingv1.Role_ROLE_COMPETENCE, patients, 25)}})
+		}, fault: "THRESHOLD_TWICE thresholds[1]"},
+	} {
+		t.Run(d.name, d.run)
+	}
+}
+
 func granting(g *labellingv1.Grant) func(*world) ([]*labellingv1.Event, error) {
 	return func(w *world) ([]*labellingv1.Event, error) { return w.granting("B", g) }
 }
@@ -798,6 +846,7 @@ func TestSubject(t *testing.T) {
 		"registry.labelling.assertion.M": {Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "M", Position: 4}}},
 		"registry.labelling.act.Z":       {Fact: &labellingv1.Event_ActRecorded{ActRecorded: &labellingv1.ActRecorded{ActId: "Z"}}},
 		"registry.labelling.cycle.C":     {Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{CycleId: "C"}}},
+		"registry.labelling.cycle.D":     {Fact: &labellingv1.Event_ThresholdsStated{ThresholdsStated: &labellingv1.ThresholdsStated{CycleId: "D"}}},
 		"":                               {},
 	} {
 		if got := Subject(e); got != want {

@@ -97,10 +97,22 @@ func (s *State) readingAt(labelID string, day bitemporal.Date, known uint64, top
 		return reading{row: row{label: l}, status: status}, true
 	}
 	var few [4]row
-	rows, i := s.readHolder(few[:0], l, known)
-	v := Survey{s: s, known: known, topo: topo, rows: rows}
-	v.rows[i].next = v.sequel(i)
+	v, i := s.surveyHolder(few[:0], l, known, topo)
 	return v.on(i, day), true
+}
+
+// ActTells reports whether what an act recorded at a position tells, by the labels its list
+// leaves out, changed the status of a label on a day. The label is as known before that.
+func (s *State) ActTells(l *labellingv1.Label, day bitemporal.Date, at uint64, topo *topology.State) bool {
+	if undone(l) {
+		return false
+	}
+	var few [4]row
+	v, i := s.surveyHolder(few[:0], l, at-1, topo)
+	before, _ := v.derive(i, day)
+	v.known = at // an act changes no label, nor what follows from labels alone
+	after, _ := v.derive(i, day)
+	return before != after
 }
 
 // on derives what is known of a label on a day.

@@ -1,6 +1,8 @@
 package labelling
 
 import (
+	"cmp"
+	"encoding/binary"
 	"iter"
 	"slices"
 	"strings"
@@ -48,14 +50,19 @@ func (s *State) Survey(known uint64, topo *topology.State) *Survey {
 			v.acts[id] = effect{day, act.GetAbsencesStated()}
 		}
 	}
-	labels := make([]*labellingv1.Label, 0, s.Labels.Len())
-	for _, l := range s.Labels.Lasts(known) {
-		labels = append(labels, l)
+	labels := make([]keyed, 0, s.Labels.Len())
+	for id, l := range s.Labels.Lasts(known) {
+		labels = append(labels, keyed{keyOf(id), l})
 	}
-	slices.SortFunc(labels, func(a, b *labellingv1.Label) int { return strings.Compare(a.GetLabelId(), b.GetLabelId()) })
+	slices.SortFunc(labels, func(a, b keyed) int {
+		if a.key != b.key {
+			return cmp.Compare(a.key, b.key)
+		}
+		return strings.Compare(a.label.GetLabelId(), b.label.GetLabelId())
+	})
 	v.rows = make([]row, len(labels))
 	for i, l := range labels {
-		v.rows[i] = row{label: l, term: s.window(l, known), peer: alone}
+		v.rows[i] = row{label: l.label, term: s.window(l.label, known), peer: alone}
 	}
 	first := make(map[string]int32, len(v.rows))
 	for i := range v.rows {
@@ -75,6 +82,19 @@ func (s *State) Survey(known uint64, topo *topology.State) *Survey {
 	return v
 }
 
+// keyed is a label with the beginning of its id as a number, in the same order: to compare
+// strings is to read them, wherever they are.
+type keyed struct {
+	key   uint64
+	label *labellingv1.Label
+}
+
+func keyOf(id string) uint64 {
+	var first [8]byte
+	copy(first[:], id)
+	return binary.BigEndian.Uint64(first[:])
+}
+
 // Len is the number of labels.
 func (v *Survey) Len() int { return len(v.rows) }
 
@@ -92,6 +112,15 @@ func (v *Survey) Status(place int, day bitemporal.Date) labellingv1.Status {
 func (v *Survey) Operation(place int, day bitemporal.Date) labellingv1.OperationState {
 	r := v.on(place, day)
 	return r.operation(day)
+}
+
+// surveyHolder reads the labels of the holder of one, in rows, and what goes on from it at
+// the place returned only.
+func (s *State) surveyHolder(rows []row, l *labellingv1.Label, known uint64, topo *topology.State) (v Survey, place int) {
+	v = Survey{s: s, known: known, topo: topo}
+	v.rows, place = s.readHolder(rows, l, known)
+	v.rows[place].next = v.sequel(place)
+	return v, place
 }
 
 // readHolder adds to rows a label and those of its holder, and returns its place.

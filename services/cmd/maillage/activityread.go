@@ -351,7 +351,7 @@ func (c *ActivityThresholdsCmd) Run(a *app) error {
 		return err
 	}
 	if last.GetUnder()+last.GetReached()+last.GetUnmeasured() == 0 {
-		_, err = fmt.Fprintln(a.stdout, "Aucun label de cette année n'est d'un cycle dont les seuils soient connus : ils se disent avec le cycle (« cycle register --threshold »).")
+		_, err = fmt.Fprintln(a.stdout, "Aucun label de cette année n'est d'un cycle dont les seuils soient connus : ils se disent avec le cycle (« cycle register --threshold »), ou plus tard (« cycle threshold »).")
 		return err
 	}
 	_, err = fmt.Fprintf(a.stdout, "Sous le seuil : %d ; seuil atteint : %d ; non mesuré : %d. Un seuil non atteint est signalé, le label demeure.\n",

@@ -23,6 +23,8 @@ type CycleCmd struct {
 	Get      CycleGetCmd      `cmd:"" help:"Montrer un cycle et ses sources."`
 	History  HistoryCmd       `cmd:"" help:"Tous les faits enregistrés."`
 	Register CycleRegisterCmd `cmd:"" help:"Enregistrer un cycle."`
+
+	Threshold CycleThresholdCmd `cmd:"" help:"Dire les seuils d'un cycle, ou d'autres ; les autres rôles et unités restent."`
 }
 
 // CycleListCmd lists cycles.
@@ -80,15 +82,40 @@ func (t *threshold) UnmarshalText(text []byte) error {
 
 // Run registers it.
 func (c *CycleRegisterCmd) Run(a *app) error {
-	var thresholds []*labellingv1.Threshold
-	for _, t := range c.Threshold {
-		thresholds = append(thresholds, t.Threshold)
-	}
 	return command(a, labellingv1.NewLabellingServiceClient, labellingv1.LabellingServiceClient.RegisterCycle,
 		&labellingv1.RegisterCycleRequest{
 			RequestId: a.request(c.RequestID), Basis: c.basis(), Code: c.Code, Aliases: c.Alias, Period: period(c.Start, c.End),
-			Thresholds: thresholds,
+			Thresholds: thresholdsOf(c.Threshold),
 		}, "Cycle", (*labellingv1.RegisterCycleResponse).GetCycleId)
+}
+
+func thresholdsOf(typed []threshold) (all []*labellingv1.Threshold) {
+	for _, t := range typed {
+		all = append(all, t.Threshold)
+	}
+	return all
+}
+
+// CycleThresholdCmd states thresholds of a cycle.
+type CycleThresholdCmd struct {
+	Cycle     string      `arg:"" placeholder:"CYCLE" help:"Code, autre nom ou identifiant."`
+	Threshold []threshold `arg:"" placeholder:"RÔLE=NOMBRE UNITÉ" sep:"none" help:"« compétence=25 patients » ou « … venues ». Un par mot, entre guillemets."`
+	Grounds
+}
+
+// Run states them.
+func (c *CycleThresholdCmd) Run(a *app) error {
+	request := &labellingv1.StateThresholdsRequest{RequestId: a.request(c.RequestID), Basis: c.basis(), Thresholds: thresholdsOf(c.Threshold)}
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) (err error) {
+		if request.CycleId, err = cycleID(ctx, conn, c.Cycle); err != nil {
+			return err
+		}
+		r, err := labellingv1.NewLabellingServiceClient(conn).StateThresholds(ctx, request)
+		if err != nil {
+			return err
+		}
+		return a.recorded(r, "Seuils du cycle", request.GetCycleId())
+	})
 }
 
 func period(start, end string) *eventv1.Period {

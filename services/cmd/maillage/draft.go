@@ -691,8 +691,7 @@ var (
 			}
 			return printedLine(r.GetLine(), r.GetSheet(), r.GetRow())
 		}},
-		{"Motif", whole, (*labellingv1.Remark).GetReason},
-		{"Détail", texts, remarkText},
+		{"Motif", whole, remarkText},
 	}
 	totalColumns = []column[*labellingv1.TotalCheck]{
 		{"Unité, telle qu'imprimée", texts, (*labellingv1.TotalCheck).GetUnit},
@@ -747,7 +746,7 @@ var remarkField = regexp.MustCompile(`^([a-z_]+(?:\[\d+\])?(?:\.[a-z_]+)*): `)
 func remarkText(r *labellingv1.Remark) string {
 	text := reasons[r.GetReason()]
 	if text == "" {
-		return r.GetMessage()
+		return joined(" — ", r.GetMessage(), r.GetReason()) // that of a newer register
 	}
 	field := remarkField.FindStringSubmatch(r.GetMessage())
 	said := remarkField.ReplaceAllString(r.GetMessage(), "")
@@ -801,6 +800,8 @@ func (c *ActEffectsCmd) Run(a *app) error {
 		err = errors.Join(
 			section(a, "Effets sur les labels", r.GetEffects(), actEffectColumns),
 			section(a, "Effets sur la topologie", r.GetTopology(), historyColumns),
+			section(a, "Lignes indéterminées", r.GetUndetermined(), undeterminedColumns),
+			section(a, "Labels hors filière, à décider", r.GetToDecide(), labelColumns),
 			section(a, "Totaux annoncés", r.GetTotals(), totalColumns),
 			section(a, "Décompte, en labels", r.GetCounts(), countsColumns),
 		)
@@ -810,6 +811,15 @@ func (c *ActEffectsCmd) Run(a *app) error {
 		_, err = fmt.Fprintf(a.stdout, "%s.\n", moment(r.GetResolved()))
 		return err
 	})
+}
+
+var undeterminedColumns = []column[*labellingv1.Assertion]{
+	{"Ligne", whole, numberOf},
+	{"Telle qu'imprimée", texts, (*labellingv1.Assertion).GetValue},
+	{"Réglé", texts, func(l *labellingv1.Assertion) string {
+		return joined(" ", inFrench(settlementWords, l.GetSettlement()), l.GetSettledLabelId())
+	}},
+	{"Position", whole, func(l *labellingv1.Assertion) string { return fmt.Sprint(l.GetPosition()) }},
 }
 
 var actEffectColumns = append([]column[*registryv1.ActEffect]{
@@ -822,6 +832,14 @@ var actEffectColumns = append([]column[*registryv1.ActEffect]{
 	{"Effet", whole, func(e *registryv1.ActEffect) string { return inFrench(dispositionWords, e.GetDisposition()) }},
 	{"Ce qui change", texts, func(e *registryv1.ActEffect) string { return changesText(e.GetChanges()) }},
 }, over(labelColumns, (*registryv1.ActEffect).GetEntry)...)
+
+// numberOf is the number of the line of its act that an assertion keeps, where it has one.
+func numberOf(l *labellingv1.Assertion) string {
+	if l.GetBasis().GetActLine() == 0 {
+		return "?"
+	}
+	return fmt.Sprint(l.GetBasis().GetActLine())
+}
 
 // ActAnnexCmd writes the list of an act.
 type ActAnnexCmd struct {

@@ -73,6 +73,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"PLAN_UNKNOWN":             "ce plan n'est pas au registre",
 	"PLAN_CODE_TAKEN":          "un autre plan porte déjà ce code",
 	"PLAN_END_NOT_LATER":       "une prolongation reporte la fin du plan : la date donnée n'est pas après celle du registre",
+	"THRESHOLDS_UNCHANGED":     "ces seuils sont déjà ceux du cycle",
+	"THRESHOLD_TWICE":          "le même seuil y est deux fois : un seul par rôle et par unité",
 	"AXES_UNCHANGED":           "ces axes sont déjà ceux du registre",
 	"SCOPE_UNCHANGED":          "ces maladies sont déjà celles du registre à partir de cette date",
 	"RELEASE_OLDER":            "le registre connaît ces maladies par une édition plus récente de la nomenclature ORPHA",
@@ -244,6 +246,7 @@ var annexReasons = map[string]string{
 	"ENCRYPTED":           "le classeur est protégé par un mot de passe",
 	"OLD_FORMAT":          "le classeur est au format d'Excel 97-2003 : enregistrez-le en XLSX",
 	"NOT_A_SPREADSHEET":   "ce n'est ni un classeur XLSX ni du CSV",
+	"ENCODING_UNKNOWN":    "cet octet n'est une lettre dans aucun codage connu ici, ou le fichier en mêle deux : enregistrez-le en CSV UTF-8",
 	"BAD_QUOTES":          "à partir d'ici, les guillemets du CSV ne vont pas par paires",
 	"NO_TABLE":            "aucun tableau reconnu : aucune rangée n'en porte les en-têtes",
 	"NO_LINE":             "le tableau n'a pas de ligne",
@@ -274,6 +277,7 @@ var annexReasons = map[string]string{
 	"COLUMN_REPEATED":     "une autre colonne dit la même chose avant celle-ci, qui n'est gardée que telle qu'imprimée",
 	"COLUMN_PRESUMED":     "en-tête inconnu : la colonne est lue d'après ses mots, vérifiez-la",
 	"ROW_HIDDEN":          "rangées masquées à partir d'ici, lues comme les autres : ôtez-les si elles ne sont pas de la liste",
+	"COLUMN_HIDDEN":       "colonne masquée, lue comme les autres : ôtez-la si elle n'est pas de la liste",
 	"HEAD_NOT_NAMED":      "la cellule ne nomme personne : le responsable reste inconnu",
 	"NETWORK_FROM_ABOVE":  "aucun réseau imprimé après un saut de page : celui de la ligne précédente est repris",
 	"FILIERE_PRESUMED":    "ce titre est pris pour le nom d'une filière",
@@ -581,6 +585,9 @@ func annexText(e *annex.Error) string {
 		at = joined(", ", at, "cellule "+e.Cell)
 	case e.Row > 0:
 		at = joined(", ", at, fmt.Sprintf("rangée %d", e.Row))
+	}
+	if e.Byte > 0 {
+		at = joined(", ", at, fmt.Sprintf("octet %d", e.Byte))
 	}
 	if e.Header != "" {
 		at = joined(", ", at, "colonne « "+e.Header+" »")

@@ -196,7 +196,7 @@ var (
 
 // candidateWords are the reasons for which something may be what a line names, where
 // changeWords has no word or another.
-var candidateWords = map[string]string{"former name": "ancien nom", "sites": "sites", "other network": "autre réseau"}
+var candidateWords = map[string]string{"former name": "ancien nom", "sites": "sites", "group": "même groupe hospitalier", "other network": "autre réseau"}
 
 var evidenceWords = []word[eventv1.Evidence]{
 	{eventv1.Evidence_EVIDENCE_ACT_READ, "lu dans l'acte", []string{"acte lu", "act read", "act_read"}},

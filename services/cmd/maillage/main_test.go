@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -544,14 +545,21 @@ func TestPlanTellsWhatIsOpen(t *testing.T) {
 	}
 	for _, want := range []string{
 		"1 (rangée 4) à trancher non précisé", "absent perdu par absence non précisé", "à trancher non précisé 1 lignes de l'acte",
-		"acte DATE_INVALID cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA : « 2023-13-01 » — champ « Signé le »",
-		"4 LINES_SAME_SITE deux lignes de l'acte portent sur le même site : lignes 1 et 4", "est rattaché à l'établissement centre CHU de Dijon 1",
+		"acte cette date n'existe pas : écrivez AAAA-MM-JJ, AAAA-MM ou AAAA : « 2023-13-01 » — champ « Signé le »",
+		"4 deux lignes de l'acte portent sur le même site : lignes 1 et 4", "est rattaché à l'établissement centre CHU de Dijon 1",
 		"1 (rangée 4) Wilson XXF0DBB435 CHU de Lille, compétence, 2017",
-		"acte WINDOW_OTHER la période n'est pas celle du cycle", "1 (rangée 4) HEADS_SEVERAL plusieurs responsables dans la cellule, gardés ensemble comme responsable du label",
+		"acte la période n'est pas celle du cycle", "1 (rangée 4) plusieurs responsables dans la cellule, gardés ensemble comme responsable du label",
 	} {
 		if !slices.Contains(cells, want) {
 			t.Errorf("no row %q in:\n%s", want, out.String())
 		}
+	}
+	if code := regexp.MustCompile(`[A-Z]+_[A-Z_]+`).FindString(out.String()); code != "" {
+		t.Errorf("an officer is shown %s", code)
+	}
+	out.Reset()
+	if err := (&app{stdout: &out, json: true}).printPlan(&labellingv1.Plan{Warnings: []*labellingv1.Remark{{Reason: "WINDOW_OTHER"}}}); err != nil || !strings.Contains(out.String(), "WINDOW_OTHER") {
+		t.Errorf("a program is shown %s, %v", out.String(), err)
 	}
 }
 

@@ -32,9 +32,7 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 			continue
 		}
 		for _, e := range of {
-			entry := e.GetEntry()
-			fmt.Fprintf(&b, "- %s", joined(", ", cmp.Or(entry.GetNetworkAcronym(), entry.GetNetworkTitle(), entry.GetHolderName()),
-				strings.Join(entry.GetEstablishmentNames(), " et "), entry.GetCity(), inFrench(roleWords, entry.GetLabel().GetRole())))
+			fmt.Fprintf(&b, "- %s", labelText(e.GetEntry()))
 			if text := changesText(e.GetChanges()); text != "" {
 				fmt.Fprintf(&b, " (%s)", text)
 			}
@@ -42,6 +40,7 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 		}
 		b.WriteByte('\n')
 	}
+	writeUnsaid(&b, r)
 	if facts := r.GetTopology(); len(facts) > 0 {
 		fmt.Fprintf(&b, "## Topologie : %s\n\n", counted(len(facts), "changement", "changements"))
 		known := namesIn(r)
@@ -59,6 +58,35 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// labelText is a label in a line: its network, where it is, its role.
+func labelText(e *registryv1.LabelEntry) string {
+	return joined(", ", cmp.Or(e.GetNetworkAcronym(), e.GetNetworkTitle(), e.GetHolderName()),
+		strings.Join(e.GetEstablishmentNames(), " et "), e.GetCity(), inFrench(roleWords, e.GetLabel().GetRole()))
+}
+
+// writeUnsaid writes what an act leaves open: lines of which nobody knew the label, and
+// labels that its list may have left out or not.
+func writeUnsaid(b *strings.Builder, r *registryv1.ListActEffectsResponse) {
+	if lines := r.GetUndetermined(); len(lines) > 0 {
+		fmt.Fprintf(b, "## Indéterminé : %s\n\nNi nouveau, ni perdu : aucun label du registre n'y correspond avec certitude.\n\n", counted(len(lines), "ligne", "lignes"))
+		for _, a := range lines {
+			fmt.Fprintf(b, "- ligne %s : %s", numberOf(a), a.GetValue())
+			if a.GetSettlement() != labellingv1.Settlement_SETTLEMENT_UNSPECIFIED {
+				fmt.Fprintf(b, " (réglé : %s)", joined(" ", inFrench(settlementWords, a.GetSettlement()), a.GetSettledLabelId()))
+			}
+			b.WriteByte('\n')
+		}
+		b.WriteByte('\n')
+	}
+	if labels := r.GetToDecide(); len(labels) > 0 {
+		fmt.Fprintf(b, "## Hors filière, à décider : %s\n\nL'acte ne les reprend pas, et rien ne dit s'il les écarte.\n\n", counted(len(labels), "label", "labels"))
+		for _, e := range labels {
+			fmt.Fprintf(b, "- %s\n", labelText(e))
+		}
+		b.WriteByte('\n')
+	}
 }
 
 // called is the names of networks, centres, hospitals and filières by id, as far as what an act

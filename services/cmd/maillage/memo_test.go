@@ -40,11 +40,20 @@ func TestMemoTellsOfTopology(t *testing.T) {
 	} {
 		r.Topology = append(r.Topology, &registryv1.Fact{Event: &registryv1.Fact_Topology{Topology: e}})
 	}
+	r.Undetermined = []*labellingv1.Assertion{
+		{Value: "FIL / Sein / Dijon", Basis: &eventv1.Basis{ActLine: 2}},
+		{Value: "FIL / Sein / Brest", Basis: &eventv1.Basis{ActLine: 7}, Settlement: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, SettledLabelId: "L"},
+	}
+	r.ToDecide = []*registryv1.LabelEntry{{
+		Label: &labellingv1.Label{Role: labellingv1.Role_ROLE_COMPETENCE}, NetworkTitle: "Maladies sans filière", City: "Lille", Status: labellingv1.Status_STATUS_IN_FORCE,
+	}}
 	var out strings.Builder
 	if err := writeMemo(&out, r); err != nil {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
+		"## Indéterminé : 2 lignes\n\nNi nouveau, ni perdu : aucun label du registre n'y correspond avec certitude.\n\n- ligne 2 : FIL / Sein / Dijon\n- ligne 7 : FIL / Sein / Brest (réglé : même label L)\n",
+		"## Hors filière, à décider : 1 label\n\nL'acte ne les reprend pas, et rien ne dit s'il les écarte.\n\n- Maladies sans filière, Lille, compétence\n",
 		"## Topologie : 12 changements", "- lien qui prend fin : K, à compter du 29/12/2023\n",
 		"- lien « collaborateur » : CHU de Dijon, Dijon → MDS, à compter du 29/12/2023\n", "- lien « rattaché » : C9 → CHU de Dijon, Dijon (COU - Cou)\n", "- établissement créé : Hôpital neuf, Nancy\n", "- réseau créé : COU - Cou\n", "- réseau renommé : MDS - Sein\n",
 		"- réseau qui change de filière : MDS → FIL\n", "- réseau qui prend la suite : MDS et N9 → COU - Cou\n", "- centre créé : Hôpital neuf, Nancy\n",

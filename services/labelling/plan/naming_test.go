@@ -103,6 +103,18 @@ func TestATeamThatMovedWithinItsNetwork(t *testing.T) {
 		w.team("CD", "HD", "")
 		w.label("B", "CD", "NET", coordinator, "Dr Anne Martin")
 	}
+	group := func(seat string) func(*world) { // a team at a group, or at its clinic
+		return func(w *world) {
+			given(w)
+			w.hospital("HC", "Clinique des Sources", "Mâcon")
+			w.topology(topology.RegisterEstablishment(w.topo, id("HG"), &topologyv1.RegisterEstablishmentRequest{
+				Basis: source, Name: "GHT du Val", Finess: "750712184", FinessKind: topologyv1.FinessKind_FINESS_KIND_LEGAL_ENTITY, Place: &topologyv1.Place{City: "Tournus"},
+			}))
+			w.topology(topology.AttachEstablishment(w.topo, &topologyv1.AttachEstablishmentRequest{Basis: source, EstablishmentId: id("HC"), LegalEntityId: id("HG")}))
+			w.team("CG", seat, "")
+			w.label("G", "CG", "NET", competence, "")
+		}
+	}
 	dijonToo := row("MDS", coordinator, "CHU de Dijon", "Dijon")
 	const renewedB = `
 				2 renewed B000000000 coordinator CD00000000 in NET0000000
@@ -111,7 +123,26 @@ func TestATeamThatMovedWithinItsNetwork(t *testing.T) {
 		{
 			name: "at a site of its entity", given: given, when: act(everything(), row("MDS", competence, "HCL - Hôpital Femme-Mère-Enfant", "BRON"), dijonToo),
 			then: `
-				1 unspecified competence in NET0000000` + renewedB + `1 asks centre C100000000 (role)`,
+				1 unspecified competence in NET0000000` + renewedB + `1 asks centre C100000000 (group,role)`,
+		},
+		{
+			name: "at a hospital of its group, whatever these are called", given: group("HG"), when: act(everything(), row("MDS", competence, "Clinique des Sources", "Mâcon"), dijonToo),
+			then: `
+				1 unspecified competence in NET0000000` + renewedB + `0 expired A000000000 competence C100000000 in NET0000000
+				1 asks centre CG00000000 (group,role)`,
+		},
+		{
+			name: "at the group of its hospital", given: group("HC"), when: act(everything(), row("MDS", constitutive, "GHT du Val", "Tournus"), dijonToo),
+			then: `
+				1 unspecified constitutive in NET0000000` + renewedB + `0 expired A000000000 competence C100000000 in NET0000000
+				1 asks centre CG00000000 (group)`,
+		},
+		{
+			name: "at a hospital that nobody knows, under the number of its group", given: group("HG"),
+			when: act(everything(), lineWith(row("MDS", competence, "Maison neuve", "Cluny"), func(l *labellingv1.AnnexLine) { l.Finess = "750712184" }), dijonToo),
+			then: `
+				1 unspecified competence in NET0000000` + renewedB + `0 expired A000000000 competence C100000000 in NET0000000
+				1 asks centre CG00000000 (group,role)`,
 		},
 		{
 			name: "under its head", given: given, when: act(everything(), row("MDS", competence, "Clinique neuve", "Mâcon", "Pr REIX Philippe"), dijonToo),

@@ -84,9 +84,12 @@ func (r *Reckoning) spotOf(l *line) *spot {
 // the hospital's name, or in its place: it does if the register knows it as one.
 func (r *Reckoning) spotKeyOf(in *labellingv1.AnnexLine) spotKey {
 	key := spotKey{in.GetFiness(), in.GetEstablishment(), in.GetCity(), in.GetDepartmentCode()}
-	if m := townLast.FindStringSubmatch(key.name); key.city == "" && m != nil && r.reg.knowsTown(m[2]) {
+	if key.city != "" || key.name == "" {
+		return key
+	}
+	if m := townLast.FindStringSubmatch(key.name); m != nil && r.reg.knowsTown(m[2]) {
 		key.name, key.city = m[1], m[2]
-	} else if key.city == "" && key.name != "" && r.reg.knowsTown(key.name) {
+	} else if r.reg.knowsTown(key.name) {
 		key.name, key.city = "", key.name
 	}
 	return key
@@ -313,9 +316,11 @@ var townEnd = regexp.MustCompile(`(?: cedex.*| ?\(.*| \d+(?: ?(?:er|e|eme))?(?: 
 // town is a town in the form in which towns are compared, without a post office's
 // CEDEX, a district or what stands in brackets; where none is known, its department.
 func (g *register) town(city, department string) string {
-	folded := g.fold(city)
-	if folded != "" {
-		folded = strings.TrimSpace(saints.Replace(" " + townEnd.ReplaceAllString(folded, "") + " "))
+	key := "\x02" + city
+	folded, ok := g.folded[key]
+	if !ok && city != "" {
+		folded = strings.TrimSpace(saints.Replace(" " + townEnd.ReplaceAllString(g.fold(city), "") + " "))
+		g.folded[key] = folded
 	}
 	if folded == "" && department != "" {
 		return "department " + g.fold(department)
@@ -324,6 +329,31 @@ func (g *register) town(city, department string) string {
 }
 
 var saints = strings.NewReplacer(" st ", " saint ", " ste ", " sainte ")
+
+// belongs reports whether a hospital belongs to a legal entity, or to one that does.
+func (g *register) belongs(hospital, entity string) bool {
+	if hospital == "" || entity == "" {
+		return false
+	}
+	seen := map[string]bool{}
+	for todo := []string{hospital}; len(todo) > 0; {
+		id := todo[0]
+		todo = todo[1:]
+		if seen[id] {
+			continue
+		}
+		seen[id] = true
+		e, ok := g.topo.Establishments.At(id, g.day, g.known)
+		if !ok {
+			e, _ = g.topo.Establishments.Last(id, g.known)
+		}
+		if slices.Contains(e.GetLegalEntityIds(), entity) {
+			return true
+		}
+		todo = append(todo, e.GetLegalEntityIds()...)
+	}
+	return false
+}
 
 // whereabouts is where a team works, and whom it follows.
 type whereabouts struct {

@@ -67,6 +67,7 @@ const (
 	byPlace      = "place"
 	byPopulation = "population"
 	byHead       = "head"
+	byGroup      = "group"
 	byName       = "name"
 	byFINESS     = "finess"
 	byRole       = "role"

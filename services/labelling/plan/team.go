@@ -8,6 +8,7 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/identifier"
 )
 
 // team is the centre of a line: one that is registered, or one that would be.
@@ -273,8 +274,8 @@ func (r *Reckoning) presume(e *edge, edges map[*line][]*edge) {
 }
 
 // kin are the teams of its network that a line may be though its place is another one, and
-// no line is: one whose head it prints, or that is registered at the legal entity of its
-// hospital, or at one of its sites, or of which the department alone is known.
+// no line is: one whose head it prints, or that is at the group of its hospital, or at a
+// hospital of its group, or of which the department alone is known.
 func (r *Reckoning) kin(l *line, candidates []*candidate) []*edge {
 	var edges []*edge
 	for _, c := range candidates {
@@ -282,12 +283,28 @@ func (r *Reckoning) kin(l *line, candidates []*candidate) []*edge {
 		if !gone || contradict(l.in.GetPopulation(), r.reg.whereaboutsOf(c.centre).population) {
 			continue
 		}
-		of := slices.ContainsFunc(r.reg.whereaboutsOf(c.centre).hospitals, func(id string) bool { return r.reg.sitesOfOne(l.in.GetEstablishment(), id) })
-		if of || r.sameHead(l, c) || r.sameDepartment(l, c) {
+		if r.ofOneGroup(l, c) || r.sameHead(l, c) || r.sameDepartment(l, c) {
 			edges = append(edges, &edge{l: l, c: c})
 		}
 	}
 	return edges
+}
+
+// ofOneGroup reports whether one of a line and a team is at a hospital, and the other at
+// the legal entity or the group that this belongs to, as the register has it or as the
+// names tell.
+func (r *Reckoning) ofOneGroup(l *line, c *candidate) bool {
+	printed := []string{l.spot.hospital}
+	if l.spot.fresh != nil { // its number may be that of its legal entity
+		if n, err := identifier.FINESS(l.in.GetFiness()); err == nil {
+			printed = r.reg.topo.ByFINESS(n, r.reg.known)
+		}
+	}
+	return slices.ContainsFunc(r.reg.whereaboutsOf(c.centre).hospitals, func(id string) bool {
+		return r.reg.sitesOfOne(l.in.GetEstablishment(), id) || slices.ContainsFunc(printed, func(one string) bool {
+			return one == id || r.reg.belongs(one, id) || r.reg.belongs(id, one)
+		})
+	})
 }
 
 // sameDepartment reports whether a line is in the department of a team of which no more is
@@ -341,6 +358,7 @@ func (r *Reckoning) candidate(l *line, e *edge) *labellingv1.Candidate {
 	add(e.sure, byPlace)
 	add(w.population != topologyv1.Population_POPULATION_UNSPECIFIED && w.population == l.in.GetPopulation(), byPopulation)
 	add(r.sameHead(l, e.c), byHead)
+	add(r.ofOneGroup(l, e.c) && !e.sure, byGroup)
 	add(last.GetRole() == l.role, byRole)
 	add(e.c.elsewhere != "", byOtherNetwork)
 	centre, _ := r.reg.topo.Centres.Last(e.c.centre, r.reg.known)
@@ -392,7 +410,7 @@ func (g *register) people(names ...string) []string {
 	var all []string
 	for _, printed := range names {
 		parts := []string{printed}
-		if apart.MatchString(printed) {
+		if mayBeApart(printed) {
 			parts = apart.Split(printed, -1)
 		}
 		for _, name := range parts {
@@ -406,6 +424,11 @@ func (g *register) people(names ...string) []string {
 }
 
 var apart = regexp.MustCompile(`[;/&\n]|\set\s`)
+
+// mayBeApart tells, at little cost, whether a text may name several: few do.
+func mayBeApart(printed string) bool {
+	return strings.ContainsAny(printed, ";/&\n") || strings.Contains(printed, "et")
+}
 
 var titles = []string{"pr", "dr", "prof", "professeur", "professeure", "docteur", "docteure", "mme", "madame", "monsieur", "mr", "m", "interim"}
 

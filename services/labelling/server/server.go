@@ -97,6 +97,17 @@ func (s *Server) RegisterCycle(ctx context.Context, req *labellingv1.RegisterCyc
 	return &labellingv1.RegisterCycleResponse{Position: position, CycleId: facts[0].GetCycleRegistered().GetCycleId()}, nil
 }
 
+// StateThresholds states activity that a cycle asks of its labels.
+func (s *Server) StateThresholds(ctx context.Context, req *labellingv1.StateThresholdsRequest) (*labellingv1.StateThresholdsResponse, error) {
+	_, position, err := s.do(ctx, req, nil, func([]*eventv1.PersonalValue) ([]*labellingv1.Event, error) {
+		return labelling.StateThresholds(s.state, req)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &labellingv1.StateThresholdsResponse{Position: position}, nil
+}
+
 // RecordAct records an act and what each of its lines does, whole or not at all.
 func (s *Server) RecordAct(ctx context.Context, req *labellingv1.RecordActRequest) (*labellingv1.RecordActResponse, error) {
 	names := make([]string, len(req.GetLines()))

@@ -31,13 +31,26 @@ func Diff(before, after Lens, filiere, network string) (learned, world []*regist
 	isLearned := before.s != after.s || before.m.known != after.m.known
 	isWorld := before.m.valid != after.m.valid
 	survey := sync.OnceValue(between.survey) // of one position, for both days
-	middle := between.snapshotOn(survey)
-	first, last := middle, middle
-	if isLearned {
+	apart := isLearned && !before.isBeside(between)
+	var first, middle, last []labelState
+	atOnce(
+		func() {
+			middle = between.snapshotOn(survey)
+			if last = middle; isWorld {
+				last = after.snapshotOn(survey)
+			}
+		},
+		func() {
+			if apart {
+				first = before.snapshot()
+			}
+		},
+	)
+	switch {
+	case !isLearned:
+		first = middle
+	case !apart:
 		first = before.snapshotBeside(between, middle)
-	}
-	if isWorld {
-		last = after.snapshotOn(survey)
 	}
 	var chosen idSet
 	if filieres != nil || networks != nil {
@@ -46,12 +59,18 @@ func Diff(before, after Lens, filiere, network string) (learned, world []*regist
 		between.choose(middle, filieres, networks, chosen)
 		after.choose(last, filieres, networks, chosen)
 	}
-	if isLearned {
-		learned = comparison{x: before, y: between, chosen: chosen, learned: true}.differences(first, middle)
-	}
-	if isWorld {
-		world = comparison{x: between, y: after, chosen: chosen}.differences(middle, last)
-	}
+	atOnce(
+		func() {
+			if isLearned {
+				learned = comparison{x: before, y: between, chosen: chosen, learned: true}.differences(first, middle)
+			}
+		},
+		func() {
+			if isWorld {
+				world = comparison{x: between, y: after, chosen: chosen}.differences(middle, last)
+			}
+		},
+	)
 	return learned, world, nil
 }
 
@@ -184,9 +203,23 @@ func inEither[V any](tx, ty *bitemporal.Table[V]) iter.Seq[string] {
 }
 
 func sortByName(all []*registryv1.Difference) {
-	slices.SortFunc(all, func(a, b *registryv1.Difference) int {
-		return cmp.Or(strings.Compare(a.GetName(), b.GetName()), strings.Compare(a.GetEntityId(), b.GetEntityId()))
+	type named struct {
+		name string // read once: there are thousands
+		d    *registryv1.Difference
+	}
+	list := make([]named, len(all))
+	for i, d := range all {
+		list[i] = named{d.GetName(), d}
+	}
+	slices.SortFunc(list, func(a, b named) int {
+		if order := strings.Compare(a.name, b.name); order != 0 {
+			return order
+		}
+		return strings.Compare(a.d.GetEntityId(), b.d.GetEntityId())
 	})
+	for i, one := range list {
+		all[i] = one.d
+	}
 }
 
 func differenceKind(was, is bool) registryv1.DifferenceKind {
@@ -265,7 +298,7 @@ func made[V entity](c comparison, tx, ty *bitemporal.Table[V], id string) ([]uin
 			}
 		}
 	}
-	for _, v := range ty.History(id) {
+	for v := range ty.Each(id) {
 		basis := v.Value.GetBasis()
 		switch {
 		case !c.learned || c.x.s != c.y.s:
@@ -344,13 +377,13 @@ func madeOf[V entity](c comparison, t *bitemporal.Table[V], id string, positions
 	}
 	var last bitemporal.Version[V]
 	meanwhile := false
-	for _, v := range t.History(id) {
+	for v := range t.Each(id) {
 		switch {
 		case c.learned && c.meanwhile(v.KnownFrom):
 			basis := v.Value.GetBasis()
 			take(v.KnownFrom, basis[max(0, len(basis)-1):])
 			meanwhile = true
-		case v.KnownFrom <= c.y.m.known:
+		case v.KnownFrom <= c.y.m.known && (v.KnownFrom > last.KnownFrom || v.KnownFrom == last.KnownFrom && v.Valid.From > last.Valid.From):
 			last = v
 		}
 	}

@@ -6,7 +6,6 @@ import (
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
-	"maillage/services/bitemporal"
 	"maillage/services/identifier"
 	"maillage/services/labelling"
 )
@@ -151,8 +150,11 @@ func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (posi
 	switch {
 	case recorded && a.label == b.label:
 		for _, other := range c.related(own.label) {
-			if slices.ContainsFunc(ty.History(other), func(v bitemporal.Version[*labellingv1.Label]) bool { return c.meanwhile(v.KnownFrom) }) {
-				add(other)
+			for v := range ty.Each(other) {
+				if c.meanwhile(v.KnownFrom) {
+					add(other)
+					break
+				}
 			}
 		}
 	case !recorded && own.status == labellingv1.Status_STATUS_SUPERSEDED && own.label.GetSuccessorId() != "":
@@ -237,12 +239,6 @@ func (l *scoped) mayLeaveOut(role labellingv1.Role) bool {
 // flips tells whether the record of a list changed the status of a label, as it was known
 // then, on the day after.
 func (c comparison) flips(id string, l *scoped) bool {
-	lab, topo := &c.y.s.Labelling, &c.y.s.Topology
-	label, known := lab.Label(id, l.position-1)
-	if !known || !l.mayLeaveOut(label.GetRole()) {
-		return false
-	}
-	before, _ := lab.StatusAt(id, c.y.m.valid, l.position-1, topo)
-	after, _ := lab.StatusAt(id, c.y.m.valid, l.position, topo)
-	return before != after
+	label, known := c.y.s.Labelling.Label(id, l.position-1)
+	return known && l.mayLeaveOut(label.GetRole()) && c.y.s.Labelling.ActTells(label, c.y.m.valid, l.position, &c.y.s.Topology)
 }

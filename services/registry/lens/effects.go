@@ -29,7 +29,77 @@ func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResp
 		return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
 	})
 	resp.Counts, resp.Totals = countEffects(resp.GetEffects()), l.checkTotals(act, resp.GetEffects())
+	resp.Undetermined, resp.ToDecide = l.undetermined(act), l.toDecide(act, resp.GetEffects())
 	return resp, topology
+}
+
+// undetermined is the lines of an act of which nobody knew the label, by line.
+func (l Lens) undetermined(act *labellingv1.Act) (lines []*labellingv1.Assertion) {
+	all := &l.s.Labelling.Assertions
+	for key := range all.IDs() {
+		a, known := all.At(key, l.m.valid, l.m.known)
+		if known && a.GetField() == labelling.UndeterminedLine && a.GetBasis().GetActId() == act.GetActId() {
+			lines = append(lines, a)
+		}
+	}
+	slices.SortFunc(lines, func(a, b *labellingv1.Assertion) int {
+		return cmp.Or(lastIfNone(a.GetBasis().GetActLine())-lastIfNone(b.GetBasis().GetActLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
+	})
+	return lines
+}
+
+// toDecide is the labels that were held before an act, that it says nothing of, and that
+// its list may have left out: it states those that it leaves out for sure.
+func (l Lens) toDecide(act *labellingv1.Act, effects []*registryv1.ActEffect) []*registryv1.LabelEntry {
+	day, dated := labelling.EffectOf(act)
+	if !dated || !act.GetAbsencesStated() || act.GetAmendsActId() != "" {
+		return nil
+	}
+	before := l
+	before.m.valid = day
+	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
+		before.m.known = v.KnownFrom - 1
+	}
+	said, printed := idSet{}, idSet{}
+	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
+		said[fact.LabelID] = true
+		before.m.known = min(before.m.known, fact.Position-1) // what is referred to comes first
+	}
+	for _, e := range effects {
+		if e.GetLine() > 0 {
+			printed[networkOf(e.GetEntry().GetLabel())] = true
+		}
+	}
+	scope, filieres := labelling.ScopeOf(act.GetScope()), map[string]string{}
+	var all []*found
+	for id := range l.s.Labelling.Labels.IDs() {
+		label, known := before.s.Labelling.Label(id, before.m.known)
+		if !known || said[id] || label.GetSuccessorId() != "" || networkOf(label) == "" {
+			continue
+		}
+		filiere := l.filiereOf(label, filieres)
+		certainly, perhaps := scope.Covers(label, filiere)
+		asWhole := certainly && label.GetHolder().GetNetworkId() != "" && printed[networkOf(label)]
+		if !asWhole && (certainly || !perhaps || filiere != "") || !held(before.status(id)) || begun(label, day) {
+			continue
+		}
+		one := &found{holding: l.holding(label)}
+		one.status = l.status(id)
+		one.sortBy(folder{})
+		all = append(all, one)
+	}
+	slices.SortFunc(all, (*found).compare)
+	entries := make([]*registryv1.LabelEntry, len(all))
+	for i, one := range all {
+		entries[i] = l.entry(&one.holding)
+	}
+	return entries
+}
+
+// begun tells whether a label begins no sooner than a day, or may.
+func begun(label *labellingv1.Label, day bitemporal.Date) bool {
+	_, last, err := bitemporal.Span(label.GetPeriod().GetStart())
+	return err == nil && label.GetPeriod().GetStart() != "" && last >= day
 }
 
 func lastIfNone(line uint32) int {

@@ -38,6 +38,7 @@ func (l Lens) FindLabels(req *registryv1.ListLabelsRequest, page func(total int)
 	from, to := page(len(all))
 	entries := make([]*registryv1.LabelEntry, 0, to-from)
 	for _, one := range all[from:to] {
+		one.status = l.status(one.label.GetLabelId())
 		entries = append(entries, l.entry(&one.holding))
 	}
 	return entries, nil
@@ -101,15 +102,13 @@ func (l Lens) find(f *labelFilter) []*found {
 			!f.cycles.holds(label.GetCycleId()) || !f.networks.holds(networkOf(label)) {
 			continue
 		}
-		status, _ := l.s.Labelling.StatusAt(id, l.m.valid, l.m.known, &l.s.Topology)
-		if len(f.statuses) > 0 && !slices.Contains(f.statuses, status) || l.m.operational() && !l.operates(id) {
-			continue
-		}
 		one := &found{holding: l.holding(label)}
 		if !f.matches(&one.holding) {
 			continue
 		}
-		one.status = status
+		if len(f.statuses) > 0 && !slices.Contains(f.statuses, l.status(id)) || l.m.operational() && !l.operates(id) {
+			continue
+		}
 		one.sortBy(f.folder)
 		all = append(all, one)
 	}

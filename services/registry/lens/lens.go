@@ -175,8 +175,13 @@ func (l Lens) label(id string) (*labellingv1.Label, labellingv1.Status, bool) {
 	if !known {
 		return nil, labellingv1.Status_STATUS_UNSPECIFIED, false
 	}
-	status, known := l.s.Labelling.StatusAt(id, l.m.valid, l.m.known, &l.s.Topology)
-	return label, status, known
+	return label, l.status(id), true
+}
+
+// status is that of a label that is known, on the day.
+func (l Lens) status(id string) labellingv1.Status {
+	status, _ := l.s.Labelling.StatusAt(id, l.m.valid, l.m.known, &l.s.Topology)
+	return status
 }
 
 // operates tells whether a label is open in fact on the day, or may be.

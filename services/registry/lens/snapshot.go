@@ -143,6 +143,15 @@ func inParts[E, R any](list []E, size int, read func(part []E) []R) []R {
 	return slices.Concat(parts...)
 }
 
+// atOnce runs what does not depend on each other.
+func atOnce(all ...func()) {
+	var running sync.WaitGroup
+	for _, one := range all {
+		running.Go(one)
+	}
+	running.Wait()
+}
+
 // stateOf reckons one label; filieres keeps those of networks met before.
 func (l Lens) stateOf(label *labellingv1.Label, filieres map[string]string) labelState {
 	one := labelState{label: label}
@@ -166,16 +175,18 @@ func (l Lens) filiereOf(label *labellingv1.Label, filieres map[string]string) st
 	return cmp.Or(label.GetHolder().GetFiliereId(), filiere)
 }
 
-// snapshotBeside is the snapshot of a lens that differs from another, whose snapshot is
-// given, in the position known only. Where no act, network or cycle came between, the
-// status of a label is another one only if a label of its holder, or one that goes on
-// from it, is another one: nothing else is reckoned again.
-func (l Lens) snapshotBeside(other Lens, labels []labelState) []labelState {
+// isBeside tells whether no act, network or cycle came between a lens and another that
+// differs in the position known only.
+func (l Lens) isBeside(other Lens) bool {
 	lo, hi := min(l.m.known, other.m.known), max(l.m.known, other.m.known)
-	if l.s != other.s || changedBetween(&l.s.Labelling.Acts, lo, hi) ||
-		changedBetween(&l.s.Labelling.Cycles, lo, hi) || changedBetween(&l.s.Topology.Networks, lo, hi) {
-		return l.snapshot()
-	}
+	return l.s == other.s && !changedBetween(&l.s.Labelling.Acts, lo, hi) &&
+		!changedBetween(&l.s.Labelling.Cycles, lo, hi) && !changedBetween(&l.s.Topology.Networks, lo, hi)
+}
+
+// snapshotBeside is the snapshot of a lens that is beside another, whose snapshot is
+// given: the status of a label is another one only if a label of its holder, or one that
+// goes on from it, is another one, and nothing else is reckoned again.
+func (l Lens) snapshotBeside(other Lens, labels []labelState) []labelState {
 	at := make(map[string]*labellingv1.Label, len(labels)) // as known here, where it differs
 	dirty := map[string]bool{}                             // labels and holders
 	for id := range l.s.Labelling.Labels.IDs() {
@@ -221,7 +232,7 @@ func (l Lens) snapshotBeside(other Lens, labels []labelState) []labelState {
 // another.
 func changedBetween[V any](t *bitemporal.Table[V], after, to uint64) bool {
 	for id := range t.IDs() {
-		for _, v := range t.History(id) {
+		for v := range t.Each(id) {
 			if after < v.KnownFrom && v.KnownFrom <= to || after < v.KnownTo && v.KnownTo <= to {
 				return true
 			}

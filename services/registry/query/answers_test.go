@@ -9,6 +9,7 @@ import (
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/labelling"
 )
 
 func taken(id, holder string, kind labellingv1.OfficeKind, start, value string) *labellingv1.Event {
@@ -196,6 +197,45 @@ func TestActEffects(t *testing.T) {
 	}
 	if _, err := q.ListActEffects(t.Context(), &registryv1.ListActEffectsRequest{ActId: "ANOBODY000"}); reason(err) != "ACT_UNKNOWN" {
 		t.Errorf("no act: %v", err)
+	}
+}
+
+// TestActEffectsUnsaid: lines of nobody known, and labels that a list may have left out or
+// not, are told beside what the act did.
+func TestActEffectsUnsaid(t *testing.T) {
+	w := fixture(t) // up to 25
+	whole := granted("LWHOLE0000", &labellingv1.Holder{Holder: &labellingv1.Holder_NetworkId{NetworkId: "NSLA000000"}}, 0, "", "2024-01-01", "2029-01-01")
+	late := granted("LLATE00000", site("SLATE00000", "CTOWN00000", "NORPHAN000"), competence, "", "2026-02-01", "2031-02-01")
+	w.commit(whole, late)
+	list := complete("AUNSAID000", "2026-02-01")
+	list.GetActRecorded().AbsencesStated = true
+	list.GetActRecorded().Scope[0].FiliereId = "FBRAIN0000" // which a network without filière may have been in
+	line := w.commit(list, resting(confirmed("LTOWN00000"), "AUNSAID000", 1),
+		resting(assertion("NSLA000000", labelling.UndeterminedLine, "SLA / Dijon"), "AUNSAID000", 3),
+		resting(assertion("NSLA000000", labelling.UndeterminedLine, "SLA / Brest"), "AUNSAID000", 2))
+	found := func(known uint64) string {
+		got, err := w.queries().ListActEffects(t.Context(), &registryv1.ListActEffectsRequest{ActId: "AUNSAID000", AsOf: at("", known)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out []string
+		for _, a := range got.GetUndetermined() {
+			out = append(out, fmt.Sprintf("%d %s %s", a.GetBasis().GetActLine(), a.GetValue(), a.GetSettledLabelId()))
+		}
+		for _, e := range got.GetToDecide() {
+			out = append(out, e.GetLabel().GetLabelId()+" "+e.GetNetworkAcronym()+e.GetNetworkTitle())
+		}
+		return strings.Join(out, "\n")
+	}
+	const decide = "\nLWHOLE0000 Scléroses latérales\nLORPHAN000 RSFRéseau sans filière"
+	if got := found(line); got != "2 SLA / Brest \n3 SLA / Dijon "+decide {
+		t.Errorf("found\n%s", got)
+	}
+	settled := w.commit(&labellingv1.Event{Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{
+		EntityId: "NSLA000000", Position: line, Outcome: labellingv1.Settlement_SETTLEMENT_SAME_LABEL, LabelId: "LTOWN00000",
+	}}})
+	if got := found(settled); got != "2 SLA / Brest LTOWN00000\n3 SLA / Dijon "+decide {
+		t.Errorf("settled\n%s", got)
 	}
 }
 

@@ -126,6 +126,9 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 	for _, e := range resp.GetEffects() {
 		q.name(e.GetEntry())
 	}
+	for _, e := range resp.GetToDecide() {
+		q.name(e)
+	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil
 }

@@ -63,6 +63,7 @@ type Event struct {
 	//	*Event_DraftRejected
 	//	*Event_DraftApproved
 	//	*Event_AssertionSettled
+	//	*Event_ThresholdsStated
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -400,6 +401,15 @@ func (x *Event) GetAssertionSettled() *AssertionSettled {
 	return nil
 }
 
+func (x *Event) GetThresholdsStated() *ThresholdsStated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ThresholdsStated); ok {
+			return x.ThresholdsStated
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -564,6 +574,11 @@ type Event_AssertionSettled struct {
 	AssertionSettled *AssertionSettled `protobuf:"bytes,41,opt,name=assertion_settled,json=assertionSettled,proto3,oneof"`
 }
 
+type Event_ThresholdsStated struct {
+	// The activity that a cycle asks of its labels is stated.
+	ThresholdsStated *ThresholdsStated `protobuf:"bytes,42,opt,name=thresholds_stated,json=thresholdsStated,proto3,oneof"`
+}
+
 func (*Event_CycleRegistered) isEvent_Fact() {}
 
 func (*Event_ActRecorded) isEvent_Fact() {}
@@ -627,6 +642,8 @@ func (*Event_DraftRejected) isEvent_Fact() {}
 func (*Event_DraftApproved) isEvent_Fact() {}
 
 func (*Event_AssertionSettled) isEvent_Fact() {}
+
+func (*Event_ThresholdsStated) isEvent_Fact() {}
 
 // CycleRegistered: a cycle is known.
 type CycleRegistered struct {
@@ -2878,11 +2895,67 @@ func (x *DraftApproved) GetActId() string {
 	return ""
 }
 
+// ThresholdsStated: the activity that a cycle asks of its labels each year is stated, in
+// full; it stands in the place of what was stated before.
+type ThresholdsStated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The cycle.
+	CycleId string `protobuf:"bytes,1,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
+	// All of them, by role.
+	Thresholds    []*Threshold `protobuf:"bytes,2,rep,name=thresholds,proto3" json:"thresholds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ThresholdsStated) Reset() {
+	*x = ThresholdsStated{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[33]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ThresholdsStated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ThresholdsStated) ProtoMessage() {}
+
+func (x *ThresholdsStated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[33]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ThresholdsStated.ProtoReflect.Descriptor instead.
+func (*ThresholdsStated) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{33}
+}
+
+func (x *ThresholdsStated) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
+func (x *ThresholdsStated) GetThresholds() []*Threshold {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
 var File_maillage_labelling_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\x99\x14\n" +
+	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xf1\x14\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12S\n" +
 	"\x10cycle_registered\x18\n" +
@@ -2919,7 +2992,8 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x0edraft_prepared\x18& \x01(\v2$.maillage.labelling.v1.DraftPreparedH\x00R\rdraftPrepared\x12M\n" +
 	"\x0edraft_rejected\x18' \x01(\v2$.maillage.labelling.v1.DraftRejectedH\x00R\rdraftRejected\x12M\n" +
 	"\x0edraft_approved\x18( \x01(\v2$.maillage.labelling.v1.DraftApprovedH\x00R\rdraftApproved\x12V\n" +
-	"\x11assertion_settled\x18) \x01(\v2'.maillage.labelling.v1.AssertionSettledH\x00R\x10assertionSettledB\x06\n" +
+	"\x11assertion_settled\x18) \x01(\v2'.maillage.labelling.v1.AssertionSettledH\x00R\x10assertionSettled\x12V\n" +
+	"\x11thresholds_stated\x18* \x01(\v2'.maillage.labelling.v1.ThresholdsStatedH\x00R\x10thresholdsStatedB\x06\n" +
 	"\x04fact\"\xcf\x01\n" +
 	"\x0fCycleRegistered\x12\x19\n" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12\x12\n" +
@@ -3090,7 +3164,12 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"A\n" +
 	"\rDraftApproved\x12\x19\n" +
 	"\bdraft_id\x18\x01 \x01(\tR\adraftId\x12\x15\n" +
-	"\x06act_id\x18\x02 \x01(\tR\x05actIdB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x06act_id\x18\x02 \x01(\tR\x05actId\"o\n" +
+	"\x10ThresholdsStated\x12\x19\n" +
+	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12@\n" +
+	"\n" +
+	"thresholds\x18\x02 \x03(\v2 .maillage.labelling.v1.ThresholdR\n" +
+	"thresholdsB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_event_proto_rawDescOnce sync.Once
@@ -3104,7 +3183,7 @@ func file_maillage_labelling_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_event_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 33)
+var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*Event)(nil),             // 0: maillage.labelling.v1.Event
 	(*CycleRegistered)(nil),   // 1: maillage.labelling.v1.CycleRegistered
@@ -3139,23 +3218,24 @@ var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*DraftPrepared)(nil),     // 30: maillage.labelling.v1.DraftPrepared
 	(*DraftRejected)(nil),     // 31: maillage.labelling.v1.DraftRejected
 	(*DraftApproved)(nil),     // 32: maillage.labelling.v1.DraftApproved
-	(*v1.Meta)(nil),           // 33: maillage.event.v1.Meta
-	(*v1.Period)(nil),         // 34: maillage.event.v1.Period
-	(*Threshold)(nil),         // 35: maillage.labelling.v1.Threshold
-	(ActKind)(0),              // 36: maillage.labelling.v1.ActKind
-	(*Publication)(nil),       // 37: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),         // 38: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),    // 39: maillage.labelling.v1.AnnouncedTotal
-	(*Holder)(nil),            // 40: maillage.labelling.v1.Holder
-	(Role)(0),                 // 41: maillage.labelling.v1.Role
-	(*v1.PersonalValue)(nil),  // 42: maillage.event.v1.PersonalValue
-	(Settlement)(0),           // 43: maillage.labelling.v1.Settlement
-	(OfficeKind)(0),           // 44: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),              // 45: maillage.labelling.v1.Call
-	(OutcomeKind)(0),          // 46: maillage.labelling.v1.OutcomeKind
+	(*ThresholdsStated)(nil),  // 33: maillage.labelling.v1.ThresholdsStated
+	(*v1.Meta)(nil),           // 34: maillage.event.v1.Meta
+	(*v1.Period)(nil),         // 35: maillage.event.v1.Period
+	(*Threshold)(nil),         // 36: maillage.labelling.v1.Threshold
+	(ActKind)(0),              // 37: maillage.labelling.v1.ActKind
+	(*Publication)(nil),       // 38: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),         // 39: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),    // 40: maillage.labelling.v1.AnnouncedTotal
+	(*Holder)(nil),            // 41: maillage.labelling.v1.Holder
+	(Role)(0),                 // 42: maillage.labelling.v1.Role
+	(*v1.PersonalValue)(nil),  // 43: maillage.event.v1.PersonalValue
+	(Settlement)(0),           // 44: maillage.labelling.v1.Settlement
+	(OfficeKind)(0),           // 45: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),              // 46: maillage.labelling.v1.Call
+	(OutcomeKind)(0),          // 47: maillage.labelling.v1.OutcomeKind
 }
 var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
-	33, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	34, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.labelling.v1.Event.cycle_registered:type_name -> maillage.labelling.v1.CycleRegistered
 	2,  // 2: maillage.labelling.v1.Event.act_recorded:type_name -> maillage.labelling.v1.ActRecorded
 	3,  // 3: maillage.labelling.v1.Event.label_granted:type_name -> maillage.labelling.v1.LabelGranted
@@ -3188,37 +3268,39 @@ var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
 	31, // 30: maillage.labelling.v1.Event.draft_rejected:type_name -> maillage.labelling.v1.DraftRejected
 	32, // 31: maillage.labelling.v1.Event.draft_approved:type_name -> maillage.labelling.v1.DraftApproved
 	9,  // 32: maillage.labelling.v1.Event.assertion_settled:type_name -> maillage.labelling.v1.AssertionSettled
-	34, // 33: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
-	35, // 34: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
-	36, // 35: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
-	37, // 36: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
-	38, // 37: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
-	39, // 38: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	40, // 39: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
-	41, // 40: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
-	34, // 41: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
-	42, // 42: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
-	40, // 43: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
-	41, // 44: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
-	34, // 45: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
-	42, // 46: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
-	41, // 47: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
-	34, // 48: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
-	42, // 49: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
-	43, // 50: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
-	41, // 51: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
-	34, // 52: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
-	42, // 53: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
-	44, // 54: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
-	42, // 55: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
-	45, // 56: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
-	46, // 57: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	42, // 58: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
-	59, // [59:59] is the sub-list for method output_type
-	59, // [59:59] is the sub-list for method input_type
-	59, // [59:59] is the sub-list for extension type_name
-	59, // [59:59] is the sub-list for extension extendee
-	0,  // [0:59] is the sub-list for field type_name
+	33, // 33: maillage.labelling.v1.Event.thresholds_stated:type_name -> maillage.labelling.v1.ThresholdsStated
+	35, // 34: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
+	36, // 35: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
+	37, // 36: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
+	38, // 37: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
+	39, // 38: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
+	40, // 39: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	41, // 40: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
+	42, // 41: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
+	35, // 42: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
+	43, // 43: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
+	41, // 44: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
+	42, // 45: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
+	35, // 46: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
+	43, // 47: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
+	42, // 48: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
+	35, // 49: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
+	43, // 50: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
+	44, // 51: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
+	42, // 52: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
+	35, // 53: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
+	43, // 54: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
+	45, // 55: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
+	43, // 56: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
+	46, // 57: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
+	47, // 58: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	43, // 59: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
+	36, // 60: maillage.labelling.v1.ThresholdsStated.thresholds:type_name -> maillage.labelling.v1.Threshold
+	61, // [61:61] is the sub-list for method output_type
+	61, // [61:61] is the sub-list for method input_type
+	61, // [61:61] is the sub-list for extension type_name
+	61, // [61:61] is the sub-list for extension extendee
+	0,  // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_event_proto_init() }
@@ -3260,6 +3342,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 		(*Event_DraftRejected)(nil),
 		(*Event_DraftApproved)(nil),
 		(*Event_AssertionSettled)(nil),
+		(*Event_ThresholdsStated)(nil),
 	}
 	file_maillage_labelling_v1_event_proto_msgTypes[7].OneofWrappers = []any{}
 	file_maillage_labelling_v1_event_proto_msgTypes[16].OneofWrappers = []any{}
@@ -3269,7 +3352,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_event_proto_rawDesc), len(file_maillage_labelling_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   33,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1649,7 +1649,7 @@ type Candidate struct {
 	EntityId string `protobuf:"bytes,1,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
 	// What it is called.
 	Label string `protobuf:"bytes,2,opt,name=label,proto3" json:"label,omitempty"`
-	// Why: title, acronym, former name, sites, place, population, head.
+	// Why: title, acronym, former name, sites, place, population, head, group (of hospitals).
 	Reasons       []string `protobuf:"bytes,3,rep,name=reasons,proto3" json:"reasons,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

@@ -4650,6 +4650,125 @@ func (x *SettleAssertionResponse) GetPosition() uint64 {
 	return 0
 }
 
+// StateThresholdsRequest states activity that a cycle asks of its labels.
+type StateThresholdsRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The cycle.
+	CycleId string `protobuf:"bytes,3,opt,name=cycle_id,json=cycleId,proto3" json:"cycle_id,omitempty"`
+	// What it asks, by role: a role's once for each unit.
+	Thresholds    []*Threshold `protobuf:"bytes,4,rep,name=thresholds,proto3" json:"thresholds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateThresholdsRequest) Reset() {
+	*x = StateThresholdsRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[67]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateThresholdsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateThresholdsRequest) ProtoMessage() {}
+
+func (x *StateThresholdsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[67]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateThresholdsRequest.ProtoReflect.Descriptor instead.
+func (*StateThresholdsRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{67}
+}
+
+func (x *StateThresholdsRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StateThresholdsRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *StateThresholdsRequest) GetCycleId() string {
+	if x != nil {
+		return x.CycleId
+	}
+	return ""
+}
+
+func (x *StateThresholdsRequest) GetThresholds() []*Threshold {
+	if x != nil {
+		return x.Thresholds
+	}
+	return nil
+}
+
+// StateThresholdsResponse is the answer of StateThresholds.
+type StateThresholdsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateThresholdsResponse) Reset() {
+	*x = StateThresholdsResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[68]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateThresholdsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateThresholdsResponse) ProtoMessage() {}
+
+func (x *StateThresholdsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[68]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateThresholdsResponse.ProtoReflect.Descriptor instead.
+func (*StateThresholdsResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{68}
+}
+
+func (x *StateThresholdsResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 var File_maillage_labelling_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_service_proto_rawDesc = "" +
@@ -5011,9 +5130,21 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x12=\n" +
 	"\blabel_id\x18\x05 \x01(\tB\"\xbaH\x1fr\x1d2\x1b^([0-9A-HJKMNP-TV-Z]{10})?$R\alabelId\"5\n" +
 	"\x17SettleAssertionResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition2\xf8\x18\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\x97\x02\n" +
+	"\x16StateThresholdsRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\bcycle_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\acycleId\x12L\n" +
+	"\n" +
+	"thresholds\x18\x04 \x03(\v2 .maillage.labelling.v1.ThresholdB\n" +
+	"\xbaH\a\x92\x01\x04\b\x01\x102R\n" +
+	"thresholds\"5\n" +
+	"\x17StateThresholdsResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition2\xea\x19\n" +
 	"\x10LabellingService\x12j\n" +
-	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12^\n" +
+	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12p\n" +
+	"\x0fStateThresholds\x12-.maillage.labelling.v1.StateThresholdsRequest\x1a..maillage.labelling.v1.StateThresholdsResponse\x12^\n" +
 	"\tRecordAct\x12'.maillage.labelling.v1.RecordActRequest\x1a(.maillage.labelling.v1.RecordActResponse\x12a\n" +
 	"\n" +
 	"GrantLabel\x12(.maillage.labelling.v1.GrantLabelRequest\x1a).maillage.labelling.v1.GrantLabelResponse\x12a\n" +
@@ -5065,7 +5196,7 @@ func file_maillage_labelling_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_service_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 67)
+var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
 var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*Grant)(nil),                   // 0: maillage.labelling.v1.Grant
 	(*SiteRef)(nil),                 // 1: maillage.labelling.v1.SiteRef
@@ -5134,165 +5265,171 @@ var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*RecordAssertionResponse)(nil), // 64: maillage.labelling.v1.RecordAssertionResponse
 	(*SettleAssertionRequest)(nil),  // 65: maillage.labelling.v1.SettleAssertionRequest
 	(*SettleAssertionResponse)(nil), // 66: maillage.labelling.v1.SettleAssertionResponse
-	(Role)(0),                       // 67: maillage.labelling.v1.Role
-	(*v1.Period)(nil),               // 68: maillage.event.v1.Period
-	(*v1.Basis)(nil),                // 69: maillage.event.v1.Basis
-	(*Threshold)(nil),               // 70: maillage.labelling.v1.Threshold
-	(ActKind)(0),                    // 71: maillage.labelling.v1.ActKind
-	(*Publication)(nil),             // 72: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),               // 73: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),          // 74: maillage.labelling.v1.AnnouncedTotal
-	(*LabelExtended)(nil),           // 75: maillage.labelling.v1.LabelExtended
-	(*LabelSuspended)(nil),          // 76: maillage.labelling.v1.LabelSuspended
-	(*LabelReinstated)(nil),         // 77: maillage.labelling.v1.LabelReinstated
-	(*LabelAnnulled)(nil),           // 78: maillage.labelling.v1.LabelAnnulled
-	(*LabelAmended)(nil),            // 79: maillage.labelling.v1.LabelAmended
-	(*v1.Printed)(nil),              // 80: maillage.event.v1.Printed
-	(OfficeKind)(0),                 // 81: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),                    // 82: maillage.labelling.v1.Call
-	(OutcomeKind)(0),                // 83: maillage.labelling.v1.OutcomeKind
-	(*Annex)(nil),                   // 84: maillage.labelling.v1.Annex
-	(*Plan)(nil),                    // 85: maillage.labelling.v1.Plan
-	(*Draft)(nil),                   // 86: maillage.labelling.v1.Draft
-	(*Effect)(nil),                  // 87: maillage.labelling.v1.Effect
-	(*TopologyEffect)(nil),          // 88: maillage.labelling.v1.TopologyEffect
-	(DraftState)(0),                 // 89: maillage.labelling.v1.DraftState
-	(Settlement)(0),                 // 90: maillage.labelling.v1.Settlement
+	(*StateThresholdsRequest)(nil),  // 67: maillage.labelling.v1.StateThresholdsRequest
+	(*StateThresholdsResponse)(nil), // 68: maillage.labelling.v1.StateThresholdsResponse
+	(Role)(0),                       // 69: maillage.labelling.v1.Role
+	(*v1.Period)(nil),               // 70: maillage.event.v1.Period
+	(*v1.Basis)(nil),                // 71: maillage.event.v1.Basis
+	(*Threshold)(nil),               // 72: maillage.labelling.v1.Threshold
+	(ActKind)(0),                    // 73: maillage.labelling.v1.ActKind
+	(*Publication)(nil),             // 74: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),               // 75: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),          // 76: maillage.labelling.v1.AnnouncedTotal
+	(*LabelExtended)(nil),           // 77: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),          // 78: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),         // 79: maillage.labelling.v1.LabelReinstated
+	(*LabelAnnulled)(nil),           // 80: maillage.labelling.v1.LabelAnnulled
+	(*LabelAmended)(nil),            // 81: maillage.labelling.v1.LabelAmended
+	(*v1.Printed)(nil),              // 82: maillage.event.v1.Printed
+	(OfficeKind)(0),                 // 83: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),                    // 84: maillage.labelling.v1.Call
+	(OutcomeKind)(0),                // 85: maillage.labelling.v1.OutcomeKind
+	(*Annex)(nil),                   // 86: maillage.labelling.v1.Annex
+	(*Plan)(nil),                    // 87: maillage.labelling.v1.Plan
+	(*Draft)(nil),                   // 88: maillage.labelling.v1.Draft
+	(*Effect)(nil),                  // 89: maillage.labelling.v1.Effect
+	(*TopologyEffect)(nil),          // 90: maillage.labelling.v1.TopologyEffect
+	(DraftState)(0),                 // 91: maillage.labelling.v1.DraftState
+	(Settlement)(0),                 // 92: maillage.labelling.v1.Settlement
 }
 var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
-	1,  // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
-	67, // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
-	68, // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
-	69, // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
-	68, // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
-	70, // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
-	69, // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
-	71, // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
-	72, // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
-	73, // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
-	74, // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	5,  // 11: maillage.labelling.v1.RecordActRequest.lines:type_name -> maillage.labelling.v1.ActLine
-	0,  // 12: maillage.labelling.v1.ActLine.granted:type_name -> maillage.labelling.v1.Grant
-	6,  // 13: maillage.labelling.v1.ActLine.renewed:type_name -> maillage.labelling.v1.Renewal
-	75, // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
-	76, // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
-	77, // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
-	78, // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
-	79, // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
-	80, // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
-	0,  // 20: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
-	69, // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	0,  // 22: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
-	69, // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	6,  // 24: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
-	69, // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	67, // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
-	68, // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
-	69, // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	81, // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
-	69, // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
-	82, // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
-	69, // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
-	83, // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	84, // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	85, // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	84, // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	85, // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	86, // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
-	84, // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
-	85, // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
-	87, // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
-	87, // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
-	88, // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
-	88, // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
-	89, // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
-	62, // 61: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
-	86, // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
-	69, // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	69, // 64: maillage.labelling.v1.SettleAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	90, // 65: maillage.labelling.v1.SettleAssertionRequest.outcome:type_name -> maillage.labelling.v1.Settlement
-	2,  // 66: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
-	4,  // 67: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
-	8,  // 68: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
-	10, // 69: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
-	12, // 70: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
-	14, // 71: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
-	16, // 72: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
-	18, // 73: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
-	20, // 74: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
-	22, // 75: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
-	24, // 76: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
-	26, // 77: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
-	28, // 78: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
-	30, // 79: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
-	32, // 80: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
-	34, // 81: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
-	36, // 82: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
-	38, // 83: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
-	40, // 84: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
-	42, // 85: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
-	44, // 86: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
-	46, // 87: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
-	48, // 88: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
-	50, // 89: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
-	52, // 90: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
-	54, // 91: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
-	56, // 92: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
-	58, // 93: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
-	60, // 94: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
-	63, // 95: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
-	65, // 96: maillage.labelling.v1.LabellingService.SettleAssertion:input_type -> maillage.labelling.v1.SettleAssertionRequest
-	3,  // 97: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
-	7,  // 98: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
-	9,  // 99: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
-	11, // 100: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
-	13, // 101: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
-	15, // 102: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
-	17, // 103: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
-	19, // 104: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
-	21, // 105: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
-	23, // 106: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
-	25, // 107: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
-	27, // 108: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
-	29, // 109: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
-	31, // 110: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
-	33, // 111: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
-	35, // 112: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
-	37, // 113: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
-	39, // 114: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
-	41, // 115: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
-	43, // 116: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
-	45, // 117: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
-	47, // 118: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
-	49, // 119: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
-	51, // 120: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
-	53, // 121: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
-	55, // 122: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
-	57, // 123: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
-	59, // 124: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
-	61, // 125: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
-	64, // 126: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
-	66, // 127: maillage.labelling.v1.LabellingService.SettleAssertion:output_type -> maillage.labelling.v1.SettleAssertionResponse
-	97, // [97:128] is the sub-list for method output_type
-	66, // [66:97] is the sub-list for method input_type
-	66, // [66:66] is the sub-list for extension type_name
-	66, // [66:66] is the sub-list for extension extendee
-	0,  // [0:66] is the sub-list for field type_name
+	1,   // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
+	69,  // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
+	70,  // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
+	71,  // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
+	70,  // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
+	72,  // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	71,  // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
+	74,  // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
+	75,  // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
+	76,  // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	5,   // 11: maillage.labelling.v1.RecordActRequest.lines:type_name -> maillage.labelling.v1.ActLine
+	0,   // 12: maillage.labelling.v1.ActLine.granted:type_name -> maillage.labelling.v1.Grant
+	6,   // 13: maillage.labelling.v1.ActLine.renewed:type_name -> maillage.labelling.v1.Renewal
+	77,  // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
+	78,  // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	79,  // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	80,  // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	81,  // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
+	82,  // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
+	0,   // 20: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
+	71,  // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	0,   // 22: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
+	71,  // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	6,   // 24: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
+	71,  // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	69,  // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
+	70,  // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
+	71,  // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	83,  // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
+	71,  // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
+	84,  // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
+	71,  // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
+	85,  // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	86,  // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	87,  // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	86,  // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	87,  // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	88,  // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
+	86,  // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
+	87,  // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
+	89,  // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
+	89,  // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
+	90,  // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
+	90,  // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
+	91,  // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
+	62,  // 61: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
+	88,  // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
+	71,  // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	71,  // 64: maillage.labelling.v1.SettleAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	92,  // 65: maillage.labelling.v1.SettleAssertionRequest.outcome:type_name -> maillage.labelling.v1.Settlement
+	71,  // 66: maillage.labelling.v1.StateThresholdsRequest.basis:type_name -> maillage.event.v1.Basis
+	72,  // 67: maillage.labelling.v1.StateThresholdsRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	2,   // 68: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
+	67,  // 69: maillage.labelling.v1.LabellingService.StateThresholds:input_type -> maillage.labelling.v1.StateThresholdsRequest
+	4,   // 70: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
+	8,   // 71: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
+	10,  // 72: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
+	12,  // 73: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
+	14,  // 74: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
+	16,  // 75: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
+	18,  // 76: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
+	20,  // 77: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
+	22,  // 78: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
+	24,  // 79: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
+	26,  // 80: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
+	28,  // 81: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
+	30,  // 82: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
+	32,  // 83: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
+	34,  // 84: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
+	36,  // 85: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
+	38,  // 86: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
+	40,  // 87: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
+	42,  // 88: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
+	44,  // 89: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
+	46,  // 90: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
+	48,  // 91: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
+	50,  // 92: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
+	52,  // 93: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
+	54,  // 94: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
+	56,  // 95: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
+	58,  // 96: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
+	60,  // 97: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
+	63,  // 98: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
+	65,  // 99: maillage.labelling.v1.LabellingService.SettleAssertion:input_type -> maillage.labelling.v1.SettleAssertionRequest
+	3,   // 100: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
+	68,  // 101: maillage.labelling.v1.LabellingService.StateThresholds:output_type -> maillage.labelling.v1.StateThresholdsResponse
+	7,   // 102: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
+	9,   // 103: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
+	11,  // 104: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
+	13,  // 105: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
+	15,  // 106: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
+	17,  // 107: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
+	19,  // 108: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
+	21,  // 109: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
+	23,  // 110: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
+	25,  // 111: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
+	27,  // 112: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
+	29,  // 113: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
+	31,  // 114: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
+	33,  // 115: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
+	35,  // 116: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
+	37,  // 117: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
+	39,  // 118: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
+	41,  // 119: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
+	43,  // 120: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
+	45,  // 121: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
+	47,  // 122: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
+	49,  // 123: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
+	51,  // 124: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
+	53,  // 125: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
+	55,  // 126: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
+	57,  // 127: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
+	59,  // 128: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
+	61,  // 129: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
+	64,  // 130: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
+	66,  // 131: maillage.labelling.v1.LabellingService.SettleAssertion:output_type -> maillage.labelling.v1.SettleAssertionResponse
+	100, // [100:132] is the sub-list for method output_type
+	68,  // [68:100] is the sub-list for method input_type
+	68,  // [68:68] is the sub-list for extension type_name
+	68,  // [68:68] is the sub-list for extension extendee
+	0,   // [0:68] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_service_proto_init() }
@@ -5329,7 +5466,7 @@ func file_maillage_labelling_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_service_proto_rawDesc), len(file_maillage_labelling_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   67,
+			NumMessages:   69,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -20,6 +20,7 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	LabellingService_RegisterCycle_FullMethodName   = "/maillage.labelling.v1.LabellingService/RegisterCycle"
+	LabellingService_StateThresholds_FullMethodName = "/maillage.labelling.v1.LabellingService/StateThresholds"
 	LabellingService_RecordAct_FullMethodName       = "/maillage.labelling.v1.LabellingService/RecordAct"
 	LabellingService_GrantLabel_FullMethodName      = "/maillage.labelling.v1.LabellingService/GrantLabel"
 	LabellingService_RenewLabel_FullMethodName      = "/maillage.labelling.v1.LabellingService/RenewLabel"
@@ -65,6 +66,9 @@ const (
 type LabellingServiceClient interface {
 	// RegisterCycle registers a cycle.
 	RegisterCycle(ctx context.Context, in *RegisterCycleRequest, opts ...grpc.CallOption) (*RegisterCycleResponse, error)
+	// StateThresholds states activity that a cycle asks of its labels. Those of other
+	// roles, and of other units, stay.
+	StateThresholds(ctx context.Context, in *StateThresholdsRequest, opts ...grpc.CallOption) (*StateThresholdsResponse, error)
 	// RecordAct records an act and what each of its lines does, whole or not at
 	// all.
 	RecordAct(ctx context.Context, in *RecordActRequest, opts ...grpc.CallOption) (*RecordActResponse, error)
@@ -146,6 +150,16 @@ func (c *labellingServiceClient) RegisterCycle(ctx context.Context, in *Register
 	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
 	out := new(RegisterCycleResponse)
 	err := c.cc.Invoke(ctx, LabellingService_RegisterCycle_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *labellingServiceClient) StateThresholds(ctx context.Context, in *StateThresholdsRequest, opts ...grpc.CallOption) (*StateThresholdsResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateThresholdsResponse)
+	err := c.cc.Invoke(ctx, LabellingService_StateThresholds_FullMethodName, in, out, cOpts...)
 	if err != nil {
 		return nil, err
 	}
@@ -465,6 +479,9 @@ func (c *labellingServiceClient) SettleAssertion(ctx context.Context, in *Settle
 type LabellingServiceServer interface {
 	// RegisterCycle registers a cycle.
 	RegisterCycle(context.Context, *RegisterCycleRequest) (*RegisterCycleResponse, error)
+	// StateThresholds states activity that a cycle asks of its labels. Those of other
+	// roles, and of other units, stay.
+	StateThresholds(context.Context, *StateThresholdsRequest) (*StateThresholdsResponse, error)
 	// RecordAct records an act and what each of its lines does, whole or not at
 	// all.
 	RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error)
@@ -544,6 +561,9 @@ type UnimplementedLabellingServiceServer struct{}
 
 func (UnimplementedLabellingServiceServer) RegisterCycle(context.Context, *RegisterCycleRequest) (*RegisterCycleResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RegisterCycle not implemented")
+}
+func (UnimplementedLabellingServiceServer) StateThresholds(context.Context, *StateThresholdsRequest) (*StateThresholdsResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StateThresholds not implemented")
 }
 func (UnimplementedLabellingServiceServer) RecordAct(context.Context, *RecordActRequest) (*RecordActResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method RecordAct not implemented")
@@ -670,6 +690,24 @@ func _LabellingService_RegisterCycle_Handler(srv interface{}, ctx context.Contex
 	}
 	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
 		return srv.(LabellingServiceServer).RegisterCycle(ctx, req.(*RegisterCycleRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _LabellingService_StateThresholds_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateThresholdsRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).StateThresholds(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_StateThresholds_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).StateThresholds(ctx, req.(*StateThresholdsRequest))
 	}
 	return interceptor(ctx, in, info, handler)
 }
@@ -1224,6 +1262,10 @@ var LabellingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "RegisterCycle",
 			Handler:    _LabellingService_RegisterCycle_Handler,
+		},
+		{
+			MethodName: "StateThresholds",
+			Handler:    _LabellingService_StateThresholds_Handler,
 		},
 		{
 			MethodName: "RecordAct",

@@ -3617,7 +3617,13 @@ type ListActEffectsResponse struct {
 	// What it announces beside what was counted.
 	Totals []*v1.TotalCheck `protobuf:"bytes,5,rep,name=totals,proto3" json:"totals,omitempty"`
 	// The moment it speaks for.
-	Resolved      *Resolved `protobuf:"bytes,6,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	Resolved *Resolved `protobuf:"bytes,6,opt,name=resolved,proto3" json:"resolved,omitempty"`
+	// Its lines of which nobody knew the label, as they are printed, and what came of them.
+	Undetermined []*v1.Assertion `protobuf:"bytes,7,rep,name=undetermined,proto3" json:"undetermined,omitempty"`
+	// Labels that its list may have left out or not, which it left to be decided by hand:
+	// of networks without a filière, and of networks as a whole. Their status is that of
+	// the moment.
+	ToDecide      []*LabelEntry `protobuf:"bytes,8,rep,name=to_decide,json=toDecide,proto3" json:"to_decide,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -3690,6 +3696,20 @@ func (x *ListActEffectsResponse) GetTotals() []*v1.TotalCheck {
 func (x *ListActEffectsResponse) GetResolved() *Resolved {
 	if x != nil {
 		return x.Resolved
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetUndetermined() []*v1.Assertion {
+	if x != nil {
+		return x.Undetermined
+	}
+	return nil
+}
+
+func (x *ListActEffectsResponse) GetToDecide() []*LabelEntry {
+	if x != nil {
+		return x.ToDecide
 	}
 	return nil
 }
@@ -5657,14 +5677,16 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\bresolved\x18\x02 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\x80\x01\n" +
 	"\x15ListActEffectsRequest\x126\n" +
 	"\x06act_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x05actId\x12/\n" +
-	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\xec\x02\n" +
+	"\x05as_of\x18\x02 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\xf1\x03\n" +
 	"\x16ListActEffectsResponse\x12,\n" +
 	"\x03act\x18\x01 \x01(\v2\x1a.maillage.labelling.v1.ActR\x03act\x129\n" +
 	"\aeffects\x18\x02 \x03(\v2\x1f.maillage.registry.v1.ActEffectR\aeffects\x126\n" +
 	"\btopology\x18\x03 \x03(\v2\x1a.maillage.registry.v1.FactR\btopology\x12:\n" +
 	"\x06counts\x18\x04 \x03(\v2\".maillage.labelling.v1.EffectCountR\x06counts\x129\n" +
 	"\x06totals\x18\x05 \x03(\v2!.maillage.labelling.v1.TotalCheckR\x06totals\x12:\n" +
-	"\bresolved\x18\x06 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\"\xf2\x01\n" +
+	"\bresolved\x18\x06 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved\x12D\n" +
+	"\fundetermined\x18\a \x03(\v2 .maillage.labelling.v1.AssertionR\fundetermined\x12=\n" +
+	"\tto_decide\x18\b \x03(\v2 .maillage.registry.v1.LabelEntryR\btoDecide\"\xf2\x01\n" +
 	"\tActEffect\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x12\n" +
 	"\x04line\x18\x02 \x01(\rR\x04line\x12D\n" +
@@ -6067,113 +6089,115 @@ var file_maillage_registry_v1_service_proto_depIdxs = []int32{
 	94,  // 80: maillage.registry.v1.ListActEffectsResponse.counts:type_name -> maillage.labelling.v1.EffectCount
 	95,  // 81: maillage.registry.v1.ListActEffectsResponse.totals:type_name -> maillage.labelling.v1.TotalCheck
 	6,   // 82: maillage.registry.v1.ListActEffectsResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	96,  // 83: maillage.registry.v1.ActEffect.disposition:type_name -> maillage.labelling.v1.Disposition
-	92,  // 84: maillage.registry.v1.ActEffect.changes:type_name -> maillage.labelling.v1.Change
-	7,   // 85: maillage.registry.v1.ActEffect.entry:type_name -> maillage.registry.v1.LabelEntry
-	5,   // 86: maillage.registry.v1.DiffRegisterRequest.from:type_name -> maillage.registry.v1.AsOf
-	5,   // 87: maillage.registry.v1.DiffRegisterRequest.to:type_name -> maillage.registry.v1.AsOf
-	55,  // 88: maillage.registry.v1.DiffRegisterResponse.world:type_name -> maillage.registry.v1.Difference
-	55,  // 89: maillage.registry.v1.DiffRegisterResponse.learned:type_name -> maillage.registry.v1.Difference
-	6,   // 90: maillage.registry.v1.DiffRegisterResponse.from:type_name -> maillage.registry.v1.Resolved
-	6,   // 91: maillage.registry.v1.DiffRegisterResponse.to:type_name -> maillage.registry.v1.Resolved
-	1,   // 92: maillage.registry.v1.Difference.kind:type_name -> maillage.registry.v1.DifferenceKind
-	92,  // 93: maillage.registry.v1.Difference.changes:type_name -> maillage.labelling.v1.Change
-	5,   // 94: maillage.registry.v1.GetCoverageRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	58,  // 95: maillage.registry.v1.GetCoverageResponse.uncovered:type_name -> maillage.registry.v1.CoverageEntry
-	58,  // 96: maillage.registry.v1.GetCoverageResponse.ending:type_name -> maillage.registry.v1.CoverageEntry
-	58,  // 97: maillage.registry.v1.GetCoverageResponse.bridged:type_name -> maillage.registry.v1.CoverageEntry
-	6,   // 98: maillage.registry.v1.GetCoverageResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	7,   // 99: maillage.registry.v1.CoverageEntry.entry:type_name -> maillage.registry.v1.LabelEntry
-	97,  // 100: maillage.registry.v1.CoverageEntry.gap:type_name -> maillage.event.v1.Period
-	5,   // 101: maillage.registry.v1.CountEntitiesRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	2,   // 102: maillage.registry.v1.CountEntitiesRequest.unit:type_name -> maillage.registry.v1.CountUnit
-	3,   // 103: maillage.registry.v1.CountEntitiesRequest.by:type_name -> maillage.registry.v1.CountBy
-	2,   // 104: maillage.registry.v1.CountEntitiesResponse.unit:type_name -> maillage.registry.v1.CountUnit
-	61,  // 105: maillage.registry.v1.CountEntitiesResponse.rows:type_name -> maillage.registry.v1.CountRow
-	61,  // 106: maillage.registry.v1.CountEntitiesResponse.total:type_name -> maillage.registry.v1.CountRow
-	6,   // 107: maillage.registry.v1.CountEntitiesResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 108: maillage.registry.v1.ListTodoRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	64,  // 109: maillage.registry.v1.ListTodoResponse.items:type_name -> maillage.registry.v1.TodoItem
-	6,   // 110: maillage.registry.v1.ListTodoResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	4,   // 111: maillage.registry.v1.TodoItem.kind:type_name -> maillage.registry.v1.TodoKind
-	5,   // 112: maillage.registry.v1.ListLinksRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	98,  // 113: maillage.registry.v1.ListLinksRequest.kinds:type_name -> maillage.topology.v1.LinkKind
-	99,  // 114: maillage.registry.v1.LinkEntry.link:type_name -> maillage.topology.v1.Link
-	66,  // 115: maillage.registry.v1.ListLinksResponse.entries:type_name -> maillage.registry.v1.LinkEntry
-	6,   // 116: maillage.registry.v1.ListLinksResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 117: maillage.registry.v1.GetSuccessionRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	100, // 118: maillage.registry.v1.SuccessionNode.continuities:type_name -> maillage.topology.v1.Continuity
-	69,  // 119: maillage.registry.v1.GetSuccessionResponse.nodes:type_name -> maillage.registry.v1.SuccessionNode
-	6,   // 120: maillage.registry.v1.GetSuccessionResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 121: maillage.registry.v1.GetPlanRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	101, // 122: maillage.registry.v1.GetPlanResponse.plan:type_name -> maillage.topology.v1.Plan
-	6,   // 123: maillage.registry.v1.GetPlanResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	5,   // 124: maillage.registry.v1.ListPlansRequest.as_of:type_name -> maillage.registry.v1.AsOf
-	101, // 125: maillage.registry.v1.ListPlansResponse.plans:type_name -> maillage.topology.v1.Plan
-	6,   // 126: maillage.registry.v1.ListPlansResponse.resolved:type_name -> maillage.registry.v1.Resolved
-	9,   // 127: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
-	11,  // 128: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
-	13,  // 129: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
-	15,  // 130: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
-	17,  // 131: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
-	19,  // 132: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
-	21,  // 133: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
-	23,  // 134: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
-	25,  // 135: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
-	27,  // 136: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
-	29,  // 137: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
-	31,  // 138: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
-	33,  // 139: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
-	35,  // 140: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
-	37,  // 141: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
-	39,  // 142: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
-	44,  // 143: maillage.registry.v1.RegistryService.GetCampaign:input_type -> maillage.registry.v1.GetCampaignRequest
-	46,  // 144: maillage.registry.v1.RegistryService.ListCampaigns:input_type -> maillage.registry.v1.ListCampaignsRequest
-	48,  // 145: maillage.registry.v1.RegistryService.ListOffices:input_type -> maillage.registry.v1.ListOfficesRequest
-	50,  // 146: maillage.registry.v1.RegistryService.ListActEffects:input_type -> maillage.registry.v1.ListActEffectsRequest
-	53,  // 147: maillage.registry.v1.RegistryService.DiffRegister:input_type -> maillage.registry.v1.DiffRegisterRequest
-	56,  // 148: maillage.registry.v1.RegistryService.GetCoverage:input_type -> maillage.registry.v1.GetCoverageRequest
-	59,  // 149: maillage.registry.v1.RegistryService.CountEntities:input_type -> maillage.registry.v1.CountEntitiesRequest
-	62,  // 150: maillage.registry.v1.RegistryService.ListTodo:input_type -> maillage.registry.v1.ListTodoRequest
-	41,  // 151: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
-	65,  // 152: maillage.registry.v1.RegistryService.ListLinks:input_type -> maillage.registry.v1.ListLinksRequest
-	68,  // 153: maillage.registry.v1.RegistryService.GetSuccession:input_type -> maillage.registry.v1.GetSuccessionRequest
-	71,  // 154: maillage.registry.v1.RegistryService.GetPlan:input_type -> maillage.registry.v1.GetPlanRequest
-	73,  // 155: maillage.registry.v1.RegistryService.ListPlans:input_type -> maillage.registry.v1.ListPlansRequest
-	10,  // 156: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
-	12,  // 157: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
-	14,  // 158: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
-	16,  // 159: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
-	18,  // 160: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
-	20,  // 161: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
-	22,  // 162: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
-	24,  // 163: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
-	26,  // 164: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
-	28,  // 165: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
-	30,  // 166: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
-	32,  // 167: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
-	34,  // 168: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
-	36,  // 169: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
-	38,  // 170: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
-	40,  // 171: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
-	45,  // 172: maillage.registry.v1.RegistryService.GetCampaign:output_type -> maillage.registry.v1.GetCampaignResponse
-	47,  // 173: maillage.registry.v1.RegistryService.ListCampaigns:output_type -> maillage.registry.v1.ListCampaignsResponse
-	49,  // 174: maillage.registry.v1.RegistryService.ListOffices:output_type -> maillage.registry.v1.ListOfficesResponse
-	51,  // 175: maillage.registry.v1.RegistryService.ListActEffects:output_type -> maillage.registry.v1.ListActEffectsResponse
-	54,  // 176: maillage.registry.v1.RegistryService.DiffRegister:output_type -> maillage.registry.v1.DiffRegisterResponse
-	57,  // 177: maillage.registry.v1.RegistryService.GetCoverage:output_type -> maillage.registry.v1.GetCoverageResponse
-	60,  // 178: maillage.registry.v1.RegistryService.CountEntities:output_type -> maillage.registry.v1.CountEntitiesResponse
-	63,  // 179: maillage.registry.v1.RegistryService.ListTodo:output_type -> maillage.registry.v1.ListTodoResponse
-	42,  // 180: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
-	67,  // 181: maillage.registry.v1.RegistryService.ListLinks:output_type -> maillage.registry.v1.ListLinksResponse
-	70,  // 182: maillage.registry.v1.RegistryService.GetSuccession:output_type -> maillage.registry.v1.GetSuccessionResponse
-	72,  // 183: maillage.registry.v1.RegistryService.GetPlan:output_type -> maillage.registry.v1.GetPlanResponse
-	74,  // 184: maillage.registry.v1.RegistryService.ListPlans:output_type -> maillage.registry.v1.ListPlansResponse
-	156, // [156:185] is the sub-list for method output_type
-	127, // [127:156] is the sub-list for method input_type
-	127, // [127:127] is the sub-list for extension type_name
-	127, // [127:127] is the sub-list for extension extendee
-	0,   // [0:127] is the sub-list for field type_name
+	78,  // 83: maillage.registry.v1.ListActEffectsResponse.undetermined:type_name -> maillage.labelling.v1.Assertion
+	7,   // 84: maillage.registry.v1.ListActEffectsResponse.to_decide:type_name -> maillage.registry.v1.LabelEntry
+	96,  // 85: maillage.registry.v1.ActEffect.disposition:type_name -> maillage.labelling.v1.Disposition
+	92,  // 86: maillage.registry.v1.ActEffect.changes:type_name -> maillage.labelling.v1.Change
+	7,   // 87: maillage.registry.v1.ActEffect.entry:type_name -> maillage.registry.v1.LabelEntry
+	5,   // 88: maillage.registry.v1.DiffRegisterRequest.from:type_name -> maillage.registry.v1.AsOf
+	5,   // 89: maillage.registry.v1.DiffRegisterRequest.to:type_name -> maillage.registry.v1.AsOf
+	55,  // 90: maillage.registry.v1.DiffRegisterResponse.world:type_name -> maillage.registry.v1.Difference
+	55,  // 91: maillage.registry.v1.DiffRegisterResponse.learned:type_name -> maillage.registry.v1.Difference
+	6,   // 92: maillage.registry.v1.DiffRegisterResponse.from:type_name -> maillage.registry.v1.Resolved
+	6,   // 93: maillage.registry.v1.DiffRegisterResponse.to:type_name -> maillage.registry.v1.Resolved
+	1,   // 94: maillage.registry.v1.Difference.kind:type_name -> maillage.registry.v1.DifferenceKind
+	92,  // 95: maillage.registry.v1.Difference.changes:type_name -> maillage.labelling.v1.Change
+	5,   // 96: maillage.registry.v1.GetCoverageRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	58,  // 97: maillage.registry.v1.GetCoverageResponse.uncovered:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 98: maillage.registry.v1.GetCoverageResponse.ending:type_name -> maillage.registry.v1.CoverageEntry
+	58,  // 99: maillage.registry.v1.GetCoverageResponse.bridged:type_name -> maillage.registry.v1.CoverageEntry
+	6,   // 100: maillage.registry.v1.GetCoverageResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	7,   // 101: maillage.registry.v1.CoverageEntry.entry:type_name -> maillage.registry.v1.LabelEntry
+	97,  // 102: maillage.registry.v1.CoverageEntry.gap:type_name -> maillage.event.v1.Period
+	5,   // 103: maillage.registry.v1.CountEntitiesRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	2,   // 104: maillage.registry.v1.CountEntitiesRequest.unit:type_name -> maillage.registry.v1.CountUnit
+	3,   // 105: maillage.registry.v1.CountEntitiesRequest.by:type_name -> maillage.registry.v1.CountBy
+	2,   // 106: maillage.registry.v1.CountEntitiesResponse.unit:type_name -> maillage.registry.v1.CountUnit
+	61,  // 107: maillage.registry.v1.CountEntitiesResponse.rows:type_name -> maillage.registry.v1.CountRow
+	61,  // 108: maillage.registry.v1.CountEntitiesResponse.total:type_name -> maillage.registry.v1.CountRow
+	6,   // 109: maillage.registry.v1.CountEntitiesResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 110: maillage.registry.v1.ListTodoRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	64,  // 111: maillage.registry.v1.ListTodoResponse.items:type_name -> maillage.registry.v1.TodoItem
+	6,   // 112: maillage.registry.v1.ListTodoResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	4,   // 113: maillage.registry.v1.TodoItem.kind:type_name -> maillage.registry.v1.TodoKind
+	5,   // 114: maillage.registry.v1.ListLinksRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	98,  // 115: maillage.registry.v1.ListLinksRequest.kinds:type_name -> maillage.topology.v1.LinkKind
+	99,  // 116: maillage.registry.v1.LinkEntry.link:type_name -> maillage.topology.v1.Link
+	66,  // 117: maillage.registry.v1.ListLinksResponse.entries:type_name -> maillage.registry.v1.LinkEntry
+	6,   // 118: maillage.registry.v1.ListLinksResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 119: maillage.registry.v1.GetSuccessionRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	100, // 120: maillage.registry.v1.SuccessionNode.continuities:type_name -> maillage.topology.v1.Continuity
+	69,  // 121: maillage.registry.v1.GetSuccessionResponse.nodes:type_name -> maillage.registry.v1.SuccessionNode
+	6,   // 122: maillage.registry.v1.GetSuccessionResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 123: maillage.registry.v1.GetPlanRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	101, // 124: maillage.registry.v1.GetPlanResponse.plan:type_name -> maillage.topology.v1.Plan
+	6,   // 125: maillage.registry.v1.GetPlanResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	5,   // 126: maillage.registry.v1.ListPlansRequest.as_of:type_name -> maillage.registry.v1.AsOf
+	101, // 127: maillage.registry.v1.ListPlansResponse.plans:type_name -> maillage.topology.v1.Plan
+	6,   // 128: maillage.registry.v1.ListPlansResponse.resolved:type_name -> maillage.registry.v1.Resolved
+	9,   // 129: maillage.registry.v1.RegistryService.GetLabel:input_type -> maillage.registry.v1.GetLabelRequest
+	11,  // 130: maillage.registry.v1.RegistryService.ListLabels:input_type -> maillage.registry.v1.ListLabelsRequest
+	13,  // 131: maillage.registry.v1.RegistryService.GetEstablishment:input_type -> maillage.registry.v1.GetEstablishmentRequest
+	15,  // 132: maillage.registry.v1.RegistryService.ListEstablishments:input_type -> maillage.registry.v1.ListEstablishmentsRequest
+	17,  // 133: maillage.registry.v1.RegistryService.GetCentre:input_type -> maillage.registry.v1.GetCentreRequest
+	19,  // 134: maillage.registry.v1.RegistryService.ListCentres:input_type -> maillage.registry.v1.ListCentresRequest
+	21,  // 135: maillage.registry.v1.RegistryService.GetNetwork:input_type -> maillage.registry.v1.GetNetworkRequest
+	23,  // 136: maillage.registry.v1.RegistryService.ListNetworks:input_type -> maillage.registry.v1.ListNetworksRequest
+	25,  // 137: maillage.registry.v1.RegistryService.GetFiliere:input_type -> maillage.registry.v1.GetFiliereRequest
+	27,  // 138: maillage.registry.v1.RegistryService.ListFilieres:input_type -> maillage.registry.v1.ListFilieresRequest
+	29,  // 139: maillage.registry.v1.RegistryService.GetPlatform:input_type -> maillage.registry.v1.GetPlatformRequest
+	31,  // 140: maillage.registry.v1.RegistryService.ListPlatforms:input_type -> maillage.registry.v1.ListPlatformsRequest
+	33,  // 141: maillage.registry.v1.RegistryService.GetCycle:input_type -> maillage.registry.v1.GetCycleRequest
+	35,  // 142: maillage.registry.v1.RegistryService.ListCycles:input_type -> maillage.registry.v1.ListCyclesRequest
+	37,  // 143: maillage.registry.v1.RegistryService.GetAct:input_type -> maillage.registry.v1.GetActRequest
+	39,  // 144: maillage.registry.v1.RegistryService.ListActs:input_type -> maillage.registry.v1.ListActsRequest
+	44,  // 145: maillage.registry.v1.RegistryService.GetCampaign:input_type -> maillage.registry.v1.GetCampaignRequest
+	46,  // 146: maillage.registry.v1.RegistryService.ListCampaigns:input_type -> maillage.registry.v1.ListCampaignsRequest
+	48,  // 147: maillage.registry.v1.RegistryService.ListOffices:input_type -> maillage.registry.v1.ListOfficesRequest
+	50,  // 148: maillage.registry.v1.RegistryService.ListActEffects:input_type -> maillage.registry.v1.ListActEffectsRequest
+	53,  // 149: maillage.registry.v1.RegistryService.DiffRegister:input_type -> maillage.registry.v1.DiffRegisterRequest
+	56,  // 150: maillage.registry.v1.RegistryService.GetCoverage:input_type -> maillage.registry.v1.GetCoverageRequest
+	59,  // 151: maillage.registry.v1.RegistryService.CountEntities:input_type -> maillage.registry.v1.CountEntitiesRequest
+	62,  // 152: maillage.registry.v1.RegistryService.ListTodo:input_type -> maillage.registry.v1.ListTodoRequest
+	41,  // 153: maillage.registry.v1.RegistryService.ListHistory:input_type -> maillage.registry.v1.ListHistoryRequest
+	65,  // 154: maillage.registry.v1.RegistryService.ListLinks:input_type -> maillage.registry.v1.ListLinksRequest
+	68,  // 155: maillage.registry.v1.RegistryService.GetSuccession:input_type -> maillage.registry.v1.GetSuccessionRequest
+	71,  // 156: maillage.registry.v1.RegistryService.GetPlan:input_type -> maillage.registry.v1.GetPlanRequest
+	73,  // 157: maillage.registry.v1.RegistryService.ListPlans:input_type -> maillage.registry.v1.ListPlansRequest
+	10,  // 158: maillage.registry.v1.RegistryService.GetLabel:output_type -> maillage.registry.v1.GetLabelResponse
+	12,  // 159: maillage.registry.v1.RegistryService.ListLabels:output_type -> maillage.registry.v1.ListLabelsResponse
+	14,  // 160: maillage.registry.v1.RegistryService.GetEstablishment:output_type -> maillage.registry.v1.GetEstablishmentResponse
+	16,  // 161: maillage.registry.v1.RegistryService.ListEstablishments:output_type -> maillage.registry.v1.ListEstablishmentsResponse
+	18,  // 162: maillage.registry.v1.RegistryService.GetCentre:output_type -> maillage.registry.v1.GetCentreResponse
+	20,  // 163: maillage.registry.v1.RegistryService.ListCentres:output_type -> maillage.registry.v1.ListCentresResponse
+	22,  // 164: maillage.registry.v1.RegistryService.GetNetwork:output_type -> maillage.registry.v1.GetNetworkResponse
+	24,  // 165: maillage.registry.v1.RegistryService.ListNetworks:output_type -> maillage.registry.v1.ListNetworksResponse
+	26,  // 166: maillage.registry.v1.RegistryService.GetFiliere:output_type -> maillage.registry.v1.GetFiliereResponse
+	28,  // 167: maillage.registry.v1.RegistryService.ListFilieres:output_type -> maillage.registry.v1.ListFilieresResponse
+	30,  // 168: maillage.registry.v1.RegistryService.GetPlatform:output_type -> maillage.registry.v1.GetPlatformResponse
+	32,  // 169: maillage.registry.v1.RegistryService.ListPlatforms:output_type -> maillage.registry.v1.ListPlatformsResponse
+	34,  // 170: maillage.registry.v1.RegistryService.GetCycle:output_type -> maillage.registry.v1.GetCycleResponse
+	36,  // 171: maillage.registry.v1.RegistryService.ListCycles:output_type -> maillage.registry.v1.ListCyclesResponse
+	38,  // 172: maillage.registry.v1.RegistryService.GetAct:output_type -> maillage.registry.v1.GetActResponse
+	40,  // 173: maillage.registry.v1.RegistryService.ListActs:output_type -> maillage.registry.v1.ListActsResponse
+	45,  // 174: maillage.registry.v1.RegistryService.GetCampaign:output_type -> maillage.registry.v1.GetCampaignResponse
+	47,  // 175: maillage.registry.v1.RegistryService.ListCampaigns:output_type -> maillage.registry.v1.ListCampaignsResponse
+	49,  // 176: maillage.registry.v1.RegistryService.ListOffices:output_type -> maillage.registry.v1.ListOfficesResponse
+	51,  // 177: maillage.registry.v1.RegistryService.ListActEffects:output_type -> maillage.registry.v1.ListActEffectsResponse
+	54,  // 178: maillage.registry.v1.RegistryService.DiffRegister:output_type -> maillage.registry.v1.DiffRegisterResponse
+	57,  // 179: maillage.registry.v1.RegistryService.GetCoverage:output_type -> maillage.registry.v1.GetCoverageResponse
+	60,  // 180: maillage.registry.v1.RegistryService.CountEntities:output_type -> maillage.registry.v1.CountEntitiesResponse
+	63,  // 181: maillage.registry.v1.RegistryService.ListTodo:output_type -> maillage.registry.v1.ListTodoResponse
+	42,  // 182: maillage.registry.v1.RegistryService.ListHistory:output_type -> maillage.registry.v1.ListHistoryResponse
+	67,  // 183: maillage.registry.v1.RegistryService.ListLinks:output_type -> maillage.registry.v1.ListLinksResponse
+	70,  // 184: maillage.registry.v1.RegistryService.GetSuccession:output_type -> maillage.registry.v1.GetSuccessionResponse
+	72,  // 185: maillage.registry.v1.RegistryService.GetPlan:output_type -> maillage.registry.v1.GetPlanResponse
+	74,  // 186: maillage.registry.v1.RegistryService.ListPlans:output_type -> maillage.registry.v1.ListPlansResponse
+	158, // [158:187] is the sub-list for method output_type
+	129, // [129:158] is the sub-list for method input_type
+	129, // [129:129] is the sub-list for extension type_name
+	129, // [129:129] is the sub-list for extension extendee
+	0,   // [0:129] is the sub-list for field type_name
 }
 
 func init() { file_maillage_registry_v1_service_proto_init() }
