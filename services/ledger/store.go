@@ -182,13 +182,19 @@ func (s *Store) RolledBack() (announced Head, rolledBack bool) {
 // Contains says whether a head is this ledger's own at its size, or of an earlier epoch.
 func (s *Store) Contains(h Head) (bool, error) { return contains(s, s.Head(), h) }
 
-// Heard keeps a head that another ledger, the gating one, announced: before this one gates
-// it must contain it, see RolledBack. It survives the end of the process; to survive a power
+// Heard keeps a head that another ledger, the gating one, announced, unless a later one is
+// kept: before this one gates it must contain it, see RolledBack. It survives the end of the process; to survive a power
 // cut too it is flushed, but no more than about once a second. It is called by one goroutine.
 func (s *Store) Heard(h Head) error {
 	s.mu.Lock()
-	s.heard = h
+	late := h.Epoch < s.heard.Epoch || h.Epoch == s.heard.Epoch && h.Size < s.heard.Size
+	if !late {
+		s.heard = h
+	}
 	s.mu.Unlock()
+	if late {
+		return nil
+	}
 	_, err := s.announced.WriteAt(headRecord{Head: h}.encode(), 0)
 	if now := time.Now(); err == nil && now.Sub(s.announcedAt) > headFlush {
 		s.announcedAt = now

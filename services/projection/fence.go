@@ -156,20 +156,19 @@ func (r *Runner) keepLedger(ctx context.Context) {
 // keepCopy flushes whole commits into the ledger of this process, which follows: it keeps
 // what the gating one announces, compares itself with it, and announces nothing.
 func (r *Runner) keepCopy(ctx context.Context) {
-	heartbeat := time.NewTicker(time.Second)
-	defer heartbeat.Stop()
-	var heard, same ledger.Head
+	var same ledger.Head
 	for {
 		r.mu.RLock()
-		announced, gate, moved := r.announced(), r.state.gate, r.moved
+		gate, moved := r.state.gate, r.moved
 		r.mu.RUnlock()
-		err := r.compare(announced, gate, &heard, &same)
+		err := r.compare(gate, &same)
 		if err == nil {
 			select {
 			case <-ctx.Done():
 				return
-			case <-heartbeat.C:
 			case <-moved:
+			case h := <-r.heard:
+				err = r.store.Heard(h)
 			case commits := <-r.flushes:
 				_, err = r.flush(ctx, r.gather(commits))
 			}
@@ -184,15 +183,23 @@ func (r *Runner) keepCopy(ctx context.Context) {
 	}
 }
 
-// compare keeps the head announced, heard being the last that was kept, and compares the
-// ledger with the gate once it is that long, same being the last that was found equal.
-func (r *Runner) compare(announced, gate ledger.Head, heard, same *ledger.Head) error {
-	if announced != *heard {
-		if err := r.store.Heard(announced); err != nil {
-			return err
+// hear hands an announced head to keepCopy, in place of one that it has not taken yet.
+func (r *Runner) hear(h ledger.Head) {
+	for {
+		select {
+		case r.heard <- h:
+			return
+		case old := <-r.heard:
+			if old.Epoch > h.Epoch || old.Epoch == h.Epoch && old.Size > h.Size {
+				h = old
+			}
 		}
-		*heard = announced
 	}
+}
+
+// compare compares the ledger with the gate once it is that long, same being the last that
+// was found equal.
+func (r *Runner) compare(gate ledger.Head, same *ledger.Head) error {
 	if gate == *same || gate.Size > r.store.Head().Size {
 		return nil
 	}

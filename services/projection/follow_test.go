@@ -32,7 +32,7 @@ func newPair(t *testing.T) *pair {
 
 func (p *pair) take(t *testing.T, names ...string) {
 	t.Helper()
-	if _, err := p.gate.Do(t.Context(), p.gate.tally.take("a", names[0], names...)); err != nil {
+	if _, err := p.gate.Do(t.Context(), p.gate.take("a", names[0], names...)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -69,10 +69,10 @@ func TestFollowingLedgerTakesOver(t *testing.T) {
 	p.take(t, "x", "y")
 	p.take(t, "z")
 	p.caughtUp(t)
-	if _, err := p.copied.Do(t.Context(), p.copied.tally.take("b", "1", "x")); reason(err) != "NAME_TAKEN" {
+	if _, err := p.copied.Do(t.Context(), p.copied.take("b", "1", "x")); reason(err) != "NAME_TAKEN" {
 		t.Errorf("a command that the follower's process refuses: %v", err)
 	}
-	if _, err := p.copied.Do(t.Context(), p.copied.tally.take("b", "2", "new")); err != nil {
+	if _, err := p.copied.Do(t.Context(), p.copied.take("b", "2", "new")); err != nil {
 		t.Errorf("a command that the follower's process takes: %v", err)
 	}
 	p.caughtUp(t)
@@ -85,7 +85,7 @@ func TestFollowingLedgerTakesOver(t *testing.T) {
 	if got := promoted.Progress().Gate; got != head {
 		t.Errorf("promoted, it gates at %v, not %v", got, head)
 	}
-	if _, err := promoted.Do(t.Context(), promoted.tally.take("a", "after", "after")); err != nil {
+	if _, err := promoted.Do(t.Context(), promoted.take("a", "after", "after")); err != nil {
 		t.Error(err)
 	}
 }
@@ -104,7 +104,7 @@ func TestFollowingLedgerStopsOnAnotherRoot(t *testing.T) {
 	if e := halts(t, p.copied); e.Reason != "LEDGER_DIVERGED" || e.Kind != fault.Damaged || e.Position != other.Size {
 		t.Errorf("it halted with %v, position %d", e, e.Position)
 	}
-	if _, err := p.copied.Do(t.Context(), p.copied.tally.take("b", "1", "new")); reason(err) != "LEDGER_DIVERGED" {
+	if _, err := p.copied.Do(t.Context(), p.copied.take("b", "1", "new")); reason(err) != "LEDGER_DIVERGED" {
 		t.Errorf("a command after that: %v", err)
 	}
 }

@@ -83,6 +83,7 @@ type Runner struct {
 	told    chan []byte            // what processes tell of their turns
 	broken  chan error             // why the stream stopped delivering
 	flushes chan []eventlog.Record // whole commits for the ledger of this process
+	heard   chan ledger.Head       // announced, for a ledger that follows
 
 	mu      sync.RWMutex
 	state   status
@@ -129,6 +130,7 @@ func NewRunner(c Config) *Runner {
 		tail:    make(chan eventlog.Record, 4096),
 		broken:  make(chan error, 1),
 		flushes: make(chan []eventlog.Record, 256),
+		heard:   make(chan ledger.Head, 1),
 		moved:   make(chan struct{}),
 		stopped: make(chan struct{}),
 		live:    make(chan struct{}),
@@ -174,6 +176,9 @@ func (r *Runner) Run(ctx context.Context) error {
 
 // Announced takes a head announced by the ledger of another process.
 func (r *Runner) Announced(h ledger.Head) {
+	if r.follows {
+		r.hear(h)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.advance(h)

@@ -81,6 +81,7 @@ func (c Config) withDefaults() Config {
 	if len(c.Parts) == 0 {
 		c.Parts = Parts
 	}
+	c.Follow = c.Follow && c.has(Ledger)
 	if c.Data == "" {
 		c.Data = "data"
 	}
