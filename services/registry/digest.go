@@ -23,7 +23,7 @@ type table struct {
 	none    any // value, of the type of its values
 	len     int
 	add     func(rows []Row, after, to uint64) []Row // those opened or closed in between, as known then
-	first   func(id string) uint64                    // position at which the first row of an id was opened
+	first   func(id string) uint64                   // position at which the first row of an id was opened
 	hold    func(position uint64)
 	restore func(rows []Row) error // into a table that is empty
 }
@@ -79,15 +79,21 @@ func of[V any](name string, t *bitemporal.Table[V]) table {
 // Rows returns the rows as known at a position, which must not be beyond the one folded.
 // It copies no values, so that what is done with them need not hold up the fold.
 func (s *State) Rows(position uint64) Rows {
-	tables, n := s.tables(), 0
-	for _, t := range tables {
-		n += t.len
-	}
-	rows := make([]Row, 0, n+n/4)
+	tables := s.tables()
+	rows := roomFor(tables)
 	for _, t := range tables {
 		rows = t.add(rows, 0, position)
 	}
 	return Rows{rows}
+}
+
+// roomFor is room for the rows of tables, and for a few more versions than entities.
+func roomFor(tables []table) []Row {
+	n := 0
+	for _, t := range tables {
+		n += t.len
+	}
+	return make([]Row, 0, n+n/4)
 }
 
 // Len is the number of rows.

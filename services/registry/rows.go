@@ -77,8 +77,11 @@ func (c Changes) Effects() iter.Seq2[string, Resting] {
 // It costs as much as what was changed from the position held on (see [State.Hold]), and
 // else a look at everything.
 func (s *State) Changes(after, to uint64) Changes {
-	c := Changes{effects: s.byAct.changed(after, to)}
-	for _, t := range s.tables() {
+	c, tables := Changes{effects: s.byAct.changed(after, to)}, s.tables()
+	if after == 0 {
+		c.rows = roomFor(tables)
+	}
+	for _, t := range tables {
 		known := len(c.rows)
 		c.rows = t.add(c.rows, after, to)
 		for rows := c.rows[known:]; len(rows) > 0; {
