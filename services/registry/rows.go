@@ -164,16 +164,15 @@ func Restore(base *State, rows iter.Seq[Row], effects iter.Seq2[string, Resting]
 	s.position = position
 	given := make(map[string][]Row)
 	for r := range rows {
+		if _, known := noneOf[r.Table]; !known {
+			return nil, errNoTable(r.Table)
+		}
 		given[r.Table] = append(given[r.Table], r)
 	}
 	for _, t := range s.tables() {
 		if err := t.restore(given[t.name]); err != nil {
 			return nil, err
 		}
-		delete(given, t.name)
-	}
-	for name := range given {
-		return nil, errNoTable(name)
 	}
 	s.Topology.Reindex()
 	s.Labelling.Reindex()
