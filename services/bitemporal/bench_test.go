@@ -89,3 +89,21 @@ func BenchmarkRollbackOne(b *testing.B) {
 		t.Rollback(1)
 	}
 }
+
+// What one commit changed, of a million entities.
+func BenchmarkChanged(b *testing.B) {
+	var t Table[int]
+	all := names(1_000_000)
+	t.Hold(0)
+	for i, id := range all {
+		t.Assert(id, Interval{0, Future}, uint64(i+1), i)
+		if i%4096 == 0 {
+			t.Hold(uint64(i))
+			t.Settle(uint64(i))
+		}
+	}
+	for b.Loop() {
+		for range t.Changed(999_990, 999_991) {
+		}
+	}
+}

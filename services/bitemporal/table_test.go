@@ -271,6 +271,122 @@ func TestChangesCarryTheTable(t *testing.T) {
 	})
 }
 
+// What changed is what the rows say, whatever of the bookkeeping is kept; a table filled
+// with the rows, in any order, reads as the one they are of.
+func TestChangedAndRestored(t *testing.T) {
+	rapid.Check(t, func(r *rapid.T) {
+		var table Table[int]
+		position := rapid.Uint64Range(0, 70)
+		for _, o := range history(r, "ops", 1) {
+			switch rapid.IntRange(0, 5).Draw(r, "between") {
+			case 0:
+				table.Settle(min(o.at-1, position.Draw(r, "settle")))
+			case 1:
+				table.Hold(position.Draw(r, "hold"))
+			case 2:
+				table.Rollback(position.Draw(r, "to"))
+			}
+			o.apply(&table)
+		}
+		after, to := position.Draw(r, "after"), rapid.OneOf(position, rapid.Just(Latest)).Draw(r, "up to")
+		var got, want, all []row
+		for id, v := range table.Changed(after, to) {
+			got = append(got, row{id, v})
+		}
+		for id, v := range table.All() {
+			all = append(all, row{id, v})
+			if opened, closed := v.KnownFrom > after, v.KnownTo > after && v.KnownTo <= to && v.KnownTo != Latest; v.KnownFrom <= to && (opened || closed) {
+				want = append(want, row{id, v})
+			}
+		}
+		slices.SortFunc(got, byKey)
+		slices.SortFunc(want, byKey)
+		if !slices.Equal(got, want) {
+			r.Fatalf("changed after %d up to %d: %+v, want %+v", after, to, got, want)
+		}
+		checkRestored(r, &table, all)
+	})
+}
+
+type row struct {
+	id string
+	v  Version[int]
+}
+
+func byKey(a, b row) int { return cmp.Or(cmp.Compare(a.id, b.id), byRecording(a.v, b.v)) }
+
+func checkRestored(r *rapid.T, table *Table[int], all []row) {
+	var restored Table[int]
+	restored.Restore(func(yield func(string, Version[int]) bool) {
+		for _, one := range rapid.Permutation(all).Draw(r, "rows") {
+			if !yield(one.id, one.v) {
+				return
+			}
+		}
+	})
+	order := slices.SortedFunc(table.IDs(), func(a, b string) int {
+		x, _ := table.First(a)
+		y, _ := table.First(b)
+		return cmp.Or(cmp.Compare(x.KnownFrom, y.KnownFrom), cmp.Compare(a, b))
+	})
+	if got := slices.Collect(restored.IDs()); !slices.Equal(got, order) || restored.Len() != len(order) {
+		r.Fatalf("restored ids %v, want %v", got, order)
+	}
+	for _, id := range ids {
+		history := table.History(id)
+		if got := restored.History(id); !slices.Equal(got, history) {
+			r.Fatalf("%s restored: history %+v, want %+v", id, got, history)
+		}
+		first, ok := restored.First(id)
+		if ok != (len(history) > 0) || ok && first != history[0] {
+			r.Fatalf("%s restored: first %+v, %v of %+v", id, first, ok, history)
+		}
+		for known := range uint64(65) {
+			if got, want := readGrid(&restored, id, known), readGrid(table, id, known); got != want {
+				r.Fatalf("%s restored, at %d: %v, want %v", id, known, got, want)
+			}
+			checkVersions(r, &restored, id, known, readGrid(table, id, known))
+		}
+	}
+	to := rapid.Uint64Range(0, 70).Draw(r, "restored, to")
+	restored.Rollback(to)
+	table.Rollback(to)
+	for _, id := range ids {
+		if got, want := restored.History(id), table.History(id); !slices.Equal(got, want) {
+			r.Fatalf("%s restored and rolled back to %d: %+v, want %+v", id, to, got, want)
+		}
+	}
+}
+
+// What is held is not looked for; what is not, is let go.
+func TestHeld(t *testing.T) {
+	for name, c := range map[string]struct {
+		hold func(*Table[int])
+		want int // entities looked at for the last 10 positions
+	}{
+		"not held":          {func(*Table[int]) {}, 100},
+		"held":              {func(t *Table[int]) { t.Hold(90) }, 10},
+		"held from before":  {func(t *Table[int]) { t.Hold(80) }, 10},
+		"held from later":   {func(t *Table[int]) { t.Hold(95) }, 100},
+		"held no longer":    {func(t *Table[int]) { t.Hold(90); t.Hold(Latest) }, 100},
+		"held after others": {func(t *Table[int]) { t.Hold(10); t.Settle(50); t.Hold(90) }, 10},
+	} {
+		var table Table[int]
+		for i := range 100 {
+			table.Assert(fmt.Sprint(i), Interval{0, days}, uint64(i+1), i)
+		}
+		c.hold(&table)
+		table.Settle(100)
+		looked := 0
+		for range table.touchedBetween(90, 100) {
+			looked++
+		}
+		if looked != c.want {
+			t.Errorf("%s: %d entities are looked at, want %d", name, looked, c.want)
+		}
+	}
+}
+
 func TestACorrectionInTheMiddle(t *testing.T) {
 	var table Table[string]
 	table.Assert("site", Interval{date(t, "2017-11-25"), Future}, 5, "constitutive")

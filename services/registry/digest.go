@@ -86,12 +86,9 @@ func (s *State) Rows(position uint64) Rows {
 // changes returns the rows known at a position and not, or not so, at an earlier one, and
 // those known there and not, or not so, any more.
 func (s *State) changes(from, to uint64) (gone, fresh Rows) {
-	tables, n := s.tables(), 0
-	for _, t := range tables {
-		n += t.len
-	}
+	tables := s.tables()
 	if from == 0 {
-		fresh.rows = make([]Row, 0, n+n/4)
+		fresh.rows = roomFor(tables)
 	}
 	for _, t := range tables {
 		fresh.rows = t.add(fresh.rows, from, to)
@@ -103,6 +100,15 @@ func (s *State) changes(from, to uint64) (gone, fresh Rows) {
 		}
 	}
 	return gone, fresh
+}
+
+// roomFor is room for the rows of tables, and for a few more versions than entities.
+func roomFor(tables []table) []Row {
+	n := 0
+	for _, t := range tables {
+		n += t.len
+	}
+	return make([]Row, 0, n+n/4)
 }
 
 // Len is the number of rows.

@@ -208,7 +208,8 @@ func (s *State) Settle(to uint64) {
 
 // Hold keeps what is known of the changes after a position, though they are settled, so
 // that [State.Changes] is quick from there on. It takes the place of an earlier Hold and
-// costs a few bytes a change; Hold([bitemporal.Latest]) holds nothing, as at first.
+// costs a few bytes a change; Hold([bitemporal.Latest]) holds nothing, as at first. It
+// touches nothing that is read: of those that read the state together, one may hold.
 func (s *State) Hold(position uint64) {
 	for _, t := range s.tables() {
 		t.hold(position)

@@ -83,6 +83,11 @@ func (x *byAct) on(actID string) *onAct {
 // nothing.
 func (x *byAct) changed(after, to uint64) (facts []effect) {
 	if after < x.since {
+		n := 0
+		for _, on := range x.acts {
+			n += len(on.between(after, to))
+		}
+		facts = make([]effect, 0, n)
 		for id, on := range x.acts {
 			for _, r := range on.between(after, to) {
 				facts = append(facts, effect{id, r})

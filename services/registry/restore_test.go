@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math/rand/v2"
 	"reflect"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/eventlog"
@@ -213,4 +215,72 @@ func queriesOf(s *registry.State, head uint64, records []eventlog.Record) *query
 		Personal: func(id string) string { return id },
 		Now:      func() time.Time { return day },
 	})
+}
+
+// labelsGranted folds that many labels, each of a platform of its own, which stands for
+// any holder. Every tenth was extended since.
+func labelsGranted(tb testing.TB, n int) *registry.State {
+	tb.Helper()
+	s, at := new(registry.State), uint64(0)
+	evolve := func(e *labellingv1.Event) {
+		e.Meta, at = meta(1), at+1
+		if _, err := s.Evolve(encode(tb, at, labelling.Subject(e), e)); err != nil {
+			tb.Fatal(err)
+		}
+		if at%4096 == 0 {
+			s.Hold(at)
+			s.Settle(at)
+		}
+	}
+	for i := range n * 9 / 10 {
+		id := fmt.Sprintf("L%09d", i)
+		evolve(&labellingv1.Event{Fact: &labellingv1.Event_LabelGranted{LabelGranted: &labellingv1.LabelGranted{
+			LabelId: id, Role: labellingv1.Role_ROLE_PEMR, Period: &eventv1.Period{Start: "2019-01-01", End: "2024-01-01"},
+			Holder: &labellingv1.Holder{Holder: &labellingv1.Holder_PlatformId{PlatformId: "P" + id[1:]}},
+		}}})
+		if i%9 == 0 {
+			evolve(&labellingv1.Event{Fact: &labellingv1.Event_LabelExtended{LabelExtended: &labellingv1.LabelExtended{LabelId: id, End: "2025-01-01"}}})
+		}
+	}
+	return s
+}
+
+func BenchmarkChanges(b *testing.B) {
+	s := labelsGranted(b, 1_000_000)
+	for name, after := range map[string]uint64{"one commit": s.Position() - 1, "one not held": 500_000, "all": 0} {
+		to := s.Position()
+		if after > 0 {
+			to = after + 1
+		}
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				if c := s.Changes(after, to); c.Len() == 0 {
+					b.Fatal("nothing changed")
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkRestore(b *testing.B) {
+	for _, n := range []int{10_000, 1_000_000} {
+		s := labelsGranted(b, n)
+		changes := s.Changes(0, s.Position())
+		rows := slices.Collect(changes.All())
+		b.Run(fmt.Sprintf("in order/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := registry.Restore(nil, slices.Values(rows), changes.Effects(), s.Position()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+		rand.New(rand.NewPCG(1, 2)).Shuffle(len(rows), func(i, j int) { rows[i], rows[j] = rows[j], rows[i] })
+		b.Run(fmt.Sprintf("in no order/%d", n), func(b *testing.B) {
+			for b.Loop() {
+				if _, err := registry.Restore(nil, slices.Values(rows), func(func(string, registry.Resting) bool) {}, s.Position()); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
 }

@@ -77,8 +77,11 @@ func (c Changes) Effects() iter.Seq2[string, Resting] {
 // It costs as much as what was changed from the position held on (see [State.Hold]), and
 // else a look at everything.
 func (s *State) Changes(after, to uint64) Changes {
-	c := Changes{effects: s.byAct.changed(after, to)}
-	for _, t := range s.tables() {
+	c, tables := Changes{effects: s.byAct.changed(after, to)}, s.tables()
+	if after == 0 {
+		c.rows = roomFor(tables)
+	}
+	for _, t := range tables {
 		known := len(c.rows)
 		c.rows = t.add(c.rows, after, to)
 		for rows := c.rows[known:]; len(rows) > 0; {
@@ -161,16 +164,15 @@ func Restore(base *State, rows iter.Seq[Row], effects iter.Seq2[string, Resting]
 	s.position = position
 	given := make(map[string][]Row)
 	for r := range rows {
+		if _, known := noneOf[r.Table]; !known {
+			return nil, errNoTable(r.Table)
+		}
 		given[r.Table] = append(given[r.Table], r)
 	}
 	for _, t := range s.tables() {
 		if err := t.restore(given[t.name]); err != nil {
 			return nil, err
 		}
-		delete(given, t.name)
-	}
-	for name := range given {
-		return nil, errNoTable(name)
 	}
 	s.Topology.Reindex()
 	s.Labelling.Reindex()

@@ -9,6 +9,8 @@ import (
 
 	"pgregory.net/rapid"
 
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/activity"
 	"maillage/services/bitemporal"
 	"maillage/services/registry"
 	"maillage/services/registry/registrytest"
@@ -140,6 +142,40 @@ func TestChangesCarryTheRows(t *testing.T) {
 		two.apply(t, s.Changes(after, to))
 		checkStore(t, two, &s, to)
 	})
+}
+
+// What was not made by the state is refused.
+func TestRestoreRefuses(t *testing.T) {
+	row := func(table string, value any) registry.Row {
+		return registry.Row{Table: table, ID: "N000000001", Version: bitemporal.Version[any]{KnownFrom: 2, KnownTo: registry.StillKnown, Value: value}}
+	}
+	none := func(func(string, registry.Resting) bool) {}
+	base, err := registry.Restore(nil, slices.Values([]registry.Row{row("networks", &topologyv1.Network{})}), none, 2)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for want, one := range map[string]registry.Row{
+		"": row("centres", &topologyv1.Centre{}),
+		"row N000000001 of networks: the base holds rows of this table":           row("networks", &topologyv1.Network{}),
+		`no table is called "nets"`:                                               row("nets", &topologyv1.Network{}),
+		"row N000000001 of centres: a *topologyv1.Network is no value of it":      row("centres", &topologyv1.Network{}),
+		"row N000000001 of measures: a *topologyv1.Network is no value of it":     row("measures", &topologyv1.Network{}),
+		"row N000000001 of establishments: a activity.Measured is no value of it": row("establishments", activity.Measured{}),
+		"row N000000001 of undertakings: a <nil> is no value of it":               row("undertakings", nil),
+	} {
+		got := ""
+		if _, err := registry.Restore(base, slices.Values([]registry.Row{one}), none, 3); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%s: error %q, want %q", one.Table, got, want)
+		}
+	}
+	for table, value := range map[string]string{"nets": "", "networks": "\xff", "measures": "\xff"} {
+		if v, err := registry.Decode(table, []byte(value)); err == nil {
+			t.Errorf("%q decodes as %v of %s", value, v, table)
+		}
+	}
 }
 
 func checkStore(t *rapid.T, kept *store, s *registry.State, at uint64) {
