@@ -49,7 +49,7 @@ type Log struct {
 	log   *slog.Logger
 	name  string     // of this Log among all
 	write *nats.Conn // appends and requests
-	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower
+	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower; hears not itself
 	js    jetstream.JetStream
 
 	// dials counts connections begun for reading. It moves before the first byte of
@@ -114,7 +114,7 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 	if in != nil {
 		writing = append(writing, nats.InProcessServer(in.ns))
 	}
-	reading := append(opts, nats.SetCustomDialer(dialer(func(network, address string) (net.Conn, error) {
+	reading := append(opts, nats.NoEcho(), nats.SetCustomDialer(dialer(func(network, address string) (net.Conn, error) {
 		l.dials.Add(1)
 		return o.Dial(network, address)
 	})))
