@@ -108,22 +108,37 @@ func (t *Table[V]) Assert(id string, valid Interval, at uint64, v V) []Change[V]
 		return nil
 	}
 	at = max(at, t.last)
+	opened := Version[V]{Valid: valid, KnownFrom: at, KnownTo: Latest, Value: v}
+	if t.Enter(id, valid, at, v) {
+		return []Change[V]{{Opened, id, opened}}
+	}
+	t.last = at
+	place, _ := t.find(id)
+	t.touched(at, place)
+	return t.entity(place).replace(valid, at, &opened)
+}
+
+// Enter is [Table.Assert] for an id of which nothing is believed yet, at the cost of one
+// look for it. It asserts nothing, and returns false, where something is or valid is empty.
+func (t *Table[V]) Enter(id string, valid Interval, at uint64, v V) bool {
+	place, known := t.find(id)
+	if valid.From >= valid.To || known && len(t.entity(place).live()) > 0 {
+		return false
+	}
+	at = max(at, t.last)
 	t.last = at
 	opened := Version[V]{Valid: valid, KnownFrom: at, KnownTo: Latest, Value: v}
-	place, known := t.find(id)
 	if !known {
 		place = t.add(id, opened)
-		t.touched(at, place)
-		return []Change[V]{{Opened, id, opened}}
+	} else {
+		e := t.entity(place)
+		if e.bare() {
+			t.bare--
+		}
+		e.put([]Version[V]{opened}, e.past())
 	}
 	t.touched(at, place)
-	e := t.entity(place)
-	if e.bare() {
-		t.bare--
-		e.put([]Version[V]{opened}, nil)
-		return []Change[V]{{Opened, id, opened}}
-	}
-	return e.replace(valid, at, &opened)
+	return true
 }
 
 // Retract states that nothing is known to hold for id over valid, from position at. It

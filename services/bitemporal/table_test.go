@@ -436,6 +436,19 @@ func TestEdges(t *testing.T) {
 		}, "[B] []"},
 		{"the later of two at one position", func(t *Table[int]) { t.Assert("A", whole, 1, 7); t.Assert("A", whole, 1, 8) }, "[A] [8]"},
 		{"a position that goes back", func(t *Table[int]) { t.Assert("B", whole, 5, 7); t.Assert("A", whole, 3, 8); t.Rollback(4) }, "[] []"},
+		{"entered, and nothing where something is", func(t *Table[int]) { t.Enter("A", whole, 1, 7); t.Enter("A", Interval{5, 6}, 2, 8) }, "[A] [7]"},
+		{"an empty interval entered", func(t *Table[int]) { t.Enter("A", Interval{5, 5}, 1, 1) }, "[] []"},
+		{"all retracted, entered again", func(t *Table[int]) {
+			t.Enter("A", whole, 1, 7)
+			t.Retract("A", whole, 2)
+			t.Enter("A", whole, 3, 8)
+		}, "[A] [8]"},
+		{"never was, entered again before another id", func(t *Table[int]) {
+			t.Enter("A", whole, 1, 7)
+			t.Enter("B", whole, 1, 8)
+			t.Retract("A", whole, 1)
+			t.Enter("A", whole, 1, 9)
+		}, "[A B] [9]"},
 		{"in order of first assertion", func(t *Table[int]) {
 			t.Assert("B", whole, 1, 1)
 			t.Assert("A", whole, 2, 2)

@@ -36,6 +36,7 @@ type State struct {
 	epochs   []epoch // those after the first, in order of position
 	vaults   []bound // in order of position
 	byAct    byAct
+	metas    fact.MetaReader
 }
 
 // Identity is what the log says of itself.
@@ -94,10 +95,11 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 	if err != nil {
 		return nil, err
 	}
+	meta, rest := s.metas.Split(r.Body)
 	switch context {
 	case "labelling":
-		e := &labellingv1.Event{}
-		if err := decode(r.Body, e); err != nil {
+		e := &labellingv1.Event{Meta: meta}
+		if err := decode(rest, e); err != nil {
 			return nil, err
 		}
 		if err := s.Labelling.Evolve(r.Position, e); err != nil {
@@ -107,8 +109,8 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Disposition: disposition, LabelID: label})
 		return e.GetMeta(), nil
 	case "topology":
-		e := &topologyv1.Event{}
-		if err := decode(r.Body, e); err != nil {
+		e := &topologyv1.Event{Meta: meta}
+		if err := decode(rest, e); err != nil {
 			return nil, err
 		}
 		if err := s.Topology.Evolve(r.Position, e); err != nil {
@@ -117,8 +119,8 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Topology: true})
 		return e.GetMeta(), nil
 	case "activity":
-		e := &activityv1.Event{}
-		if err := decode(r.Body, e); err != nil {
+		e := &activityv1.Event{Meta: meta}
+		if err := decode(rest, e); err != nil {
 			return nil, err
 		}
 		if err := s.Activity.Evolve(r.Position, e); err != nil {
@@ -127,8 +129,8 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		s.byAct.enter(e.GetMeta().GetBasis(), Resting{Position: r.Position, Activity: true})
 		return e.GetMeta(), nil
 	case "ledger":
-		e := &ledgerv1.Event{}
-		if err := decode(r.Body, e); err != nil {
+		e := &ledgerv1.Event{Meta: meta}
+		if err := decode(rest, e); err != nil {
 			return nil, err
 		}
 		return e.GetMeta(), s.evolveLedger(r.Position, e)
@@ -136,8 +138,9 @@ func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 	return nil, fmt.Errorf("%w: context %q is unknown to this binary", fact.ErrUnreadable, context)
 }
 
+// decode reads bytes into a new event, or into one of which they are the rest.
 func decode(body []byte, e fact.Event) error {
-	if err := proto.Unmarshal(body, e); err != nil {
+	if err := (proto.UnmarshalOptions{Merge: true}).Unmarshal(body, e); err != nil {
 		return fmt.Errorf("%w: %w", fact.ErrUnreadable, err)
 	}
 	return nil

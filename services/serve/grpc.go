@@ -34,6 +34,10 @@ import (
 // takes about half.
 const maxRequest = 16 << 20
 
+// streamWorkers is how many goroutines take calls one after the other: a new one for each
+// call would grow its stack each time. Calls beyond that get one of their own.
+const streamWorkers = 64
+
 // newServer returns a gRPC server that traces, recovers, validates by the rules in
 // the schema, and gives every error its status. admit comes before the rules.
 func newServer(admit grpc.UnaryServerInterceptor) (*grpc.Server, error) {
@@ -43,6 +47,7 @@ func newServer(admit grpc.UnaryServerInterceptor) (*grpc.Server, error) {
 	}
 	return grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxRequest),
+		grpc.NumStreamWorkers(streamWorkers),
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
 		grpc.ChainUnaryInterceptor(edge, admit, validate(validator)),
 	), nil

@@ -382,10 +382,9 @@ func register[E any](t *bitemporal.Table[E], id, validFrom string, at uint64, v 
 	if err != nil {
 		return err
 	}
-	if id == "" || known(t, id) {
+	if id == "" || !t.Enter(id, bitemporal.Interval{From: from, To: bitemporal.Future}, at, v) {
 		return fmt.Errorf("%w: %q", errTaken, id)
 	}
-	t.Assert(id, bitemporal.Interval{From: from, To: bitemporal.Future}, at, v)
 	return nil
 }
 

@@ -47,9 +47,13 @@ func (l *Log) Append(ctx context.Context, expected uint64, records []eventlog.Re
 	}
 	ctx, done := startAppend(ctx, expected, len(records))
 	msgs := messages(ctx, expected, records)
+	l.sent.Store(expected + uint64(len(records)))
 	wait := time.Millisecond
 	for {
 		err := l.send(ctx, expected, msgs)
+		if err != nil {
+			l.hurry()
+		}
 		if !errors.Is(err, errInFlight) {
 			done(err)
 			return err
@@ -60,6 +64,14 @@ func (l *Log) Append(ctx context.Context, expected uint64, records []eventlog.Re
 			return err
 		}
 		wait *= 2
+	}
+}
+
+// hurry tells a follower that what comes may be of another process.
+func (l *Log) hurry() {
+	select {
+	case l.moved <- struct{}{}:
+	default:
 	}
 }
 

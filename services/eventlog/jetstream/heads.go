@@ -42,7 +42,7 @@ func (l *Log) AnnounceHead(b []byte) error {
 	}
 	l.head.mu.Unlock()
 	if err == nil {
-		err = l.write.PublishMsg(&nats.Msg{Subject: headSubject, Data: b, Header: nats.Header{ledgerHeader: {l.name}}})
+		err = l.read.PublishMsg(&nats.Msg{Subject: headSubject, Data: b, Header: nats.Header{ledgerHeader: {l.name}}})
 	}
 	if err != nil {
 		return fmt.Errorf("announcing the ledger's head: %w", err)
@@ -54,7 +54,7 @@ func (l *Log) AnnounceHead(b []byte) error {
 // an order that all of them know, until the context ends: of several that began at once
 // one goes on.
 func (l *Log) Rivals(ctx context.Context, f func()) error {
-	sub, err := l.write.Subscribe(headSubject, func(m *nats.Msg) {
+	sub, err := l.read.Subscribe(headSubject, func(m *nats.Msg) { // its own do not come back here
 		if m.Header.Get(ledgerHeader) < l.name {
 			f()
 		}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -446,5 +447,76 @@ func TestParseReply(t *testing.T) {
 		if sequence != c.sequence || pending != c.pending || ok != c.ok {
 			t.Errorf("%q: %d %d %v", c.reply, sequence, pending, ok)
 		}
+	}
+}
+
+// TestFollowerAsksForItsOwnTogether: what the process appends itself comes whole and in
+// order, in two requests for each pause at most, and what another appends comes among it.
+func TestFollowerAsksForItsOwnTogether(t *testing.T) {
+	b := newBroker(t)
+	own, other := b.connect(ConnectOptions{}), b.connect(ConnectOptions{})
+	watch, err := nats.Connect(b.s.URL())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer watch.Close()
+	var requests atomic.Int64
+	if _, err := watch.Subscribe("$JS.API.CONSUMER.MSG.NEXT.>", func(*nats.Msg) { requests.Add(1) }); err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	came := make(chan eventlog.Record, 4096)
+	go func() {
+		for r, err := range own.Follow(t.Context(), eventlog.Cursor{}) {
+			if err != nil {
+				return
+			}
+			came <- r
+		}
+	}()
+	next := func(want uint64) {
+		t.Helper()
+		select {
+		case r := <-came:
+			if r.Position != want {
+				t.Fatalf("position %d came where %d was due", r.Position, want)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("position %d does not come", want)
+		}
+	}
+	const first, many = fewMessages, 1000
+	for at := range uint64(first) { // what was asked for before it appended
+		b.append(own, at)
+	}
+	for p := range uint64(first) {
+		next(p + 1)
+	}
+	before, start := requests.Load(), time.Now()
+	for at := range uint64(many) {
+		b.append(own, first+at)
+	}
+	for p := range uint64(many) {
+		next(first + p + 1)
+	}
+	asked, limit := requests.Load()-before, 2*int64(time.Since(start)/ownPace)+4
+	if asked > limit {
+		t.Errorf("%d requests for %d records in %v, want at most %d", asked, many, time.Since(start), limit)
+	}
+	b.append(other, first+many)
+	next(first + many + 1)
+	if err := own.Append(t.Context(), first+many, eventlogtest.Records("late", 1)); !errors.Is(err, eventlog.ErrMoved) {
+		t.Errorf("an append behind the other's: %v", err)
+	}
+	b.append(other, first+many+1)
+	next(first + many + 2)
+}
+
+func (b *broker) append(l *Log, at uint64) {
+	b.t.Helper()
+	if err := l.Append(b.t.Context(), at, eventlogtest.Records(fmt.Sprintf("a%d-", at), 1)); err != nil {
+		b.t.Fatal(err)
 	}
 }

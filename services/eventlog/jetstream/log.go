@@ -49,12 +49,18 @@ type Log struct {
 	log   *slog.Logger
 	name  string     // of this Log among all
 	write *nats.Conn // appends and requests
-	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower
+	read  *nats.Conn // bulk, over TCP: a pipe without a buffer is slower; hears not itself
 	js    jetstream.JetStream
 
 	// dials counts connections begun for reading. It moves before the first byte of
 	// a new connection is read, so a reader that sees it unmoved has not met another.
 	dials atomic.Uint64
+
+	// sent is the last position that the latest append is to end at, and moved is told of
+	// one that failed: a follower sees by them whose records are to come. Of several
+	// followers one hears of it; the others wait for no more than ownPace.
+	sent  atomic.Uint64
+	moved chan struct{}
 
 	lanesMu sync.Mutex
 	lanes   []*lane
@@ -84,7 +90,7 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 	if o.Dial == nil {
 		o.Dial = (&net.Dialer{Timeout: 2 * time.Second}).Dial
 	}
-	l := &Log{log: o.Logger, name: rand.Text()}
+	l := &Log{log: o.Logger, name: rand.Text(), moved: make(chan struct{}, 1)}
 	opts := []nats.Option{
 		nats.Name(o.Name),
 		nats.ReconnectBufSize(-1), // nothing is sent later than its caller thinks
@@ -108,7 +114,7 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 	if in != nil {
 		writing = append(writing, nats.InProcessServer(in.ns))
 	}
-	reading := append(opts, nats.SetCustomDialer(dialer(func(network, address string) (net.Conn, error) {
+	reading := append(opts, nats.NoEcho(), nats.SetCustomDialer(dialer(func(network, address string) (net.Conn, error) {
 		l.dials.Add(1)
 		return o.Dial(network, address)
 	})))

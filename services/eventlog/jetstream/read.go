@@ -25,6 +25,13 @@ const (
 	idleTicks = 8 // a follower idle for 2 s looks whether its last record stands
 
 	patience = 5 // times that a record which is there may fail to come
+
+	// A follower takes from the broker what its own process appends, too, and it is compared
+	// with what was appended. That may wait a little: one by one it would be delivered on
+	// the processors that the next append needs.
+	ownPace       = 5 * time.Millisecond   // between two requests for the process's own records
+	foreignMemory = 200 * time.Millisecond // for which those of others may not wait for that
+	fewMessages   = 256                    // asked for then
 )
 
 // errAgain asks for a new consumer: the connection or the consumer was lost, or a
@@ -81,7 +88,8 @@ type tail struct {
 	leaf     tlog.Hash       // of the record at position, where last is not it
 	last     eventlog.Record // last record yielded
 
-	stuck      uint64 // position that did not come though it stands
+	foreign    time.Time // when another process was last noticed to append
+	stuck      uint64    // position that did not come though it stands
 	stuckTimes int
 }
 
@@ -138,17 +146,27 @@ func (t *tail) session(ctx context.Context) error {
 	defer ticker.Stop()
 	idle, seen := 0, t.position
 	for t.end == 0 || t.position < t.end {
-		if err := c.pull(); err != nil {
+		wanted, pause := t.wanted(c)
+		if err := c.pull(wanted); err != nil {
 			return err
 		}
 		var m *nats.Msg
 		select {
 		case m = <-c.ch: // no other case is worth looking at while records come
 		default:
+			var paused <-chan time.Time
+			if pause > 0 {
+				paused = time.After(pause)
+			}
 			select {
 			case m = <-c.ch:
 			case <-ctx.Done():
 				return ctx.Err()
+			case <-t.l.moved:
+				t.foreign = time.Now()
+				continue
+			case <-paused:
+				continue
 			case <-ticker.C:
 			}
 		}
@@ -174,6 +192,26 @@ func (t *tail) session(ctx context.Context) error {
 	return nil
 }
 
+// wanted is how many records to have asked for now. Where it is none, all that is known to
+// come is the process's own, and may wait for the pause.
+func (t *tail) wanted(c *consumer) (n int, pause time.Duration) {
+	sent := t.l.sent.Load()
+	switch {
+	case t.end > 0:
+		return pullMessages, 0
+	case t.position < t.known:
+		return min(pullMessages, int(t.known-t.position)-c.outstanding), 0
+	case sent == 0 || time.Since(t.foreign) < foreignMemory:
+		return fewMessages, 0
+	case sent <= t.position || c.outstanding > 0:
+		return 1, 0
+	}
+	if pause = ownPace - time.Since(c.asked); pause > 0 {
+		return 0, pause
+	}
+	return int(min(sent-t.position, pullMessages)), 0
+}
+
 // take yields the record of a message, or follows a message of the consumer.
 func (t *tail) take(ctx context.Context, c *consumer, m *nats.Msg) error {
 	if m.Subject == c.inbox {
@@ -192,6 +230,9 @@ func (t *tail) take(ctx context.Context, c *consumer, m *nats.Msg) error {
 	}
 	t.last = eventlog.Record{Position: position, Subject: m.Subject, Body: m.Data, Header: headers(m.Header)}
 	t.position = position
+	if position > t.l.sent.Load() {
+		t.foreign = time.Now()
+	}
 	if !t.yield(t.last, nil) {
 		return errEnough
 	}
@@ -363,11 +404,11 @@ func (l *Log) newConsumer(ctx context.Context, start uint64) (*consumer, error) 
 	return c, nil
 }
 
-// pull keeps the broker asked for more. ch can hold all that is asked for. An idle
-// reader asks each time a request expires; one that did not was held up by its
-// caller, for so long that the broker may have dropped the consumer.
-func (c *consumer) pull() error {
-	if c.outstanding > pullMessages/2 {
+// pull asks for n records where no more than half as many are asked for. ch can hold all
+// that is. An idle reader asks each time a request expires; one that did not was held up
+// by its caller, for so long that the broker may have dropped the consumer.
+func (c *consumer) pull(n int) error {
+	if n <= 0 || c.outstanding > n/2 {
 		return nil
 	}
 	now := time.Now()
@@ -375,8 +416,8 @@ func (c *consumer) pull() error {
 		return errAgain
 	}
 	c.asked = now
-	c.outstanding += pullMessages
-	req := fmt.Sprintf(`{"batch":%d,"max_bytes":%d,"expires":%d}`, pullMessages, pullBytes, pullExpires)
+	c.outstanding += n
+	req := fmt.Sprintf(`{"batch":%d,"max_bytes":%d,"expires":%d}`, n, pullBytes, pullExpires)
 	if err := c.l.read.PublishRequest(c.next, c.inbox, []byte(req)); err != nil {
 		return fmt.Errorf("asking for records: %w", err)
 	}
