@@ -25,7 +25,8 @@ import (
 // What a signed act prints is not argued with: two coordinators, a publication before
 // the signature, a label beside one that another act granted are recorded as they
 // stand. Refused is what can only be a keying fault, such as two lines on one site or
-// one number (LINE_NUMBER_TWICE), or the act that is recorded already (ACT_KNOWN). An
+// one number (LINE_NUMBER_TWICE), or the act that is recorded already (ACT_KNOWN); one
+// that was cited before its list was read goes on under the id that it had. An
 // error about a line names lines[i], also where what is wrong is said for the whole act.
 // The scope is recorded with the roles that it leaves out unsaid.
 func RecordAct(s *State, topo *topology.State, mint func() string, r *labellingv1.RecordActRequest, heads func(line int) *eventv1.PersonalValue) ([]*labellingv1.Event, error) {
@@ -34,15 +35,16 @@ func RecordAct(s *State, topo *topology.State, mint func() string, r *labellingv
 		return nil, err
 	}
 	mint = once(mint)
-	act.ActId = mint()
-	if err := s.checkFree(topo, act.GetActId()); err != nil {
-		return nil, err
+	if act.ActId == "" {
+		act.ActId = mint()
+		if err := s.checkFree(topo, act.GetActId()); err != nil {
+			return nil, err
+		}
 	}
+	recorded := s.Record(act)
+	recorded.Meta = &eventv1.Meta{Basis: r.GetBasis()}
 	events := make([]*labellingv1.Event, 0, 1+len(r.GetLines()))
-	events = append(events, &labellingv1.Event{
-		Meta: &eventv1.Meta{Basis: r.GetBasis()},
-		Fact: &labellingv1.Event_ActRecorded{ActRecorded: act},
-	})
+	events = append(events, recorded)
 	annex := annex{
 		s: s, topo: topo, mint: mint, act: act,
 		numbered: make(map[uint32]int), concerned: make(map[string]int), windows: make(map[string][]bitemporal.Interval),
@@ -119,7 +121,7 @@ func once(mint func() string) func() string {
 	}
 }
 
-// readAct checks all of an act but its lines.
+// readAct checks all of an act but its lines. It has its id where it was cited before.
 func (s *State) readAct(topo *topology.State, r *labellingv1.RecordActRequest) (*labellingv1.ActRecorded, error) {
 	act := &labellingv1.ActRecorded{
 		Kind:            r.GetKind(),
@@ -162,9 +164,11 @@ func (s *State) readAct(topo *topology.State, r *labellingv1.RecordActRequest) (
 		}
 		act.Nor = nor
 	}
-	if id, ok := s.actLike(act); ok {
+	id, listed := s.ActLike(act, bitemporal.Latest)
+	if listed || id != "" && act.GetLineCount() == 0 {
 		return nil, fault.New(fault.Refused, "ACT_KNOWN", "title", "It is recorded already, as act %s.", id)
 	}
+	act.ActId = id
 	return act, nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	"maillage/services/bitemporal"
 	"maillage/services/topology"
 )
 
@@ -144,7 +145,7 @@ func numbered(n uint32, line *labellingv1.ActLine) *labellingv1.ActLine {
 
 // One text is recorded once: the same kind, title, day of signature and NOR are the
 // same act. An erratum, or a text of another day, is another one. A text that was cited
-// before its list was read stands in the way of nothing: the list comes beside it.
+// before its list was read goes on under its id, with what the list does not say.
 func TestRecordActTwice(t *testing.T) {
 	given := func(w *world) {
 		w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" }, granted(filiere(fil1)))(w))
@@ -154,6 +155,31 @@ func TestRecordActTwice(t *testing.T) {
 			t.Errorf("%d acts, want 2", n)
 		}
 	}
+	cited := func(edit func(*labellingv1.RecordActRequest)) func(*world) {
+		return func(w *world) {
+			w.append(recordingWith(func(r *labellingv1.RecordActRequest) {
+				r.Nor, r.Authority, r.Publications = "SSAH2213795D", "Ministres", []*labellingv1.Publication{{Date: "2024-01-15"}}
+				r.Scope = []*labellingv1.ScopeCell{{Coverage: labellingv1.Coverage_COVERAGE_PARTIAL}}
+				if edit != nil {
+					edit(r)
+				}
+			})(w))
+		}
+	}
+	listed := func(t *testing.T, w *world) {
+		before, _ := w.s.Acts.At("M000000001", 0, 1)
+		a, _ := w.s.Acts.At("M000000001", 0, w.at)
+		if w.s.Acts.Len() != 1 || before.GetLineCount() != 0 || a.GetLineCount() != 1 || a.GetNor() != "SSAH2213795D" || a.GetAuthority() != "Ministres" ||
+			len(a.GetPublications()) != 1 || a.GetEffectiveDate() != "2023-12-26" || len(a.GetScope()) > 0 || len(a.GetBasis()) != 2 {
+			t.Errorf("%d acts, of which %v, before %v", w.s.Acts.Len(), a, before)
+		}
+		for l := range w.s.LabelsOf(fil1, w.at) {
+			if l.GetBasis()[0].GetActId() != "M000000001" {
+				t.Errorf("label %v", l)
+			}
+		}
+	}
+	one := []*labellingv1.ActLine{granted(filiere(fil1))}
 	with := func(edit func(*labellingv1.RecordActRequest)) func(*world) ([]*labellingv1.Event, error) {
 		return recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "ssah2213795d"; edit(r) })
 	}
@@ -165,9 +191,21 @@ func TestRecordActTwice(t *testing.T) {
 		{name: "with other lines", given: given, when: with(func(r *labellingv1.RecordActRequest) {
 			r.Lines = []*labellingv1.ActLine{granted(filiere(fil2))}
 		}), fault: "ACT_KNOWN title"},
-		{name: "its list, where it is known without", given: func(w *world) {
-			w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" })(w))
-		}, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = []*labellingv1.ActLine{granted(filiere(fil1))} }), then: another},
+		{name: "its list, where it is known without", given: cited(nil), when: with(func(r *labellingv1.RecordActRequest) { r.Lines = one }), then: listed},
+		{name: "its list, under another title", given: cited(nil), when: with(func(r *labellingv1.RecordActRequest) { r.Title, r.Lines = "Arrêté du 26", one }), then: listed},
+		{name: "its list, without its NOR", given: cited(nil), when: with(func(r *labellingv1.RecordActRequest) { r.Nor, r.Lines = "", one }), then: listed},
+		{name: "the list of another day", given: cited(nil), when: with(func(r *labellingv1.RecordActRequest) { r.SignedDate, r.Lines = "2023-12-27", one }), then: another},
+		{name: "the list of one that amends it", given: cited(nil), when: with(func(r *labellingv1.RecordActRequest) {
+			r.Title, r.AmendsActId, r.Lines = "Erratum", "M000000001", one
+		}), then: another},
+		{name: "the list of one of two", given: func(w *world) {
+			cited(func(r *labellingv1.RecordActRequest) { r.Title = "Un" })(w)
+			cited(func(r *labellingv1.RecordActRequest) { r.Title = "Deux" })(w)
+		}, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = one }), then: func(t *testing.T, w *world) {
+			if n := w.s.Acts.Len(); n != 3 {
+				t.Errorf("%d acts, want 3", n)
+			}
+		}},
 		{name: "without lines, where it is known with them", given: given, when: with(func(r *labellingv1.RecordActRequest) { r.Lines = nil }), fault: "ACT_KNOWN title"},
 		{name: "without lines twice", given: func(w *world) {
 			w.append(recordingWith(func(r *labellingv1.RecordActRequest) { r.Nor = "SSAH2213795D" })(w))
@@ -192,7 +230,7 @@ func TestRecordActTwice(t *testing.T) {
 		t.Errorf("error %v does not name the act", err)
 	}
 	w.s.Rollback(0)
-	if _, ok := w.s.actLike(&labellingv1.ActRecorded{Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: act().GetTitle(), SignedDate: act().GetSignedDate(), Nor: "SSAH2213795D"}); ok {
+	if _, ok := w.s.ActLike(&labellingv1.ActRecorded{Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: act().GetTitle(), SignedDate: act().GetSignedDate(), Nor: "SSAH2213795D"}, bitemporal.Latest); ok {
 		t.Error("an act that was rolled back is known")
 	}
 }
@@ -825,5 +863,33 @@ func TestStatusAtUnplaced(t *testing.T) {
 		if got, _ := w.s.StatusAt("A", day("2024-06-01"), w.at, topo); got != want {
 			t.Errorf("status is %v, want %v", got, want)
 		}
+	}
+}
+
+// What was known of an act that was cited says nothing more once its list is read, and
+// still does as known before.
+func TestTheListOfACitedAct(t *testing.T) {
+	w := newWorld(t)
+	given2017(w)
+	w.append(recordingWith(func(r *labellingv1.RecordActRequest) {
+		r.Scope = []*labellingv1.ScopeCell{{Coverage: labellingv1.Coverage_COVERAGE_PARTIAL}}
+	})(w))
+	cited := w.at
+	list := recordingWith(func(r *labellingv1.RecordActRequest) {
+		r.Scope = []*labellingv1.ScopeCell{{Role: labellingv1.Role_ROLE_FSMR, Coverage: labellingv1.Coverage_COVERAGE_COMPLETE}}
+	}, granted(filiere(fil1)))
+	check := func(want labellingv1.Status, known uint64) {
+		t.Helper()
+		if got, _ := w.s.StatusAt("A", day("2024-01-01"), known, w.topo); got != want {
+			t.Errorf("at %d the label is %v, want %v", known, got, want)
+		}
+	}
+	for range 2 {
+		check(labellingv1.Status_STATUS_UNDETERMINED, bitemporal.Latest)
+		w.append(list(w))
+		check(labellingv1.Status_STATUS_IN_ABEYANCE, w.at)
+		check(labellingv1.Status_STATUS_UNDETERMINED, cited)
+		w.s.Rollback(cited)
+		w.at = cited
 	}
 }

@@ -113,6 +113,15 @@ func samples() []*labellingv1.Event {
 			{Role: labellingv1.Role_ROLE_RESOURCE_AND_COMPETENCE, Unit: labellingv1.ThresholdUnit_THRESHOLD_UNIT_VISITS, Minimum: 150},
 		},
 	}}})
+	cited := &labellingv1.ActRecorded{
+		ActId: "ACT0000002", Kind: labellingv1.ActKind_ACT_KIND_ARRETE, Title: "Arrêté cité", SignedDate: "2023-12-26",
+		Scope: []*labellingv1.ScopeCell{{Coverage: labellingv1.Coverage_COVERAGE_PARTIAL}},
+	}
+	listed := proto.CloneOf(cited)
+	listed.LineCount, listed.AbsencesStated, listed.Scope[0].Coverage = 2500, true, labellingv1.Coverage_COVERAGE_COMPLETE
+	events = append(events,
+		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActRecorded{ActRecorded: cited}},
+		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: listed}}})
 	for i, e := range events {
 		e.Meta.Schema = 1
 		e.Meta.RecordTime = &timestamppb.Timestamp{Seconds: 1795000000 + int64(i)}
@@ -179,6 +188,12 @@ func TestEvolveRefuses(t *testing.T) {
 		},
 		"a settlement of nothing": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "LABE100001", Position: 2}}
+		},
+		"the list of no act": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: &labellingv1.ActRecorded{ActId: "X", LineCount: 1}}}
+		},
+		"a second list": func(e *labellingv1.Event) {
+			e.Fact = &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: &labellingv1.ActRecorded{ActId: "ACT0000001", LineCount: 1}}}
 		},
 		"thresholds of no cycle": func(e *labellingv1.Event) {
 			e.Fact = &labellingv1.Event_ThresholdsStated{ThresholdsStated: &labellingv1.ThresholdsStated{CycleId: "X"}}

@@ -18,7 +18,6 @@ import (
 type indexes struct {
 	cyclesByName       index // codes and aliases, folded
 	actsByNOR          index
-	actsByTitle        index // folded
 	labelsByHolder     index // holders of all kinds: ids are one namespace
 	sitesByCentre      index
 	assertionsByEntity index
@@ -129,9 +128,13 @@ func (x *indexes) indexCycle(c *labellingv1.Cycle) {
 }
 
 func (x *indexes) indexAct(at uint64, act *labellingv1.Act) {
-	x.actsByTitle.enter(identifier.Fold(act.GetTitle()), act.GetActId())
 	if act.GetNor() != "" {
 		x.actsByNOR.enter(act.GetNor(), act.GetActId())
+	}
+	for i := range x.lists {
+		if x.lists[i].act == act.GetActId() && x.lists[i].until == 0 {
+			x.lists[i].until = at
+		}
 	}
 	if l, ok := listOf(at, act); ok {
 		x.lists = append(x.lists, l)
@@ -178,6 +181,11 @@ func (x *indexes) indexCampaign(c *labellingv1.Campaign) {
 func (x *indexes) rollbackLists(to uint64) {
 	for len(x.lists) > 0 && x.lists[len(x.lists)-1].position > to {
 		x.lists = x.lists[:len(x.lists)-1]
+	}
+	for i := range x.lists {
+		if x.lists[i].until > to {
+			x.lists[i].until = 0
+		}
 	}
 }
 
@@ -239,22 +247,6 @@ func (s *State) AssertionsAbout(entityID string, known uint64) []*labellingv1.As
 		}
 	}
 	return out
-}
-
-// actLike returns the act that is recorded already of a kind, a day of signature, a
-// title and a NOR number: one and the same text. An act with lines is not the one that is
-// recorded without any: that one was cited before its list could be read.
-func (s *State) actLike(act *labellingv1.ActRecorded) (id string, ok bool) {
-	title := identifier.Fold(act.GetTitle())
-	for id := range s.actsByTitle.of(title) {
-		known, ok := s.Acts.At(id, 0, bitemporal.Latest)
-		if ok && known.GetKind() == act.GetKind() && known.GetSignedDate() == act.GetSignedDate() &&
-			known.GetNor() == act.GetNor() && identifier.Fold(known.GetTitle()) == title &&
-			(known.GetLineCount() > 0 || act.GetLineCount() == 0) {
-			return id, true
-		}
-	}
-	return "", false
 }
 
 // namesOf is the code of a cycle and after it the aliases.

@@ -207,6 +207,8 @@ func (s *State) evolve(at uint64, e *labellingv1.Event) error {
 		return s.assertionSettled(at, f.AssertionSettled, why)
 	case *labellingv1.Event_ThresholdsStated:
 		return s.thresholdsStated(at, f.ThresholdsStated, why)
+	case *labellingv1.Event_ActListed:
+		return s.actListed(at, f.ActListed.GetAct(), why)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -238,6 +240,10 @@ func (s *State) actRecorded(at uint64, f *labellingv1.ActRecorded, why *eventv1.
 	if f.GetActId() == "" || s.knowsAct(f.GetActId()) {
 		return fmt.Errorf("%w: act %q is there already", errUnfit, f.GetActId())
 	}
+	return s.keepAct(at, f, rest(nil, why))
+}
+
+func (s *State) keepAct(at uint64, f *labellingv1.ActRecorded, basis []*eventv1.Basis) error {
 	if err := checkActDates(f); err != nil {
 		return err
 	}
@@ -258,7 +264,7 @@ func (s *State) actRecorded(at uint64, f *labellingv1.ActRecorded, why *eventv1.
 		FileSha256:      f.GetFileSha256(),
 		AmendsActId:     f.GetAmendsActId(),
 		AbsencesStated:  f.GetAbsencesStated(),
-		Basis:           rest(nil, why),
+		Basis:           basis,
 	}
 	s.Acts.Assert(act.GetActId(), always, at, act)
 	s.indexAct(at, act)
@@ -635,6 +641,8 @@ func subject(e *labellingv1.Event) (kind, id string) {
 		return "assertion", f.AssertionSettled.GetEntityId()
 	case *labellingv1.Event_ThresholdsStated:
 		return "cycle", f.ThresholdsStated.GetCycleId()
+	case *labellingv1.Event_ActListed:
+		return "act", f.ActListed.GetAct().GetActId()
 	}
 	return "", ""
 }

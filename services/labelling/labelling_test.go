@@ -846,6 +846,7 @@ func TestSubject(t *testing.T) {
 		"registry.labelling.assertion.M": {Fact: &labellingv1.Event_AssertionSettled{AssertionSettled: &labellingv1.AssertionSettled{EntityId: "M", Position: 4}}},
 		"registry.labelling.act.Z":       {Fact: &labellingv1.Event_ActRecorded{ActRecorded: &labellingv1.ActRecorded{ActId: "Z"}}},
 		"registry.labelling.cycle.C":     {Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{CycleId: "C"}}},
+		"registry.labelling.act.Y":       {Fact: &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: &labellingv1.ActRecorded{ActId: "Y"}}}},
 		"registry.labelling.cycle.D":     {Fact: &labellingv1.Event_ThresholdsStated{ThresholdsStated: &labellingv1.ThresholdsStated{CycleId: "D"}}},
 		"":                               {},
 	} {

@@ -9,7 +9,9 @@ import (
 
 // list is an act as the whole or partial list it is: what absence from it means.
 type list struct {
+	act      string
 	position uint64
+	until    uint64          // the position from which another one is the list of its act, 0 for none
 	day      bitemporal.Date // from which it certainly has effect
 	cycle    string
 	Scope
@@ -97,7 +99,7 @@ func listOf(at uint64, act *labellingv1.Act) (list, bool) {
 	if len(act.GetScope()) == 0 || !dated {
 		return list{}, false
 	}
-	return list{position: at, day: day, cycle: act.GetCycleId(), Scope: scopeOf(act.GetScope(), act.GetAbsencesStated())}, true
+	return list{act: act.GetActId(), position: at, day: day, cycle: act.GetCycleId(), Scope: scopeOf(act.GetScope(), act.GetAbsencesStated())}, true
 }
 
 // scopeOf reads the cells of an act, which may state the labels that it leaves out.
@@ -221,7 +223,7 @@ func (v *Survey) missing(l *labellingv1.Label, after, day bitemporal.Date) (lost
 		if list.position > v.known {
 			break
 		}
-		if list.day <= after || list.day > day {
+		if list.day <= after || list.day > day || list.until > 0 && list.until <= v.known {
 			continue
 		}
 		g := list.of(l.GetCycleId())

@@ -81,7 +81,7 @@ func (p *publication) look(r eventlog.Record) (whole bool, err error) {
 	if err := decode(r.Body, event); err != nil {
 		return false, err
 	}
-	if act := e.GetActRecorded(); act != nil {
+	if act := labelling.ActOf(e); act != nil {
 		p.record(act)
 	}
 	return event.GetMeta().GetCommitIndex()+1 >= event.GetMeta().GetCommitSize(), nil
@@ -100,7 +100,9 @@ func (p *publication) foldAll(records []eventlog.Record) error {
 // record notes whether an act is left out.
 func (p *publication) record(act *labellingv1.ActRecorded) {
 	published, dated := publishedBy(act.GetPublications(), p.by)
+	p.undated = slices.DeleteFunc(p.undated, func(id string) bool { return id == act.GetActId() }) // as it was cited
 	if published {
+		delete(p.out, act.GetActId())
 		return
 	}
 	p.out[act.GetActId()] = true
@@ -168,7 +170,7 @@ func (p *publication) fold(r eventlog.Record) error {
 
 // keeps tells whether a fact of labelling is kept, and remembers what is left out.
 func (p *publication) keeps(e *labellingv1.Event) bool {
-	if act := e.GetActRecorded(); act != nil {
+	if act := labelling.ActOf(e); act != nil {
 		return !p.out[act.GetActId()]
 	}
 	if !p.out[e.GetMeta().GetBasis().GetActId()] {
@@ -180,11 +182,17 @@ func (p *publication) keeps(e *labellingv1.Event) bool {
 	return false
 }
 
-// fit makes of a kept fact about a label what it says where that label was left out.
+// fit makes of a kept fact about a label, or of the list of an act that was cited before,
+// what it says where that label, or that act, was left out.
 func (p *publication) fit(e *labellingv1.Event) (*labellingv1.Event, bool) {
 	there := func(id string) bool {
 		_, ok := p.state.Labelling.Label(id, bitemporal.Latest)
 		return ok
+	}
+	if act := e.GetActListed().GetAct(); act != nil {
+		if _, cited := p.state.Labelling.Acts.Last(act.GetActId(), bitemporal.Latest); !cited {
+			return &labellingv1.Event{Meta: e.GetMeta(), Fact: &labellingv1.Event_ActRecorded{ActRecorded: act}}, true
+		}
 	}
 	if id := e.GetLabelConfirmed().GetLabelId(); id != "" && !there(id) {
 		first, leftOut := p.labels[id]

@@ -107,7 +107,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"NOT_ROLLED_BACK":          "rien de ce qui a été annoncé ne manque : il n'y a pas d'époque à ouvrir",
 	"STORES_DIFFER":            "le journal et le grand livre n'ont pas la même longueur : restaurez l'un d'après l'autre d'abord",
 	"LOG_EMPTY":                "les deux copies sont vides : il n'y a pas d'historique à poursuivre",
-	"ACT_CITED":                "cet acte est au registre sans sa liste, cité par une source : il y reste à côté de celui-ci",
+	"ACT_CITED":                "cet acte est au registre sans sa liste, cité par une source : ceci en devient la liste, sous son identifiant",
 	"ACT_KNOWN":                "cet acte est déjà au registre (même nature, même titre, même date de signature, même NOR) : n'enregistrez que ce qui en diffère, un erratum par exemple, sous son propre titre",
 	"LINE_NUMBER_TWICE":        "deux lignes de l'acte ont le même numéro : corrigez l'un des deux (une ligne sans numéro prend celui de son rang)",
 	"DEPARTMENT_UNKNOWN":       "aucun département ni collectivité d'outre-mer ne répond à cela : donnez son code (01 à 95, 2A, 2B, 971…)",

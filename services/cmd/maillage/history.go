@@ -32,7 +32,7 @@ var factNames = map[protoreflect.Name]string{
 	"link_declared": "Lien déclaré", "link_confirmed": "Lien confirmé", "link_ended": "Fin d'un lien",
 	"continuity_declared": "Continuité déclarée", "continuity_revoked": "Continuité révoquée",
 	"plan_registered": "Plan enregistré", "plan_extended": "Plan prolongé", "plan_axes_stated": "Axes du plan",
-	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "thresholds_stated": "Seuils du cycle", "act_recorded": "Acte enregistré",
+	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "thresholds_stated": "Seuils du cycle", "act_listed": "Liste d'un acte cité", "act_recorded": "Acte enregistré",
 	"label_granted": "Label accordé", "label_renewed": "Label renouvelé", "label_confirmed": "Label confirmé",
 	"label_repealed": "Label abrogé", "label_corrected": "Label corrigé", "assertion_recorded": "Autre dire d'une source",
 	"label_extended": "Label prorogé", "label_suspended": "Label suspendu", "label_reinstated": "Label rétabli", "label_withdrawn": "Label retiré",

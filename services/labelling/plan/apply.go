@@ -37,7 +37,9 @@ func (r *Reckoning) Apply(mint func() string, heads func(line int) *eventv1.Pers
 	if r.annex.GetSignedDate() == "" {
 		return nil, fault.New(fault.Refused, "ACT_NOT_SIGNED", "annex.signed_date", "An act can be prepared before it is signed, and approved after.")
 	}
-	a.act = mint()
+	if a.act = r.cited; a.act == "" {
+		a.act = mint()
+	}
 	a.hospitals()
 	a.networks()
 	a.teams()
@@ -217,27 +219,26 @@ func (a *applied) record() {
 	if n, err := identifier.NOR(nor); err == nil {
 		nor = n
 	}
-	a.events = append(a.events, &labellingv1.Event{
-		Meta: &eventv1.Meta{Basis: in.GetBasis()},
-		Fact: &labellingv1.Event_ActRecorded{ActRecorded: &labellingv1.ActRecorded{
-			ActId:           a.act,
-			Kind:            in.GetKind(),
-			Title:           in.GetTitle(),
-			Nor:             nor,
-			Authority:       in.GetAuthority(),
-			AnnouncedDate:   in.GetAnnouncedDate(),
-			SignedDate:      in.GetSignedDate(),
-			Publications:    in.GetPublications(),
-			EffectiveDate:   in.GetEffectiveDate(),
-			CycleId:         in.GetCycleId(),
-			Scope:           labelling.LeaveOut(in.GetScope(), readScope(in).named),
-			AnnouncedTotals: in.GetAnnouncedTotals(),
-			LineCount:       uint32(len(in.GetLines())),
-			FileSha256:      in.GetFileSha256(),
-			AmendsActId:     in.GetAmendsActId(),
-			AbsencesStated:  true,
-		}},
+	e := a.r.reg.s.Record(&labellingv1.ActRecorded{
+		ActId:           a.act,
+		Kind:            in.GetKind(),
+		Title:           in.GetTitle(),
+		Nor:             nor,
+		Authority:       in.GetAuthority(),
+		AnnouncedDate:   in.GetAnnouncedDate(),
+		SignedDate:      in.GetSignedDate(),
+		Publications:    in.GetPublications(),
+		EffectiveDate:   in.GetEffectiveDate(),
+		CycleId:         in.GetCycleId(),
+		Scope:           labelling.LeaveOut(in.GetScope(), readScope(in).named),
+		AnnouncedTotals: in.GetAnnouncedTotals(),
+		LineCount:       uint32(len(in.GetLines())),
+		FileSha256:      in.GetFileSha256(),
+		AmendsActId:     in.GetAmendsActId(),
+		AbsencesStated:  true,
 	})
+	e.Meta = &eventv1.Meta{Basis: in.GetBasis()}
+	a.events = append(a.events, e)
 }
 
 // line is the event of a line.

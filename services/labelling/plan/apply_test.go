@@ -411,3 +411,21 @@ func drawn(t *rapid.T) (*world, *labellingv1.Annex) {
 	}
 	return w, act(rapid.SampledFrom([][]*labellingv1.ScopeCell{everything(), nil, {cell("FIL1", 0, "", complete)}}).Draw(t, "scope"), lines...)
 }
+
+// TestTheListOfACitedActIsItsOwn: the act keeps the id by which it is cited.
+func TestTheListOfACitedActIsItsOwn(t *testing.T) {
+	w := newWorld(t)
+	dijon(w)
+	w.apply(act(nil))
+	cited := slices.Collect(w.s.Acts.IDs())
+	w.apply(act(nil, row("MDS", competence, "CHU de Besançon", "Besançon")))
+	if got := slices.Collect(w.s.Acts.IDs()); !slices.Equal(got, cited) {
+		t.Fatalf("acts %v, cited %v", got, cited)
+	}
+	a, _ := w.s.Acts.Last(cited[len(cited)-1], bitemporal.Latest)
+	next, _ := w.s.Label(id("B"), bitemporal.Latest)
+	l, _ := w.s.Label(next.GetSuccessorId(), bitemporal.Latest)
+	if a.GetLineCount() != 1 || !a.GetAbsencesStated() || len(l.GetBasis()) != 1 || l.GetBasis()[0].GetActId() != a.GetActId() {
+		t.Errorf("act %v, label %v", a, l)
+	}
+}

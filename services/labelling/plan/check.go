@@ -85,11 +85,19 @@ func (r *Reckoning) checkAct() {
 		}
 		return
 	}
-	switch id, listed := r.actLike(); {
+	nor := a.GetNor()
+	if n, err := identifier.NOR(nor); err == nil {
+		nor = n
+	}
+	id, listed := s.ActLike(&labellingv1.ActRecorded{
+		Kind: a.GetKind(), Title: a.GetTitle(), Nor: nor, SignedDate: a.GetSignedDate(), AmendsActId: a.GetAmendsActId(), LineCount: uint32(len(a.GetLines())),
+	}, r.reg.known)
+	switch {
 	case listed || id != "" && len(a.GetLines()) == 0:
 		r.refuse(nil, "ACT_KNOWN", "It is recorded already, as act %s.", id)
 	case id != "":
-		r.warn(nil, "ACT_CITED", "It is recorded without its list, as act %s: what cites that one goes on citing it.", id)
+		r.cited = id
+		r.warn(nil, "ACT_CITED", "It is recorded without its list, as act %s: this becomes the list of that one.", id)
 	}
 }
 
@@ -141,27 +149,6 @@ func (r *Reckoning) checkScope() {
 func knows[E any](t *bitemporal.Table[E], id string, known uint64) bool {
 	_, ok := t.Last(id, known)
 	return ok
-}
-
-// actLike returns the act that is recorded already of this kind, day of signature, NOR
-// number and title, and whether it is recorded with lines; one that is goes first.
-func (r *Reckoning) actLike() (id string, listed bool) {
-	a := r.annex
-	nor := a.GetNor()
-	if n, err := identifier.NOR(nor); err == nil {
-		nor = n
-	}
-	for one := range r.reg.s.Acts.IDs() {
-		known, ok := r.reg.s.Acts.Last(one, r.reg.known)
-		if ok && known.GetKind() == a.GetKind() && known.GetSignedDate() == a.GetSignedDate() && known.GetNor() == nor &&
-			r.reg.fold(known.GetTitle()) == r.reg.fold(a.GetTitle()) {
-			if known.GetLineCount() > 0 {
-				return one, true
-			}
-			id = one
-		}
-	}
-	return id, false
 }
 
 // checkLine checks what one line prints.

@@ -56,6 +56,7 @@ type Reckoning struct {
 	learnt    []*line                             // that print the hospital of a team which had none
 	kept      map[string]bool                     // labels that are no loss: restated, or perhaps so
 	passed    []*passing                          // successions of heads
+	cited     string                              // the act that is known without its list, which this is
 
 	collaborators []*collaborator // that lose their label
 }

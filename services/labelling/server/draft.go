@@ -229,8 +229,8 @@ func (s *Server) ApproveAct(ctx context.Context, req *labellingv1.ApproveActRequ
 // actOf is the act among the facts of an approval, empty for a batch of successions.
 func actOf(facts []fact.Event) string {
 	for _, f := range facts {
-		if e, is := f.(*labellingv1.Event); is && e.GetActRecorded() != nil {
-			return e.GetActRecorded().GetActId()
+		if e, is := f.(*labellingv1.Event); is && labelling.ActOf(e) != nil {
+			return labelling.ActOf(e).GetActId()
 		}
 	}
 	return ""

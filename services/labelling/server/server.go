@@ -127,7 +127,7 @@ func (s *Server) RecordAct(ctx context.Context, req *labellingv1.RecordActReques
 	if err != nil {
 		return nil, err
 	}
-	out := &labellingv1.RecordActResponse{Position: position, ActId: facts[0].GetActRecorded().GetActId()}
+	out := &labellingv1.RecordActResponse{Position: position, ActId: labelling.ActOf(facts[0]).GetActId()}
 	for _, f := range facts[1:] {
 		out.LabelIds = append(out.LabelIds, labelOf(f))
 	}

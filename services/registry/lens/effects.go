@@ -17,10 +17,16 @@ import (
 // effect.
 func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResponse, topology []uint64) {
 	resp = &registryv1.ListActEffectsResponse{Act: act}
-	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
+	resting := l.s.RestingOn(act.GetActId(), l.m.known)
+	printed := idSet{}
+	for _, fact := range resting {
+		printed[fact.LabelID] = printed[fact.LabelID] || fact.Line > 0
+	}
+	for _, fact := range resting {
 		switch {
 		case fact.Topology:
 			topology = append(topology, fact.Position)
+		case fact.Line == 0 && printed[fact.LabelID]: // of when the act was cited only
 		case fact.LabelID != "":
 			resp.Effects = append(resp.Effects, l.effect(fact))
 		}
@@ -58,12 +64,16 @@ func (l Lens) toDecide(act *labellingv1.Act, effects []*registryv1.ActEffect) []
 	before := l
 	before.m.valid = day
 	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
-		before.m.known = v.KnownFrom - 1
+		if v.Value.GetLineCount() > 0 {
+			before.m.known = v.KnownFrom - 1
+		}
 	}
 	said, printed := idSet{}, idSet{}
-	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
+	for _, fact := range slices.Backward(l.s.RestingOn(act.GetActId(), l.m.known)) {
 		said[fact.LabelID] = true
-		before.m.known = min(before.m.known, fact.Position-1) // what is referred to comes first
+		if fact.Position == before.m.known { // of its commit, what is referred to comes first
+			before.m.known--
+		}
 	}
 	for _, e := range effects {
 		if e.GetLine() > 0 {

@@ -83,6 +83,43 @@ func TestPublishedByKnowsTheNamesOfAll(t *testing.T) {
 	}
 }
 
+// TestPublishedByOfACitedAct: an act that was cited without a day of publication, and then
+// listed with one, is kept from that on, with what its list says.
+func TestPublishedByOfACitedAct(t *testing.T) {
+	w := newWorld(t)
+	cited := publishedAct("ACITED0000")
+	w.commit(network("N000000001", "", "Réseau", "RES", ""), centre("C000000001"), cited)
+	w.commit(resting(granted("LCITED0000", site("S000000001", "C000000001", "N000000001"), competence, "", "2024-01-01", "2029-01-01"), "ACITED0000", 0))
+	before := w.head
+	list := publishedAct("ACITED0000", "2024-01-10").GetActRecorded()
+	list.LineCount = 1
+	w.commit(
+		&labellingv1.Event{Fact: &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: list}}},
+		resting(confirmed("LCITED0000"), "ACITED0000", 1),
+	)
+	for _, c := range []struct {
+		by      string
+		known   uint64
+		labels  uint32
+		undated bool
+	}{{"2024-01-09", w.head, 0, false}, {"2024-01-10", w.head, 1, false}, {"2024-01-10", before, 0, true}} {
+		asOf := at("2024-02-01", c.known)
+		asOf.PublishedBy = c.by
+		got, err := w.queries().ListLabels(t.Context(), &registryv1.ListLabelsRequest{AsOf: asOf})
+		if err != nil || got.GetTotalSize() != c.labels || len(got.GetResolved().GetUndatedActIds()) > 0 != c.undated {
+			t.Errorf("by %s at %d: %v, %v", c.by, c.known, got, err)
+		}
+	}
+	act, err := w.queries().GetAct(t.Context(), &registryv1.GetActRequest{ActId: "ACITED0000", AsOf: &registryv1.AsOf{PublishedBy: "2024-01-10"}})
+	if err != nil || act.GetAct().GetLineCount() != 1 {
+		t.Errorf("act %v, %v", act, err)
+	}
+	did, err := w.queries().ListActEffects(t.Context(), &registryv1.ListActEffectsRequest{ActId: "ACITED0000"})
+	if err != nil || len(did.GetEffects()) != 1 || did.GetEffects()[0].GetLine() != 1 {
+		t.Errorf("its list did %v, %v", did, err)
+	}
+}
+
 func TestPublishedBy(t *testing.T) {
 	w := newWorld(t)
 	here := func(n int) *labellingv1.Holder { return site(numbered("S", n), numbered("C", n), "N000000001") }

@@ -64,6 +64,7 @@ type Event struct {
 	//	*Event_DraftApproved
 	//	*Event_AssertionSettled
 	//	*Event_ThresholdsStated
+	//	*Event_ActListed
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -410,6 +411,15 @@ func (x *Event) GetThresholdsStated() *ThresholdsStated {
 	return nil
 }
 
+func (x *Event) GetActListed() *ActListed {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ActListed); ok {
+			return x.ActListed
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -579,6 +589,11 @@ type Event_ThresholdsStated struct {
 	ThresholdsStated *ThresholdsStated `protobuf:"bytes,42,opt,name=thresholds_stated,json=thresholdsStated,proto3,oneof"`
 }
 
+type Event_ActListed struct {
+	// The list is read of an act that was recorded without.
+	ActListed *ActListed `protobuf:"bytes,43,opt,name=act_listed,json=actListed,proto3,oneof"`
+}
+
 func (*Event_CycleRegistered) isEvent_Fact() {}
 
 func (*Event_ActRecorded) isEvent_Fact() {}
@@ -644,6 +659,8 @@ func (*Event_DraftApproved) isEvent_Fact() {}
 func (*Event_AssertionSettled) isEvent_Fact() {}
 
 func (*Event_ThresholdsStated) isEvent_Fact() {}
+
+func (*Event_ActListed) isEvent_Fact() {}
 
 // CycleRegistered: a cycle is known.
 type CycleRegistered struct {
@@ -2951,11 +2968,58 @@ func (x *ThresholdsStated) GetThresholds() []*Threshold {
 	return nil
 }
 
+// ActListed: the list is read of an act that was recorded without it, since another
+// source cited it; the events of its lines follow in the same commit.
+type ActListed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The act as it is known from then on, under the id that it had.
+	Act           *ActRecorded `protobuf:"bytes,1,opt,name=act,proto3" json:"act,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ActListed) Reset() {
+	*x = ActListed{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[34]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ActListed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ActListed) ProtoMessage() {}
+
+func (x *ActListed) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[34]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ActListed.ProtoReflect.Descriptor instead.
+func (*ActListed) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{34}
+}
+
+func (x *ActListed) GetAct() *ActRecorded {
+	if x != nil {
+		return x.Act
+	}
+	return nil
+}
+
 var File_maillage_labelling_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xf1\x14\n" +
+	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xb4\x15\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12S\n" +
 	"\x10cycle_registered\x18\n" +
@@ -2993,7 +3057,9 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x0edraft_rejected\x18' \x01(\v2$.maillage.labelling.v1.DraftRejectedH\x00R\rdraftRejected\x12M\n" +
 	"\x0edraft_approved\x18( \x01(\v2$.maillage.labelling.v1.DraftApprovedH\x00R\rdraftApproved\x12V\n" +
 	"\x11assertion_settled\x18) \x01(\v2'.maillage.labelling.v1.AssertionSettledH\x00R\x10assertionSettled\x12V\n" +
-	"\x11thresholds_stated\x18* \x01(\v2'.maillage.labelling.v1.ThresholdsStatedH\x00R\x10thresholdsStatedB\x06\n" +
+	"\x11thresholds_stated\x18* \x01(\v2'.maillage.labelling.v1.ThresholdsStatedH\x00R\x10thresholdsStated\x12A\n" +
+	"\n" +
+	"act_listed\x18+ \x01(\v2 .maillage.labelling.v1.ActListedH\x00R\tactListedB\x06\n" +
 	"\x04fact\"\xcf\x01\n" +
 	"\x0fCycleRegistered\x12\x19\n" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12\x12\n" +
@@ -3169,7 +3235,9 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12@\n" +
 	"\n" +
 	"thresholds\x18\x02 \x03(\v2 .maillage.labelling.v1.ThresholdR\n" +
-	"thresholdsB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"thresholds\"A\n" +
+	"\tActListed\x124\n" +
+	"\x03act\x18\x01 \x01(\v2\".maillage.labelling.v1.ActRecordedR\x03actB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_event_proto_rawDescOnce sync.Once
@@ -3183,7 +3251,7 @@ func file_maillage_labelling_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_event_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
 var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*Event)(nil),             // 0: maillage.labelling.v1.Event
 	(*CycleRegistered)(nil),   // 1: maillage.labelling.v1.CycleRegistered
@@ -3219,23 +3287,24 @@ var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*DraftRejected)(nil),     // 31: maillage.labelling.v1.DraftRejected
 	(*DraftApproved)(nil),     // 32: maillage.labelling.v1.DraftApproved
 	(*ThresholdsStated)(nil),  // 33: maillage.labelling.v1.ThresholdsStated
-	(*v1.Meta)(nil),           // 34: maillage.event.v1.Meta
-	(*v1.Period)(nil),         // 35: maillage.event.v1.Period
-	(*Threshold)(nil),         // 36: maillage.labelling.v1.Threshold
-	(ActKind)(0),              // 37: maillage.labelling.v1.ActKind
-	(*Publication)(nil),       // 38: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),         // 39: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),    // 40: maillage.labelling.v1.AnnouncedTotal
-	(*Holder)(nil),            // 41: maillage.labelling.v1.Holder
-	(Role)(0),                 // 42: maillage.labelling.v1.Role
-	(*v1.PersonalValue)(nil),  // 43: maillage.event.v1.PersonalValue
-	(Settlement)(0),           // 44: maillage.labelling.v1.Settlement
-	(OfficeKind)(0),           // 45: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),              // 46: maillage.labelling.v1.Call
-	(OutcomeKind)(0),          // 47: maillage.labelling.v1.OutcomeKind
+	(*ActListed)(nil),         // 34: maillage.labelling.v1.ActListed
+	(*v1.Meta)(nil),           // 35: maillage.event.v1.Meta
+	(*v1.Period)(nil),         // 36: maillage.event.v1.Period
+	(*Threshold)(nil),         // 37: maillage.labelling.v1.Threshold
+	(ActKind)(0),              // 38: maillage.labelling.v1.ActKind
+	(*Publication)(nil),       // 39: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),         // 40: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),    // 41: maillage.labelling.v1.AnnouncedTotal
+	(*Holder)(nil),            // 42: maillage.labelling.v1.Holder
+	(Role)(0),                 // 43: maillage.labelling.v1.Role
+	(*v1.PersonalValue)(nil),  // 44: maillage.event.v1.PersonalValue
+	(Settlement)(0),           // 45: maillage.labelling.v1.Settlement
+	(OfficeKind)(0),           // 46: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),              // 47: maillage.labelling.v1.Call
+	(OutcomeKind)(0),          // 48: maillage.labelling.v1.OutcomeKind
 }
 var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
-	34, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	35, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.labelling.v1.Event.cycle_registered:type_name -> maillage.labelling.v1.CycleRegistered
 	2,  // 2: maillage.labelling.v1.Event.act_recorded:type_name -> maillage.labelling.v1.ActRecorded
 	3,  // 3: maillage.labelling.v1.Event.label_granted:type_name -> maillage.labelling.v1.LabelGranted
@@ -3269,38 +3338,40 @@ var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
 	32, // 31: maillage.labelling.v1.Event.draft_approved:type_name -> maillage.labelling.v1.DraftApproved
 	9,  // 32: maillage.labelling.v1.Event.assertion_settled:type_name -> maillage.labelling.v1.AssertionSettled
 	33, // 33: maillage.labelling.v1.Event.thresholds_stated:type_name -> maillage.labelling.v1.ThresholdsStated
-	35, // 34: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
-	36, // 35: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
-	37, // 36: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
-	38, // 37: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
-	39, // 38: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
-	40, // 39: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	41, // 40: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
-	42, // 41: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
-	35, // 42: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
-	43, // 43: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
-	41, // 44: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
-	42, // 45: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
-	35, // 46: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
-	43, // 47: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
-	42, // 48: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
-	35, // 49: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
-	43, // 50: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
-	44, // 51: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
-	42, // 52: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
-	35, // 53: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
-	43, // 54: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
-	45, // 55: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
-	43, // 56: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
-	46, // 57: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
-	47, // 58: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	43, // 59: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
-	36, // 60: maillage.labelling.v1.ThresholdsStated.thresholds:type_name -> maillage.labelling.v1.Threshold
-	61, // [61:61] is the sub-list for method output_type
-	61, // [61:61] is the sub-list for method input_type
-	61, // [61:61] is the sub-list for extension type_name
-	61, // [61:61] is the sub-list for extension extendee
-	0,  // [0:61] is the sub-list for field type_name
+	34, // 34: maillage.labelling.v1.Event.act_listed:type_name -> maillage.labelling.v1.ActListed
+	36, // 35: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
+	37, // 36: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
+	38, // 37: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
+	39, // 38: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
+	40, // 39: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
+	41, // 40: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	42, // 41: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
+	43, // 42: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
+	36, // 43: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
+	44, // 44: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
+	42, // 45: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
+	43, // 46: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
+	36, // 47: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
+	44, // 48: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
+	43, // 49: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
+	36, // 50: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
+	44, // 51: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
+	45, // 52: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
+	43, // 53: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
+	36, // 54: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
+	44, // 55: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
+	46, // 56: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
+	44, // 57: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
+	47, // 58: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
+	48, // 59: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	44, // 60: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
+	37, // 61: maillage.labelling.v1.ThresholdsStated.thresholds:type_name -> maillage.labelling.v1.Threshold
+	2,  // 62: maillage.labelling.v1.ActListed.act:type_name -> maillage.labelling.v1.ActRecorded
+	63, // [63:63] is the sub-list for method output_type
+	63, // [63:63] is the sub-list for method input_type
+	63, // [63:63] is the sub-list for extension type_name
+	63, // [63:63] is the sub-list for extension extendee
+	0,  // [0:63] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_event_proto_init() }
@@ -3343,6 +3414,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 		(*Event_DraftApproved)(nil),
 		(*Event_AssertionSettled)(nil),
 		(*Event_ThresholdsStated)(nil),
+		(*Event_ActListed)(nil),
 	}
 	file_maillage_labelling_v1_event_proto_msgTypes[7].OneofWrappers = []any{}
 	file_maillage_labelling_v1_event_proto_msgTypes[16].OneofWrappers = []any{}
@@ -3352,7 +3424,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_event_proto_rawDesc), len(file_maillage_labelling_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   35,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
