@@ -15,6 +15,7 @@
 package follow
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -26,6 +27,7 @@ import (
 	"strconv"
 	"time"
 
+	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -43,6 +45,9 @@ type Place struct {
 	Position uint64
 	// Cursor is where the register goes on.
 	Cursor string
+	// filter is the encoded filter that it is a place under: with another one, what was
+	// left out before it would be taken for seen.
+	filter []byte
 	// tree is of all records so far; nil where the follower did not begin at the
 	// beginning, or filters.
 	tree *Tree
@@ -54,12 +59,13 @@ func (p Place) Proved() bool { return p.tree != nil || p.Position == 0 }
 type placeJSON struct {
 	Position uint64 `json:"position"`
 	Cursor   string `json:"cursor"`
+	Filter   []byte `json:"filter,omitempty"`
 	Tree     string `json:"tree,omitempty"`
 }
 
 // MarshalText encodes a place for whoever keeps it.
 func (p Place) MarshalText() ([]byte, error) {
-	out := placeJSON{Position: p.Position, Cursor: p.Cursor}
+	out := placeJSON{Position: p.Position, Cursor: p.Cursor, Filter: p.filter}
 	if p.tree != nil {
 		out.Tree = base64.StdEncoding.EncodeToString(p.tree.bytes())
 	}
@@ -76,7 +82,7 @@ func (p *Place) UnmarshalText(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return fmt.Errorf("place of a follower: %w", err)
 	}
-	p.Position, p.Cursor = in.Position, in.Cursor
+	p.Position, p.Cursor, p.filter = in.Position, in.Cursor, in.Filter
 	if in.Tree == "" {
 		return nil
 	}
@@ -102,6 +108,22 @@ type Batch struct {
 	After   Place
 	// Head is the announced head, where this batch comes with one.
 	Head *ledgerv1.Head
+}
+
+// From is the place after a position, which need not be the beginning: what comes from
+// there on is in order and without gaps, but cannot be compared with the log's root. A
+// cursor, where there is one, at least shows that the log is the same up to there.
+func From(position uint64, cursor string, filter *feedv1.Filter) (Place, error) {
+	kept, err := proto.MarshalOptions{Deterministic: true}.Marshal(filter)
+	return Place{Position: position, Cursor: cursor, filter: kept}, err
+}
+
+// Root is the root of the tree of all up to the place, if it is Proved.
+func (p Place) Root() (root tlog.Hash, ok bool) {
+	if p.tree == nil {
+		return root, false
+	}
+	return p.tree.Root(), true
 }
 
 // Resume is the place after commits that were kept, from the first of the log on: their
@@ -159,11 +181,22 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("position %d came where %d is next", e.Got, e.Want)
 }
 
+// ErrFilter says that a place was kept under another filter.
+var ErrFilter = errors.New("the place was kept under another filter: begin again")
+
 // Run hands on what comes after a place until the context ends, whose error it returns, or
 // the handler fails. Lost connections and processes that stop are outlasted. A *ForkError,
 // a *GapError and what the register refuses end it: nothing is skipped.
 func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
 	at, delay := from, time.Duration(0)
+	filter, err := proto.MarshalOptions{Deterministic: true}.Marshal(f.Filter)
+	if err != nil {
+		return fmt.Errorf("filter: %w", err)
+	}
+	if (at.Position > 0 || at.Cursor != "") && !bytes.Equal(at.filter, filter) {
+		return ErrFilter
+	}
+	at.filter = filter
 	for {
 		before := at.Position
 		err := f.watch(ctx, &at, handle)

@@ -260,6 +260,28 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// A place is that of one filter.
+func TestFilterChanges(t *testing.T) {
+	labels := &feedv1.Filter{Kinds: []string{"label"}}
+	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(5, 5)}}}}
+	client := server.client(t)
+	at, err := follow.From(4, "c4", labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []*feedv1.Filter{nil, {Kinds: []string{"act"}}} {
+		if err := (&follow.Follower{Client: client, Filter: other}).Run(t.Context(), at, nil); !errors.Is(err, follow.ErrFilter) {
+			t.Errorf("a place under %v goes on under %v: %v", labels, other, err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	err = (&follow.Follower{Client: client, Filter: labels}).Run(ctx, at, func(context.Context, follow.Batch) error { stop(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("under its own filter: %v", err)
+	}
+}
+
 // What the handler refuses is not gone past, and not tried again.
 func TestHandlerFails(t *testing.T) {
 	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(1, 1), commit(2, 2)}}}}
