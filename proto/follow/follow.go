@@ -17,7 +17,6 @@ package follow
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -36,6 +35,7 @@ import (
 
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/proto/merkle"
 )
 
 // Place is how far a follower has come. The zero Place is the beginning. It is kept as
@@ -50,7 +50,7 @@ type Place struct {
 	filter []byte
 	// tree is of all records so far; nil where the follower did not begin at the
 	// beginning, or filters.
-	tree *Tree
+	tree *merkle.Tree
 }
 
 // Proved reports whether all up to the place can be compared with the log's root.
@@ -60,14 +60,17 @@ type placeJSON struct {
 	Position uint64 `json:"position"`
 	Cursor   string `json:"cursor"`
 	Filter   []byte `json:"filter,omitempty"`
-	Tree     string `json:"tree,omitempty"`
+	Tree     []byte `json:"tree,omitempty"`
 }
 
 // MarshalText encodes a place for whoever keeps it.
 func (p Place) MarshalText() ([]byte, error) {
 	out := placeJSON{Position: p.Position, Cursor: p.Cursor, Filter: p.filter}
 	if p.tree != nil {
-		out.Tree = base64.StdEncoding.EncodeToString(p.tree.bytes())
+		var err error
+		if out.Tree, err = p.tree.MarshalBinary(); err != nil {
+			return nil, err
+		}
 	}
 	return json.Marshal(out)
 }
@@ -83,21 +86,17 @@ func (p *Place) UnmarshalText(b []byte) error {
 		return fmt.Errorf("place of a follower: %w", err)
 	}
 	p.Position, p.Cursor, p.filter = in.Position, in.Cursor, in.Filter
-	if in.Tree == "" {
+	if len(in.Tree) == 0 {
 		return nil
 	}
-	raw, err := base64.StdEncoding.DecodeString(in.Tree)
-	if err != nil {
-		return fmt.Errorf("place of a follower: %w", err)
-	}
-	tree, err := parseTree(raw)
-	if err == nil && tree.Size() != in.Position {
-		err = errTree
+	p.tree = &merkle.Tree{}
+	err := p.tree.UnmarshalBinary(in.Tree)
+	if err == nil && p.tree.Size() != in.Position {
+		err = fmt.Errorf("its tree has %d leaves", p.tree.Size())
 	}
 	if err != nil {
 		return fmt.Errorf("place of a follower: %w", err)
 	}
-	p.tree = &tree
 	return nil
 }
 
@@ -130,7 +129,7 @@ func (p Place) Root() (root tlog.Hash, ok bool) {
 // positions must be dense. It is how a copy that keeps the commits alone is checked again,
 // and gone on with.
 func Resume(commits iter.Seq2[*feedv1.Commit, error]) (Place, error) {
-	c := check{whole: true, place: Place{tree: &Tree{}}}
+	c := check{whole: true, place: Place{tree: &merkle.Tree{}}}
 	for one, err := range commits {
 		if err == nil {
 			err = c.commit(one)
@@ -306,6 +305,7 @@ type check struct {
 	whole bool // nothing is filtered out
 	place Place
 	head  *ledgerv1.Head // announced, not yet reached
+	leaf  []byte         // to be used again
 }
 
 // kept is the place as it is now, which later ones do not alter.
@@ -320,7 +320,7 @@ func (c *check) kept() Place {
 
 func (c *check) take(m *feedv1.WatchResponse) error {
 	if c.place.tree == nil && c.place.Position == 0 && c.whole {
-		c.place.tree = &Tree{}
+		c.place.tree = &merkle.Tree{}
 	} else if c.place.tree != nil {
 		c.place.tree = c.kept().tree
 	}
@@ -348,7 +348,8 @@ func (c *check) commit(commit *feedv1.Commit) error {
 		}
 		c.place.Position = r.GetPosition()
 		if c.place.tree != nil {
-			c.place.tree.Append(LeafHash(r))
+			c.leaf = merkle.AppendLeaf(c.leaf[:0], r.GetPosition(), r.GetSubject(), r.GetBody())
+			c.place.tree.Append(tlog.RecordHash(c.leaf))
 		}
 	}
 	c.place.Cursor = commit.GetCursor()
