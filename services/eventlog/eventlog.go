@@ -6,13 +6,14 @@ package eventlog
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"iter"
 	"time"
 
 	"golang.org/x/mod/sumdb/tlog"
+
+	"maillage/proto/merkle"
 )
 
 // MaxLeaf is the greatest size of a leaf in bytes: tiles length-prefix their
@@ -22,8 +23,6 @@ const MaxLeaf = 65535
 // MaxCommit is the greatest number of records in one append: an act and 10,000
 // lines.
 const MaxCommit = 10001
-
-const leafVersion = 1
 
 // Record is one event of the log as it is stored.
 type Record struct {
@@ -123,23 +122,13 @@ func Leaf(r Record) []byte {
 
 // AppendLeaf appends the canonical bytes of a record to b.
 func AppendLeaf(b []byte, r Record) []byte {
-	b = append(b, leafVersion)
-	b = binary.BigEndian.AppendUint64(b, r.Position)
-	b = binary.BigEndian.AppendUint16(b, uint16(len(r.Subject)))
-	b = append(b, r.Subject...)
-	return append(b, r.Body...)
+	return merkle.AppendLeaf(b, r.Position, r.Subject, r.Body)
 }
 
 // ParseLeaf is the inverse of Leaf. The record's body aliases b.
 func ParseLeaf(b []byte) (Record, error) {
-	if len(b) < 11 || b[0] != leafVersion {
-		return Record{}, fmt.Errorf("not a leaf of version %d", leafVersion)
-	}
-	n := int(binary.BigEndian.Uint16(b[9:]))
-	if len(b) < 11+n {
-		return Record{}, errors.New("leaf shorter than its subject")
-	}
-	return Record{Position: binary.BigEndian.Uint64(b[1:]), Subject: string(b[11 : 11+n]), Body: b[11+n:]}, nil
+	position, subject, body, err := merkle.ParseLeaf(b)
+	return Record{Position: position, Subject: subject, Body: body}, err
 }
 
 // LeafHash returns the RFC 6962 hash of the record's leaf.

@@ -18,6 +18,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 )
 
@@ -89,7 +90,7 @@ func fillDir(tb testing.TB, dir, headCopy string, sizes ...int) (all []eventlog.
 
 // readAll reads a ledger as a follower would: it folds the root and compares it.
 func readAll(s *Store, after uint64) (records []eventlog.Record, err error) {
-	var tree Tree
+	var tree merkle.Tree
 	for r, err := range s.Read(after) {
 		if err != nil {
 			return records, err
@@ -122,7 +123,7 @@ func damageAt(t *testing.T, err error, position uint64) {
 
 func TestTreeIsTheTreeOfRFC6962(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var tree Tree
+		var tree merkle.Tree
 		var stored []byte
 		var hashes []tlog.Hash
 		reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
@@ -142,7 +143,7 @@ func TestTreeIsTheTreeOfRFC6962(t *testing.T) {
 			hashes = append(hashes, add...)
 			other := tree
 			other.Append(leaf)
-			stored = tree.appendStored(stored, leaf)
+			stored = tree.AppendStored(stored, leaf)
 			if other.Root() != tree.Root() || other.Size() != uint64(i+1) {
 				t.Fatalf("a copied tree differs after %d leaves", i+1)
 			}
@@ -159,7 +160,7 @@ func TestTreeIsTheTreeOfRFC6962(t *testing.T) {
 				t.Fatalf("stored hash %d of %d leaves differs", i, n)
 			}
 		}
-		loaded, err := loadTree(uint64(n), reader)
+		loaded, err := merkle.Load(uint64(n), reader)
 		if err != nil || loaded.Root() != want {
 			t.Fatalf("loaded tree of %d leaves: %v %v", n, loaded.Root(), err)
 		}
@@ -167,7 +168,7 @@ func TestTreeIsTheTreeOfRFC6962(t *testing.T) {
 }
 
 func TestTreeAppendDoesNotAllocate(t *testing.T) {
-	var tree Tree
+	var tree merkle.Tree
 	if n := testing.AllocsPerRun(1000, func() { tree.Append(tlog.Hash{1}) }); n != 0 {
 		t.Fatalf("%v allocations", n)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/mod/sumdb/tlog"
 
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 )
 
@@ -23,7 +24,7 @@ type scan struct {
 	atLeast  uint64 // up to here nothing is cut: it was once flushed
 	from     uint64 // the tree begins here, with what hashes say
 
-	tree    Tree
+	tree    merkle.Tree
 	epoch   uint64
 	stored  []byte // hashes not yet written
 	run     commits
@@ -65,7 +66,7 @@ func (s *Store) load(recorded headRecord) error {
 			fmt.Errorf("the entries end here, and head records %d of them", recorded.Size),
 		}
 	}
-	if err := s.hashes.Truncate(hashesLength(sc.tree.size)); err != nil {
+	if err := s.hashes.Truncate(hashesLength(sc.tree.Size())); err != nil {
 		return err
 	}
 	s.announce.last.flushed = sc.from
@@ -73,7 +74,7 @@ func (s *Store) load(recorded headRecord) error {
 		if err := s.hashes.Sync(); err != nil {
 			return err
 		}
-		s.announce.last.flushed = sc.tree.size
+		s.announce.last.flushed = sc.tree.Size()
 	}
 	s.tree, s.end = sc.tree, sc.end
 	s.head = Head{Epoch: sc.epoch, Size: sc.tree.Size(), Root: sc.tree.Root()}
@@ -87,7 +88,7 @@ func (s *Store) scanFrom(recorded headRecord, from uint64) (*scan, error) {
 	sc.atLeast = max(recorded.Size, s.announce.seen.Size)
 	if from > 0 {
 		var err error
-		if sc.tree, err = loadTree(from, s); err != nil {
+		if sc.tree, err = merkle.Load(from, s); err != nil {
 			return nil, errHashes
 		}
 		sc.epoch = recorded.Epoch
@@ -216,7 +217,7 @@ func (sc *scan) record(leaf []byte, position uint64, end int64) error {
 	}
 	sc.whole, sc.end = position, end
 	for _, leaf := range sc.pending {
-		sc.stored = sc.tree.appendStored(sc.stored, leaf)
+		sc.stored = sc.tree.AppendStored(sc.stored, leaf)
 		if err := sc.checkRoot(); err != nil {
 			return err
 		}
@@ -232,7 +233,7 @@ func (sc *scan) record(leaf []byte, position uint64, end int64) error {
 
 // checkRoot compares the tree with the recorded head where it has its size.
 func (sc *scan) checkRoot() error {
-	if sc.recorded.Size == 0 || sc.tree.size != sc.recorded.Size || sc.tree.Root() == sc.recorded.Root {
+	if sc.recorded.Size == 0 || sc.tree.Size() != sc.recorded.Size || sc.tree.Root() == sc.recorded.Root {
 		return nil
 	}
 	if sc.from > 0 {
@@ -242,7 +243,7 @@ func (sc *scan) checkRoot() error {
 }
 
 func (sc *scan) writeHashes() error {
-	_, err := sc.s.hashes.WriteAt(sc.stored, hashesLength(sc.tree.size)-int64(len(sc.stored)))
+	_, err := sc.s.hashes.WriteAt(sc.stored, hashesLength(sc.tree.Size())-int64(len(sc.stored)))
 	sc.stored = sc.stored[:0]
 	return err
 }

@@ -35,6 +35,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 	"golang.org/x/sys/unix"
 
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 )
 
@@ -95,7 +96,7 @@ type Store struct {
 	last    *os.File   // the last segment
 	end     int64      // where its frames end
 	filled  int64      // up to here it is filled with zeros, beyond end; 0 for nowhere
-	tree    Tree
+	tree    merkle.Tree
 	frames  []byte // buffers kept between appends
 	stored  []byte
 	broken  error // after a failed write only reopening tells what is on disk
@@ -228,7 +229,7 @@ func (s *Store) Append(records []eventlog.Record) (Head, error) {
 		return Head{}, s.broken
 	}
 	stored := int64(len(s.stored))
-	if _, err := s.hashes.WriteAt(s.stored, hashesLength(tree.size)-stored); err != nil {
+	if _, err := s.hashes.WriteAt(s.stored, hashesLength(tree.Size())-stored); err != nil {
 		s.broken = fmt.Errorf("hashes of the ledger: %w", err)
 		return Head{}, s.broken
 	}
@@ -249,13 +250,13 @@ func (s *Store) Append(records []eventlog.Record) (Head, error) {
 
 // encode fills s.frames and s.stored, and returns the marks relative to the first
 // frame.
-func (s *Store) encode(records []eventlog.Record, tree *Tree, epoch *uint64) ([]mark, error) {
+func (s *Store) encode(records []eventlog.Record, tree *merkle.Tree, epoch *uint64) ([]mark, error) {
 	s.frames, s.stored = s.frames[:0], s.stored[:0]
 	var marks []mark
 	var run commits
 	whole := true
 	for i, r := range records {
-		if want := s.tree.size + 1 + uint64(i); r.Position != want {
+		if want := s.tree.Size() + 1 + uint64(i); r.Position != want {
 			return nil, fmt.Errorf("position %d where %d is next", r.Position, want)
 		}
 		if n := minLeaf + len(r.Subject) + len(r.Body); n > eventlog.MaxLeaf {
@@ -273,7 +274,7 @@ func (s *Store) encode(records []eventlog.Record, tree *Tree, epoch *uint64) ([]
 			marks = append(marks, mark{r.Position, int64(at)})
 		}
 		s.frames = appendFrame(s.frames, r)
-		s.stored = tree.appendStored(s.stored, tlog.RecordHash(s.frames[at+frameHeader:]))
+		s.stored = tree.AppendStored(s.stored, tlog.RecordHash(s.frames[at+frameHeader:]))
 	}
 	if !whole {
 		return nil, fmt.Errorf("position %d leaves its commit open", records[len(records)-1].Position)

@@ -21,6 +21,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/ledger"
@@ -106,7 +107,7 @@ type status struct {
 	whole    bool // folded stands at the end of a commit
 	open     *eventv1.Meta
 	gate     ledger.Head
-	gateTree ledger.Tree
+	gateTree merkle.Tree
 	leaves   []tlog.Hash // of positions from first on
 	first    uint64
 	ahead    *ledger.Head // announced, but beyond what was folded

@@ -14,6 +14,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/ledger"
@@ -416,7 +417,7 @@ func TestSilentLedger(t *testing.T) {
 // tree is the head that a ledger of the log would announce.
 func tree(t *testing.T, log eventlog.Log) ledger.Head {
 	t.Helper()
-	var tree ledger.Tree
+	var tree merkle.Tree
 	for rec, err := range log.Read(t.Context(), 0) {
 		if err != nil {
 			t.Fatal(err)

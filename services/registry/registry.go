@@ -33,7 +33,7 @@ type State struct {
 
 	position uint64
 	identity Identity
-	epochs   []epoch // those after the first, in order of position
+	epochs   []Epoch // those after the first, in order of position
 	vaults   []bound // in order of position
 	byAct    byAct
 	metas    fact.MetaReader
@@ -47,7 +47,8 @@ type Identity struct {
 	Vault  [32]byte // check of the vault that belongs to it; zero while none does
 }
 
-type epoch struct{ position, number uint64 }
+// Epoch is a part of the log that begins where positions were lost: see EpochOpened.
+type Epoch struct{ Position, Number uint64 }
 
 type bound struct {
 	position uint64
@@ -61,13 +62,16 @@ func (s *State) Position() uint64 { return s.position }
 func (s *State) Identity() Identity {
 	id := s.identity
 	if n := len(s.epochs); n > 0 {
-		id.Epoch = s.epochs[n-1].number
+		id.Epoch = s.epochs[n-1].Number
 	}
 	if n := len(s.vaults); n > 0 {
 		id.Vault = s.vaults[n-1].check
 	}
 	return id
 }
+
+// Epochs are those of the log after the first, in order. They must not be changed.
+func (s *State) Epochs() []Epoch { return s.epochs }
 
 // Evolve folds the next record of the log and returns the Meta of its event. A
 // record that is not the next one is an *eventlog.HoleError; one that this binary
@@ -170,7 +174,7 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 		if now := s.Identity().Epoch; f.EpochOpened.GetEpoch() <= now {
 			return fmt.Errorf("epoch %d does not follow epoch %d", f.EpochOpened.GetEpoch(), now)
 		}
-		s.epochs = append(s.epochs, epoch{position, f.EpochOpened.GetEpoch()})
+		s.epochs = append(s.epochs, Epoch{position, f.EpochOpened.GetEpoch()})
 	case *ledgerv1.Event_VaultBound:
 		if len(f.VaultBound.GetCheck()) != 32 {
 			return fmt.Errorf("the check of a vault has %d bytes, not 32", len(f.VaultBound.GetCheck()))
@@ -188,7 +192,7 @@ func (s *State) Rollback(to uint64) {
 	s.Labelling.Rollback(to)
 	s.Activity.Rollback(to)
 	s.byAct.rollback(to)
-	for n := len(s.epochs); n > 0 && s.epochs[n-1].position > to; n-- {
+	for n := len(s.epochs); n > 0 && s.epochs[n-1].Position > to; n-- {
 		s.epochs = s.epochs[:n-1]
 	}
 	for n := len(s.vaults); n > 0 && s.vaults[n-1].position > to; n-- {

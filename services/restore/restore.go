@@ -18,6 +18,7 @@ import (
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
@@ -227,7 +228,7 @@ func (s Stores) goOn(ctx context.Context, log *jetstream.Log, store *ledger.Stor
 // refill appends to the ledger the whole commits that only the stream holds, where the
 // stream begins with what the ledger holds.
 func refill(ctx context.Context, log *jetstream.Log, store *ledger.Store) error {
-	var own ledger.Tree
+	var own merkle.Tree
 	var more []eventlog.Record
 	head := store.Head()
 	for rec, err := range log.Read(ctx, 0) {
@@ -300,7 +301,7 @@ func publish(ctx context.Context, log *jetstream.Log, store *ledger.Store, total
 
 // matches reads a whole store and compares its tree with a head.
 func matches(records iter.Seq2[eventlog.Record, error], head ledger.Head) error {
-	var tree ledger.Tree
+	var tree merkle.Tree
 	for rec, err := range records {
 		if err != nil {
 			return err
@@ -318,7 +319,7 @@ func matches(records iter.Seq2[eventlog.Record, error], head ledger.Head) error 
 
 // contains says whether a store holds what a head announced.
 func contains(records iter.Seq2[eventlog.Record, error], head ledger.Head) error {
-	var tree ledger.Tree
+	var tree merkle.Tree
 	for rec, err := range records {
 		if err != nil {
 			return err

@@ -150,9 +150,13 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 	return r.conns[r.turn.Load()].NewStream(ctx, desc, method, opts...)
 }
 
-// partOf is the part that serves a method, /maillage.<part>.v1.<service>/<rpc>.
+// partOf is the part that serves a method, /maillage.<part>.v1.<service>/<rpc>. The feed is
+// served with the registry.
 func partOf(method string) string {
 	part, _, _ := strings.Cut(strings.TrimPrefix(method, "/maillage."), ".")
+	if part == "feed" {
+		return "registry"
+	}
 	return part
 }
 

@@ -45,12 +45,53 @@ func newServer(admit grpc.UnaryServerInterceptor) (*grpc.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("validation rules: %w", err)
 	}
+	valid := validate(validator)
 	return grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxRequest),
 		grpc.NumStreamWorkers(streamWorkers),
 		grpc.StatsHandler(otelgrpc.NewServerHandler()),
-		grpc.ChainUnaryInterceptor(edge, admit, validate(validator)),
+		grpc.ChainUnaryInterceptor(edge, admit, valid),
+		grpc.StreamInterceptor(eachStream(edge, admit, valid)),
 	), nil
+}
+
+// eachStream applies to the one request of a stream of answers, which is the only kind
+// there is, what is applied to a call; the stream is the rest of that call.
+func eachStream(steps ...grpc.UnaryServerInterceptor) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		if info.IsClientStream { // reflection: nothing of ours
+			return next(srv, stream)
+		}
+		call := &grpc.UnaryServerInfo{Server: srv, FullMethod: info.FullMethod}
+		checked := &checkedStream{ServerStream: stream}
+		_, err := steps[0](stream.Context(), nil, call, func(ctx context.Context, _ any) (any, error) {
+			checked.check = func(req any) error {
+				last := grpc.UnaryHandler(func(context.Context, any) (any, error) { return nil, nil })
+				for _, step := range slices.Backward(steps[1:]) {
+					after := last
+					last = func(ctx context.Context, req any) (any, error) { return step(ctx, req, call, after) }
+				}
+				_, err := last(ctx, req)
+				return err
+			}
+			return nil, next(srv, checked)
+		})
+		return err
+	}
+}
+
+// checkedStream checks the request as it is read.
+type checkedStream struct {
+	grpc.ServerStream
+	check func(req any) error
+}
+
+// RecvMsg reads the request.
+func (s *checkedStream) RecvMsg(m any) error {
+	if err := s.ServerStream.RecvMsg(m); err != nil {
+		return err
+	}
+	return s.check(m)
 }
 
 // edge turns a panic into an internal error and every error into a status. What is

@@ -18,6 +18,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
+	"maillage/services/feed"
 	"maillage/services/identifier"
 	"maillage/services/ledger"
 	"maillage/services/projection"
@@ -124,6 +125,36 @@ func (p *process) source() query.Source {
 		Personal:  p.personal,
 		Now:       time.Now,
 	}
+}
+
+// feedSource lets the feed hand on what the replica shows.
+func (p *process) feedSource() feed.Source {
+	return feed.Source{
+		Await: func(ctx context.Context, size uint64) (ledger.Head, error) {
+			if err := p.runner.View(ctx, size, func(uint64) error { return nil }); err != nil {
+				return ledger.Head{}, err
+			}
+			return p.runner.Progress().Gate, nil
+		},
+		Records: p.records,
+		Follow: func(ctx context.Context, from eventlog.Cursor) iter.Seq2[eventlog.Record, error] {
+			return p.log.Follow(ctx, from)
+		},
+		Get:       func(ctx context.Context, position uint64) (eventlog.Record, error) { return p.log.Get(ctx, position) },
+		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
+		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
+		Epochs:    p.epochs,
+		Now:       time.Now,
+	}
+}
+
+// epochs are those of the log after the first.
+func (p *process) epochs() (all []registry.Epoch) {
+	_ = p.runner.View(context.Background(), 0, func(uint64) error {
+		all = p.state.Epochs()
+		return nil
+	})
+	return all
 }
 
 // records reads the log back from after a position up to another.

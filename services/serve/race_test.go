@@ -23,11 +23,11 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
 	"maillage/services/identifier"
-	"maillage/services/ledger"
 	"maillage/services/registry"
 	"maillage/services/serve"
 	"maillage/services/submit"
@@ -234,7 +234,7 @@ func (r *race) check() {
 	defer log.Close()
 	var (
 		fold  registry.State
-		tree  ledger.Tree
+		tree  merkle.Tree
 		truth = &record{t: r.t, taken: map[string]string{}, windows: map[string][]*eventv1.Period{}, stands: map[string]answer{}}
 	)
 	for rec, err := range log.Read(r.t.Context(), 0) {

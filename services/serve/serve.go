@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -27,6 +28,8 @@ import (
 	activityserver "maillage/services/activity/server"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
+	"maillage/services/feed"
+	feedserver "maillage/services/feed/server"
 	labellingserver "maillage/services/labelling/server"
 	"maillage/services/ledger"
 	"maillage/services/projection"
@@ -120,6 +123,7 @@ type process struct {
 	store  *ledger.Store     // nil where none is kept here
 	vault  *vault.Vault
 	health *health.Server
+	feed   *feed.Feed // nil where the registry is elsewhere
 	desks  []*submit.Desk
 
 	// What follows is of the log joined, and made anew for each attempt to join it.
@@ -194,6 +198,9 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	halted, err := p.stand(ctx, server, served)
 	p.health.Shutdown()
+	if p.feed != nil {
+		p.feed.Close() // its streams would never end
+	}
 	stopGracefully(server)
 	stopRunner()
 	if !halted {
@@ -313,6 +320,8 @@ func (p *process) server() (*grpc.Server, error) {
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))
+		p.feed = feed.New(p.feedSource(), feed.Limits{})
+		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)

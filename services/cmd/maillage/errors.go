@@ -101,7 +101,9 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"STOPPING":                 "le registre s'arrête : réessayez quand il aura redémarré",
 	"POSITION_NOT_REACHED":     "cette position n'est pas encore lisible",
 	"IDENTITY_MISSING":         "dites au nom de qui vous agissez : --as COMPTE, ou MAILLAGE_AS",
+	"CURSOR_INVALID":           "le curseur n'est pas de ce registre, ou a été abîmé : reprenez-le tel qu'il a été reçu",
 	"LOG_FORKED":               "l'historique a été réécrit : le registre s'arrête, prévenez l'exploitant",
+	"READER_TOO_SLOW":          "le lecteur n'a pas pris à temps ce qui lui était envoyé : il reprend à son dernier curseur",
 	"LOG_DAMAGED":              "l'historique est endommagé : le registre s'arrête, prévenez l'exploitant",
 	"LOG_ROLLED_BACK":          "les deux copies de l'historique sont revenues en arrière : voir « maillage restore --help »",
 	"NOT_ROLLED_BACK":          "rien de ce qui a été annoncé ne manque : il n'y a pas d'époque à ouvrir",
@@ -319,6 +321,9 @@ func (a *app) explain(err error) (text string, code int) {
 	}
 	if f, is := errors.AsType[fileError](err); is {
 		return f.Error(), exitRefused
+	}
+	if text := damagedCopy(err); text != "" {
+		return text, exitDamage
 	}
 	if _, is := errors.AsType[usageError](err); is {
 		return "commande incorrecte : " + usageText(err.Error()), exitUsage

@@ -55,6 +55,7 @@ type CLI struct {
 	Map           MapCmd           `cmd:"" help:"Carte des centres : tableau, image SVG, GeoJSON, ou ce qui a changé depuis un jour."`
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
+	Follow        FollowCmd        `cmd:"" help:"Suivre le registre : chaque changement, dans l'ordre, sans en manquer aucun."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 

@@ -1,0 +1,368 @@
+// Package follow follows a register and misses nothing: it hands on every commit of the
+// log in order, from any place, for ever, checks that no position is missing and that the
+// log still is the one it has seen, and goes on after whatever crash.
+//
+// What it gives and what it asks for:
+//
+//   - Commits come whole, in the order of the log, each position once in a run.
+//   - Each commit is handed on at least once: again after a crash, unless the handler keeps
+//     the [Place] it is given in one transaction with what it makes of the commits. Then
+//     each has its effect exactly once.
+//   - Without a filter, positions are dense and the root of the tree of all that was handed
+//     on is compared with every head that the register announces at that size. A follower
+//     that began at the beginning has then proved its copy right.
+//   - What a filter leaves out is not proved.
+package follow
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
+
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/proto/merkle"
+)
+
+// Place is how far a follower has come. The zero Place is the beginning. It is kept as
+// JSON or text, whose form may gain fields.
+type Place struct {
+	// Position is that of the last record handed on.
+	Position uint64
+	// Cursor is where the register goes on.
+	Cursor string
+	// filter is the encoded filter that it is a place under: with another one, what was
+	// left out before it would be taken for seen.
+	filter []byte
+	// tree is of all records so far; nil where the follower did not begin at the
+	// beginning, or filters.
+	tree *merkle.Tree
+}
+
+// Proved reports whether all up to the place can be compared with the log's root.
+func (p Place) Proved() bool { return p.tree != nil || p.Position == 0 }
+
+type placeJSON struct {
+	Position uint64 `json:"position"`
+	Cursor   string `json:"cursor"`
+	Filter   []byte `json:"filter,omitempty"`
+	Tree     []byte `json:"tree,omitempty"`
+}
+
+// MarshalText encodes a place for whoever keeps it.
+func (p Place) MarshalText() ([]byte, error) {
+	out := placeJSON{Position: p.Position, Cursor: p.Cursor, Filter: p.filter}
+	if p.tree != nil {
+		var err error
+		if out.Tree, err = p.tree.MarshalBinary(); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(out)
+}
+
+// UnmarshalText decodes a place; nothing at all is the beginning.
+func (p *Place) UnmarshalText(b []byte) error {
+	*p = Place{}
+	if len(b) == 0 {
+		return nil
+	}
+	var in placeJSON
+	if err := json.Unmarshal(b, &in); err != nil {
+		return fmt.Errorf("place of a follower: %w", err)
+	}
+	p.Position, p.Cursor, p.filter = in.Position, in.Cursor, in.Filter
+	if len(in.Tree) == 0 {
+		return nil
+	}
+	p.tree = &merkle.Tree{}
+	err := p.tree.UnmarshalBinary(in.Tree)
+	if err == nil && p.tree.Size() != in.Position {
+		err = fmt.Errorf("its tree has %d leaves", p.tree.Size())
+	}
+	if err != nil {
+		return fmt.Errorf("place of a follower: %w", err)
+	}
+	return nil
+}
+
+// Batch is some commits, in order, and the place after them; none in a heartbeat, which
+// may move the place of a follower with a filter.
+type Batch struct {
+	Commits []*feedv1.Commit
+	After   Place
+	// Head is the announced head, where this batch comes with one.
+	Head *ledgerv1.Head
+}
+
+// From is the place after a position, which need not be the beginning: what comes from
+// there on is in order and without gaps, but cannot be compared with the log's root. A
+// cursor, where there is one, at least shows that the log is the same up to there.
+func From(position uint64, cursor string, filter *feedv1.Filter) (Place, error) {
+	kept, err := proto.MarshalOptions{Deterministic: true}.Marshal(filter)
+	return Place{Position: position, Cursor: cursor, filter: kept}, err
+}
+
+// Root is the root of the tree of all up to the place, if it is Proved.
+func (p Place) Root() (root tlog.Hash, ok bool) {
+	if p.tree == nil {
+		return root, false
+	}
+	return p.tree.Root(), true
+}
+
+// Resume is the place after commits that were kept, from the first of the log on: their
+// positions must be dense. It is how a copy that keeps the commits alone is checked again,
+// and gone on with.
+func Resume(commits iter.Seq2[*feedv1.Commit, error]) (Place, error) {
+	c := check{whole: true, place: Place{tree: &merkle.Tree{}}}
+	for one, err := range commits {
+		if err == nil {
+			err = c.commit(one)
+		}
+		if err != nil {
+			return Place{}, err
+		}
+	}
+	return c.place, nil
+}
+
+// Handler takes batches one after the other. Its error ends the run. It may get again what
+// it has got before, if the place it kept is an earlier one: see the package.
+type Handler func(ctx context.Context, b Batch) error
+
+// Follower follows one register.
+type Follower struct {
+	Client feedv1.FeedServiceClient
+	// Filter chooses records; nil chooses all.
+	Filter *feedv1.Filter
+	// Heartbeat is the longest silence asked for; 5 s where zero. A register that says
+	// nothing for three times as long is asked again.
+	Heartbeat time.Duration
+	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
+	Retry func(err error, delay time.Duration)
+}
+
+// ForkError says that the log is not the one that was followed: stop, and keep nothing of
+// what is after the last common position.
+type ForkError struct {
+	Common uint64 // the last position that is the same, 0 where that is not known
+	Err    error
+}
+
+func (e *ForkError) Error() string {
+	if e.Common == 0 {
+		return fmt.Sprintf("LOG_FORKED: %v", e.Err)
+	}
+	return fmt.Sprintf("LOG_FORKED after position %d: %v", e.Common, e.Err)
+}
+
+func (e *ForkError) Unwrap() error { return e.Err }
+
+// GapError says that a register handed on another record than the next one.
+type GapError struct{ Want, Got uint64 }
+
+func (e *GapError) Error() string {
+	return fmt.Sprintf("position %d came where %d is next", e.Got, e.Want)
+}
+
+// ErrFilter says that a place was kept under another filter.
+var ErrFilter = errors.New("the place was kept under another filter: begin again")
+
+// Run hands on what comes after a place until the context ends, whose error it returns, or
+// the handler fails. Lost connections and processes that stop are outlasted. A *ForkError,
+// a *GapError and what the register refuses end it: nothing is skipped.
+func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
+	at, delay := from, time.Duration(0)
+	filter, err := proto.MarshalOptions{Deterministic: true}.Marshal(f.Filter)
+	if err != nil {
+		return fmt.Errorf("filter: %w", err)
+	}
+	if (at.Position > 0 || at.Cursor != "") && !bytes.Equal(at.filter, filter) {
+		return ErrFilter
+	}
+	at.filter = filter
+	for {
+		before := at.Position
+		err := f.watch(ctx, &at, handle)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !passes(err) {
+			return err
+		}
+		if at.Position > before {
+			delay = 0
+		}
+		delay = min(max(2*delay, 50*time.Millisecond), 5*time.Second)
+		wait := delay/2 + rand.N(delay/2+1) //nolint:gosec // jitter
+		if f.Retry != nil {
+			f.Retry(err, wait)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+// handled is an error of the handler.
+type handled struct{ error }
+
+func (h handled) Unwrap() error { return h.error }
+
+// passes reports whether an error is of a connection or a process that may come back.
+func passes(err error) bool {
+	if errors.Is(err, io.EOF) {
+		return true
+	}
+	st, ok := status.FromError(err)
+	if _, own := errors.AsType[handled](err); own || !ok {
+		return false
+	}
+	switch st.Code() {
+	case codes.Unavailable, codes.Canceled, codes.DeadlineExceeded, codes.Internal, codes.Unknown:
+		return true
+	}
+	return false
+}
+
+// errSilent says that no heartbeat came.
+var errSilent = status.Error(codes.Unavailable, "nothing was heard for three heartbeats")
+
+func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	interval := f.Heartbeat
+	if interval == 0 {
+		interval = 5 * time.Second
+	}
+	req := &feedv1.WatchRequest{Filter: f.Filter, HeartbeatInterval: durationpb.New(interval)}
+	switch {
+	case at.Cursor != "":
+		req.From = &feedv1.WatchRequest_Cursor{Cursor: at.Cursor}
+	case at.Position > 0:
+		req.From = &feedv1.WatchRequest_After{After: at.Position}
+	}
+	silence := time.AfterFunc(3*interval, func() { cancel(errSilent) })
+	defer silence.Stop()
+	stream, err := f.Client.Watch(ctx, req)
+	if err != nil {
+		return refusal(err)
+	}
+	c := check{whole: proto.Size(f.Filter) == 0, place: *at}
+	for {
+		m, err := stream.Recv()
+		if cause := context.Cause(ctx); err != nil && errors.Is(cause, errSilent) {
+			return errSilent
+		}
+		if err != nil {
+			return refusal(err)
+		}
+		silence.Stop() // not while the handler works
+		if err := c.take(m); err != nil {
+			return err
+		}
+		if err := handle(ctx, Batch{Commits: m.GetCommits(), After: c.kept(), Head: m.GetHeartbeat().GetHead()}); err != nil {
+			return handled{err}
+		}
+		*at = c.kept()
+		silence.Reset(3 * interval)
+	}
+}
+
+// refusal makes LOG_FORKED what it is.
+func refusal(err error) error {
+	st, _ := status.FromError(err)
+	for _, d := range st.Details() {
+		if info, ok := d.(*errdetails.ErrorInfo); ok && info.GetReason() == "LOG_FORKED" {
+			common, _ := strconv.ParseUint(info.GetMetadata()["position"], 10, 64)
+			return &ForkError{Common: common, Err: errors.New(st.Message())}
+		}
+	}
+	return err
+}
+
+// check compares what comes with what came.
+type check struct {
+	whole bool // nothing is filtered out
+	place Place
+	head  *ledgerv1.Head // announced, not yet reached
+	leaf  []byte         // to be used again
+}
+
+// kept is the place as it is now, which later ones do not alter.
+func (c *check) kept() Place {
+	p := c.place
+	if p.tree != nil {
+		tree := *p.tree
+		p.tree = &tree
+	}
+	return p
+}
+
+func (c *check) take(m *feedv1.WatchResponse) error {
+	if c.place.tree == nil && c.place.Position == 0 && c.whole {
+		c.place.tree = &merkle.Tree{}
+	} else if c.place.tree != nil {
+		c.place.tree = c.kept().tree
+	}
+	for _, commit := range m.GetCommits() {
+		if err := c.commit(commit); err != nil {
+			return err
+		}
+	}
+	beat := m.GetHeartbeat()
+	if beat == nil {
+		return nil
+	}
+	if beat.GetHead().GetSize() < c.place.Position {
+		return &ForkError{Common: beat.GetHead().GetSize(), Err: fmt.Errorf("the head is announced at %d, and %d was handed on", beat.GetHead().GetSize(), c.place.Position)}
+	}
+	c.head = beat.GetHead()
+	c.place.Cursor = beat.GetCursor()
+	return c.compare()
+}
+
+func (c *check) commit(commit *feedv1.Commit) error {
+	for _, r := range commit.GetRecords() {
+		if next := c.place.Position + 1; r.GetPosition() < next || c.whole && r.GetPosition() != next {
+			return &GapError{Want: next, Got: r.GetPosition()}
+		}
+		c.place.Position = r.GetPosition()
+		if c.place.tree != nil {
+			c.leaf = merkle.AppendLeaf(c.leaf[:0], r.GetPosition(), r.GetSubject(), r.GetBody())
+			c.place.tree.Append(tlog.RecordHash(c.leaf))
+		}
+	}
+	c.place.Cursor = commit.GetCursor()
+	return c.compare()
+}
+
+// compare compares the root with that announced, where the head is reached.
+func (c *check) compare() error {
+	if c.head == nil || c.place.tree == nil || c.head.GetSize() != c.place.Position || c.place.Position == 0 {
+		return nil
+	}
+	if root := c.place.tree.Root(); string(root[:]) != string(c.head.GetRoot()) {
+		return &ForkError{Err: fmt.Errorf("the root of what was handed on up to %d is %v, and %x is announced", c.place.Position, root, c.head.GetRoot())}
+	}
+	return nil
+}

@@ -1,0 +1,352 @@
+package follow_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/grpc/test/bufconn"
+
+	"maillage/proto/follow"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+)
+
+// recorded plays one list of answers after the other, one for each Watch. It notes from
+// where it was asked.
+type recorded struct {
+	feedv1.UnimplementedFeedServiceServer
+	watches []play
+
+	mu   sync.Mutex
+	asks []*feedv1.WatchRequest
+}
+
+func (r *recorded) asked() []*feedv1.WatchRequest {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Clone(r.asks)
+}
+
+// play is what a Watch yields, and how it ends; a nil end leaves it open.
+type play struct {
+	answers []*feedv1.WatchResponse
+	end     error
+}
+
+func (r *recorded) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
+	r.mu.Lock()
+	n := len(r.asks)
+	r.asks = append(r.asks, req)
+	r.mu.Unlock()
+	if n >= len(r.watches) {
+		return status.Error(codes.OutOfRange, "the recording ended")
+	}
+	for _, m := range r.watches[n].answers {
+		if err := stream.Send(m); err != nil {
+			return err
+		}
+	}
+	if r.watches[n].end != nil {
+		return r.watches[n].end
+	}
+	<-stream.Context().Done()
+	return stream.Context().Err()
+}
+
+func (r *recorded) client(t *testing.T) feedv1.FeedServiceClient {
+	t.Helper()
+	lis := bufconn.Listen(1 << 20)
+	server := grpc.NewServer()
+	feedv1.RegisterFeedServiceServer(server, r)
+	go func() { _ = server.Serve(lis) }()
+	t.Cleanup(server.Stop)
+	conn, err := grpc.NewClient("passthrough:///recorded", grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return lis.DialContext(ctx) }))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return feedv1.NewFeedServiceClient(conn)
+}
+
+func record(position uint64) *feedv1.Record {
+	return &feedv1.Record{Position: position, Subject: "registry.labelling.label.X", Body: fmt.Appendf(nil, "body %d", position)}
+}
+
+// commit is one of the records from a position to another.
+func commit(from, to uint64) *feedv1.WatchResponse {
+	c := &feedv1.Commit{Cursor: fmt.Sprintf("c%d", to)}
+	for p := from; p <= to; p++ {
+		c.Records = append(c.Records, record(p))
+	}
+	return &feedv1.WatchResponse{Commits: []*feedv1.Commit{c}}
+}
+
+// beat is a heartbeat at a size, with the root that the log has there.
+func beat(size uint64) *feedv1.WatchResponse {
+	hashes := map[int64]tlog.Hash{}
+	read := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
+		out := make([]tlog.Hash, len(indexes))
+		for i, at := range indexes {
+			out[i] = hashes[at]
+		}
+		return out, nil
+	})
+	for p := uint64(1); p <= size; p++ {
+		r := record(p)
+		leaf := append([]byte{1, 0, 0, 0, 0, 0, 0, 0, byte(p), 0, byte(len(r.GetSubject()))}, r.GetSubject()...)
+		stored, _ := tlog.StoredHashes(int64(p-1), append(leaf, r.GetBody()...), read)
+		for i, h := range stored {
+			hashes[tlog.StoredHashIndex(0, int64(p-1))+int64(i)] = h
+		}
+	}
+	root, _ := tlog.TreeHash(int64(size), read)
+	return &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{
+		Head: &ledgerv1.Head{Epoch: 1, Size: size, Root: root[:]}, Cursor: fmt.Sprintf("c%d", size),
+	}}
+}
+
+func forkedAt(common string) error {
+	st, err := status.New(codes.DataLoss, "another record").WithDetails(&errdetails.ErrorInfo{
+		Reason: "LOG_FORKED", Domain: "maillage", Metadata: map[string]string{"position": common},
+	})
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
+var errGone = status.Error(codes.Unavailable, "gone")
+
+func TestFollow(t *testing.T) {
+	other := commit(3, 4)
+	other.Commits[0].Records[1].Body = []byte("another body")
+	answers := func(m ...*feedv1.WatchResponse) []*feedv1.WatchResponse { return m }
+	for name, tc := range map[string]struct {
+		filter *feedv1.Filter
+		plays  []play
+		want   []uint64 // positions handed on
+		asked  []string // cursors
+		proved bool
+		err    func(error) bool
+	}{
+		"the whole of it": {
+			plays: []play{{answers: answers(commit(1, 1), commit(2, 4), beat(4), commit(5, 5), beat(5))}},
+			want:  []uint64{1, 2, 3, 4, 5}, asked: []string{""}, proved: true,
+		},
+		"a head announced before it is reached": {
+			plays: []play{{answers: answers(commit(1, 1), beat(4), commit(2, 4))}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{""}, proved: true,
+		},
+		"through a process that ends": {
+			plays: []play{{answers(commit(1, 1)), errGone}, {nil, errGone}, {answers: answers(commit(2, 4), beat(4))}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{"", "c1", "c1"}, proved: true,
+		},
+		"through an end that says nothing": {
+			plays: []play{{answers(commit(1, 1)), status.Error(codes.Unknown, "?")}, {answers: answers(commit(2, 4))}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{"", "c1"}, proved: true,
+		},
+		"a position is missing": {
+			plays: []play{{answers: answers(commit(1, 1), commit(3, 4))}},
+			want:  []uint64{1}, asked: []string{""},
+			err: func(err error) bool {
+				g, ok := errors.AsType[*follow.GapError](err)
+				return ok && g.Want == 2 && g.Got == 3
+			},
+		},
+		"a position is missing within a commit": {
+			plays: []play{{answers: answers(&feedv1.WatchResponse{Commits: []*feedv1.Commit{{Records: []*feedv1.Record{record(1), record(3)}}}})}},
+			asked: []string{""},
+			err:   func(err error) bool { g, ok := errors.AsType[*follow.GapError](err); return ok && g.Want == 2 },
+		},
+		"a position comes twice": {
+			plays: []play{{answers: answers(commit(1, 2), commit(2, 3))}},
+			want:  []uint64{1, 2}, asked: []string{""},
+			err: func(err error) bool { g, ok := errors.AsType[*follow.GapError](err); return ok && g.Got == 2 },
+		},
+		"one byte differs": {
+			plays: []play{{answers: answers(commit(1, 2), other, beat(4))}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{""},
+			err: func(err error) bool { _, ok := errors.AsType[*follow.ForkError](err); return ok },
+		},
+		"one byte differs from what was announced before": {
+			plays: []play{{answers: answers(commit(1, 2), beat(4), other)}},
+			want:  []uint64{1, 2}, asked: []string{""},
+			err: func(err error) bool { _, ok := errors.AsType[*follow.ForkError](err); return ok },
+		},
+		"the tail was lost": {
+			plays: []play{{answers(commit(1, 4)), errGone}, {nil, forkedAt("2")}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{"", "c4"},
+			err: func(err error) bool { f, ok := errors.AsType[*follow.ForkError](err); return ok && f.Common == 2 },
+		},
+		"the head goes back": {
+			plays: []play{{answers: answers(commit(1, 4), beat(2))}},
+			want:  []uint64{1, 2, 3, 4}, asked: []string{""},
+			err: func(err error) bool { f, ok := errors.AsType[*follow.ForkError](err); return ok && f.Common == 2 },
+		},
+		"damage": {
+			plays: []play{{answers(commit(1, 1)), status.Error(codes.DataLoss, "damaged")}},
+			want:  []uint64{1}, asked: []string{""},
+			err: func(err error) bool { return status.Code(err) == codes.DataLoss },
+		},
+		"a filter": {
+			filter: &feedv1.Filter{Kinds: []string{"label"}},
+			plays:  []play{{answers(commit(2, 2), beat(5)), errGone}, {answers: answers(commit(7, 7))}},
+			want:   []uint64{2, 7}, asked: []string{"", "c5"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := &recorded{watches: tc.plays}
+			ctx, stop := context.WithTimeout(t.Context(), 20*time.Second)
+			defer stop()
+			var got []uint64
+			var place follow.Place
+			f := &follow.Follower{Client: server.client(t), Filter: tc.filter}
+			last := tc.plays[len(tc.plays)-1]
+			left := len(last.answers)
+			err := f.Run(ctx, follow.Place{}, func(_ context.Context, b follow.Batch) error {
+				for _, c := range b.Commits {
+					for _, r := range c.GetRecords() {
+						got = append(got, r.GetPosition())
+					}
+				}
+				text, err := b.After.MarshalText()
+				if err != nil {
+					return err
+				}
+				if err := place.UnmarshalText(text); err != nil { // as one that is kept
+					return err
+				}
+				if again, _ := place.MarshalText(); string(again) != string(text) {
+					t.Errorf("a place kept as %s is read as %s", text, again)
+				}
+				if len(server.asked()) == len(tc.plays) {
+					if left--; left == 0 && tc.err == nil {
+						stop()
+					}
+				}
+				return nil
+			})
+			if !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+			var asked []string
+			for _, r := range server.asked() {
+				asked = append(asked, r.GetCursor())
+			}
+			if !slices.Equal(asked, tc.asked) {
+				t.Errorf("asked from %q, want %q", asked, tc.asked)
+			}
+			switch {
+			case tc.err == nil && !errors.Is(err, context.Canceled), tc.err != nil && !tc.err(err):
+				t.Errorf("it ended with %v", err)
+			case tc.err == nil && place.Proved() != tc.proved:
+				t.Errorf("proved is %v", place.Proved())
+			}
+		})
+	}
+}
+
+// A place is that of one filter.
+func TestFilterChanges(t *testing.T) {
+	labels := &feedv1.Filter{Kinds: []string{"label"}}
+	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(5, 5)}}}}
+	client := server.client(t)
+	at, err := follow.From(4, "c4", labels)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, other := range []*feedv1.Filter{nil, {Kinds: []string{"act"}}} {
+		if err := (&follow.Follower{Client: client, Filter: other}).Run(t.Context(), at, nil); !errors.Is(err, follow.ErrFilter) {
+			t.Errorf("a place under %v goes on under %v: %v", labels, other, err)
+		}
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	err = (&follow.Follower{Client: client, Filter: labels}).Run(ctx, at, func(context.Context, follow.Batch) error { stop(); return nil })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("under its own filter: %v", err)
+	}
+}
+
+// What the handler refuses is not gone past, and not tried again.
+func TestHandlerFails(t *testing.T) {
+	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(1, 1), commit(2, 2)}}}}
+	full := status.Error(codes.Unavailable, "the disk is full")
+	n := 0
+	err := (&follow.Follower{Client: server.client(t)}).Run(t.Context(), follow.Place{}, func(context.Context, follow.Batch) error {
+		n++
+		return full
+	})
+	if !errors.Is(err, full) || n != 1 || len(server.asked()) != 1 {
+		t.Errorf("%d batches in %d watches, then %v", n, len(server.asked()), err)
+	}
+}
+
+// A register that says nothing is asked again.
+func TestSilence(t *testing.T) {
+	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(1, 1)}}, {answers: []*feedv1.WatchResponse{commit(2, 2)}}}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	f := &follow.Follower{Client: server.client(t), Heartbeat: 100 * time.Millisecond}
+	err := f.Run(ctx, follow.Place{}, func(_ context.Context, b follow.Batch) error {
+		if b.After.Position == 2 {
+			stop()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) || len(server.asked()) != 2 {
+		t.Errorf("%d watches, then %v", len(server.asked()), err)
+	}
+}
+
+func TestResume(t *testing.T) {
+	kept := func(yield func(*feedv1.Commit, error) bool) {
+		for _, m := range []*feedv1.WatchResponse{commit(1, 1), commit(2, 4)} {
+			if !yield(m.GetCommits()[0], nil) {
+				return
+			}
+		}
+	}
+	place, err := follow.Resume(kept)
+	if err != nil || place.Position != 4 || place.Cursor != "c4" || !place.Proved() {
+		t.Fatalf("resumed at %+v: %v", place, err)
+	}
+	server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{commit(5, 5), beat(5)}}}}
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	err = (&follow.Follower{Client: server.client(t)}).Run(ctx, place, func(_ context.Context, b follow.Batch) error {
+		if b.Head != nil {
+			stop()
+		}
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("going on from what was kept: %v", err)
+	}
+	if _, err := follow.Resume(func(yield func(*feedv1.Commit, error) bool) { yield(commit(2, 2).GetCommits()[0], nil) }); err == nil {
+		t.Error("a copy without its beginning is resumed")
+	}
+}
+
+func TestPlaceRefusesNonsense(t *testing.T) {
+	for _, text := range []string{"x", `{"position":3,"tree":"AA=="}`, `{"position":3,"tree":"AAAAAAAAAAA="}`, `{"position":0,"tree":"?"}`} {
+		var p follow.Place
+		if err := json.Unmarshal(fmt.Appendf(nil, "%q", text), &p); err == nil {
+			t.Errorf("%s is a place: %+v", text, p)
+		}
+	}
+}

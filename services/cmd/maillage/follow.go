@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"maillage/proto/follow"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	"maillage/services/sink"
+)
+
+// FollowCmd follows the register.
+type FollowCmd struct {
+	Client
+	After   uint64   `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
+	Cursor  string   `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
+	Now     bool     `xor:"from" help:"À partir de maintenant."`
+	Context []string `placeholder:"CONTEXTE" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
+	Kind    []string `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
+	ID      []string `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
+	Sink    string   `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
+	UntilUp bool     `name:"until-up-to-date" help:"S'arrêter une fois à jour."`
+}
+
+// errUpToDate ends a run that was to end there.
+var errUpToDate = errors.New("up to date")
+
+// Run follows until it is ended.
+func (c *FollowCmd) Run(a *app) error {
+	conn, err := a.dial()
+	if err != nil {
+		return err
+	}
+	err = c.follow(a, conn)
+	if errors.Is(err, errUpToDate) || a.ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return errors.Join(err, conn.Close())
+}
+
+func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
+	f := &follow.Follower{Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Retry: func(err error, delay time.Duration) {
+		slog.Warn("the register is asked again", "err", err, "delay", delay)
+	}}
+	from, take, done, err := c.begin(a, f)
+	if err != nil {
+		return err
+	}
+	err = f.Run(a.ctx, from, func(ctx context.Context, b follow.Batch) error {
+		if err := take(ctx, b); err != nil {
+			return err
+		}
+		if c.UntilUp && b.Head != nil && (b.After.Position >= b.Head.GetSize() || f.Filter != nil) {
+			return errUpToDate
+		}
+		return nil
+	})
+	if errors.Is(err, follow.ErrFilter) {
+		err = usage("cette copie a été faite avec un autre filtre : donnez le même, ou une autre copie")
+	}
+	return errors.Join(err, done())
+}
+
+// begin is where to go on, and what is done with what comes.
+func (c *FollowCmd) begin(a *app, f *follow.Follower) (from follow.Place, take follow.Handler, done func() error, err error) {
+	take, done = func(_ context.Context, b follow.Batch) error { return c.print(a, b) }, func() error { return nil }
+	if c.Sink != "" {
+		kept, err := sink.Open(a.ctx, c.Sink)
+		if err != nil {
+			return from, nil, nil, fmt.Errorf("copie %s : %w", c.Sink, err)
+		}
+		if from, err = kept.Place(a.ctx); err != nil {
+			return from, nil, nil, errors.Join(fmt.Errorf("copie %s : %w", c.Sink, err), kept.Close())
+		}
+		take, done = kept.Take, kept.Close
+	}
+	began := from.Position > 0 || from.Cursor != ""
+	switch {
+	case began && (c.After > 0 || c.Cursor != "" || c.Now):
+		return from, nil, nil, errors.Join(usage(fmt.Sprintf("la copie %s en est à la position %d : elle reprend de là, sans --after, --cursor ni --now", c.Sink, from.Position)), done())
+	case began:
+		return from, take, done, nil
+	case c.Now:
+		r, err := f.Client.ListEvents(a.ctx, &feedv1.ListEventsRequest{PageSize: 1})
+		if err != nil {
+			return from, nil, nil, errors.Join(err, done())
+		}
+		c.After = r.GetHeadPosition()
+	}
+	from, err = follow.From(c.After, c.Cursor, f.Filter)
+	if c.After == 0 && c.Cursor == "" {
+		from = follow.Place{}
+	}
+	return from, take, done, err
+}
+
+func (c *FollowCmd) filter() *feedv1.Filter {
+	if len(c.Context)+len(c.Kind)+len(c.ID) == 0 {
+		return nil
+	}
+	return &feedv1.Filter{Contexts: c.Context, Kinds: c.Kind, Ids: c.ID}
+}
+
+// print shows each commit as an object, or each event as a line.
+func (c *FollowCmd) print(a *app, b follow.Batch) error {
+	for _, one := range b.Commits {
+		if a.json {
+			if err := a.printJSON(one); err != nil {
+				return err
+			}
+			continue
+		}
+		for _, r := range one.GetRecords() {
+			at := one.GetKnownTime().AsTime().In(paris).Format("2006-01-02 15:04:05")
+			if _, err := fmt.Fprintf(a.stdout, "%8d  %s  %s\n", r.GetPosition(), at, strings.TrimPrefix(r.GetSubject(), "registry.")); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// damagedCopy says why a copy, or the register that it is of, is not what it was; empty
+// for any other error.
+func damagedCopy(err error) string {
+	if fork, ok := errors.AsType[*follow.ForkError](err); ok {
+		same := ""
+		if fork.Common > 0 {
+			same = fmt.Sprintf(" ; les deux sont les mêmes jusqu'à la position %d", fork.Common)
+		}
+		return "le registre n'est plus celui qui a été suivi" + same + ". Mettez la copie de côté et reprenez-en une du début"
+	}
+	if gap, ok := errors.AsType[*follow.GapError](err); ok && !errors.Is(err, sink.ErrAltered) {
+		return fmt.Sprintf("la position %d est venue à la place de la %d : elle n'a pas été prise, prévenez l'exploitant", gap.Got, gap.Want)
+	}
+	if errors.Is(err, sink.ErrAltered) {
+		return "la copie a été modifiée depuis qu'elle a été faite. Mettez-la de côté et reprenez-en une du début [" + err.Error() + "]"
+	}
+	return ""
+}

@@ -1,0 +1,222 @@
+package sink_test
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	"maillage/proto/follow"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	"maillage/services/sink"
+)
+
+// copies are the implementations: each opens a new sink, or the same one again, and alters
+// what it keeps.
+type copies struct {
+	name  func(t *testing.T) string
+	alter func(t *testing.T, name string)
+}
+
+var all = map[string]copies{
+	"lines": {
+		name:  func(t *testing.T) string { return "jsonl:" + filepath.Join(t.TempDir(), "copy.jsonl") },
+		alter: alterLines,
+	},
+}
+
+func alterLines(t *testing.T, name string) {
+	t.Helper()
+	file := strings.TrimPrefix(name, "jsonl:")
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = []byte(strings.Replace(string(b), "label.X2", "label.Y2", 1))
+	if err := os.WriteFile(file, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, name string) sink.Sink {
+	t.Helper()
+	s, err := sink.Open(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// batches are commits of the sizes given, one a batch, and the places after them.
+func batches(t *testing.T, sizes ...int) []follow.Batch {
+	t.Helper()
+	var commits []*feedv1.Commit
+	var out []follow.Batch
+	at := uint64(0)
+	for _, n := range sizes {
+		c := &feedv1.Commit{KnownTime: timestamppb.Now(), Cursor: fmt.Sprintf("c%d", at+uint64(n))}
+		for range n {
+			at++
+			c.Records = append(c.Records, &feedv1.Record{Position: at, Subject: fmt.Sprintf("registry.labelling.label.X%d", at), Body: []byte{byte(at), 0xff}})
+		}
+		commits = append(commits, c)
+		place, err := follow.Resume(func(yield func(*feedv1.Commit, error) bool) {
+			for _, c := range commits {
+				if !yield(c, nil) {
+					return
+				}
+			}
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		out = append(out, follow.Batch{Commits: commits[len(commits)-1:], After: place})
+	}
+	return out
+}
+
+func same(t *testing.T, got, want follow.Place) {
+	t.Helper()
+	a, err1 := got.MarshalText()
+	b, err2 := want.MarshalText()
+	if err := errors.Join(err1, err2); err != nil || string(a) != string(b) {
+		t.Errorf("the copy is at %s, not %s: %v", a, b, err)
+	}
+}
+
+func TestSinks(t *testing.T) {
+	for kind, c := range all {
+		t.Run(kind, func(t *testing.T) {
+			t.Run("goes on where it ended", func(t *testing.T) {
+				name, given := c.name(t), batches(t, 1, 3, 2)
+				for i, b := range given {
+					s := open(t, name)
+					place, err := s.Place(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					same(t, place, slices.Concat([]follow.Batch{{}}, given)[i].After)
+					if err := s.Take(t.Context(), b); err != nil {
+						t.Fatal(err)
+					}
+					if err := s.Close(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+			t.Run("moves on without commits", func(t *testing.T) {
+				name := c.name(t)
+				s := open(t, name)
+				place, err := follow.From(7, "c9", &feedv1.Filter{Kinds: []string{"label"}})
+				if err == nil {
+					err = s.Take(t.Context(), follow.Batch{After: place})
+				}
+				if err := errors.Join(err, s.Close()); err != nil {
+					t.Fatal(err)
+				}
+				s = open(t, name)
+				defer s.Close() //nolint:errcheck // only read
+				got, err := s.Place(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				same(t, got, place)
+			})
+			t.Run("has one follower", func(t *testing.T) {
+				name := c.name(t)
+				s := open(t, name)
+				if again, err := sink.Open(t.Context(), name); err == nil {
+					t.Error("two followers write to one copy", again.Close())
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				if err := open(t, name).Close(); err != nil {
+					t.Fatal(err)
+				}
+			})
+			t.Run("refuses what was altered", func(t *testing.T) {
+				name := c.name(t)
+				s := open(t, name)
+				for _, b := range batches(t, 1, 3) {
+					if err := s.Take(t.Context(), b); err != nil {
+						t.Fatal(err)
+					}
+				}
+				if err := s.Close(); err != nil {
+					t.Fatal(err)
+				}
+				c.alter(t, name)
+				s = open(t, name)
+				defer s.Close() //nolint:errcheck // only read
+				if _, err := s.Place(t.Context()); !errors.Is(err, sink.ErrAltered) {
+					t.Errorf("an altered copy: %v", err)
+				}
+			})
+		})
+	}
+}
+
+// What a crash left in the file beyond the place is cut, whole lines and parts of one.
+func TestLinesAfterCrash(t *testing.T) {
+	given := batches(t, 1, 3, 2)
+	for name, left := range map[string]string{"nothing": "", "part of a line": `{"records":[{"pos`, "no end": `{"records":[{"position":"5"}]}`} {
+		t.Run(name, func(t *testing.T) {
+			copied := all["lines"].name(t)
+			file := strings.TrimPrefix(copied, "jsonl:")
+			s := open(t, copied)
+			for _, b := range given[:2] {
+				if err := s.Take(t.Context(), b); err != nil {
+					t.Fatal(err)
+				}
+			}
+			placed, err := os.ReadFile(file + ".place")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if left == "" { // a whole batch was written, and its place was not
+				err = s.Take(t.Context(), given[2])
+			}
+			if err := errors.Join(err, s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			err = errors.Join(os.WriteFile(file, append(b, left...), 0o600), os.WriteFile(file+".place", placed, 0o600))
+			if err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, copied)
+			place, err := s.Place(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			same(t, place, given[1].After)
+			if err := errors.Join(s.Take(t.Context(), given[2]), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, copied)
+			defer s.Close() //nolint:errcheck // only read
+			if place, err = s.Place(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			same(t, place, given[2].After)
+		})
+	}
+}
+
+func TestNames(t *testing.T) {
+	for _, name := range []string{"", "jsonl:", "postgres:", "file.jsonl", "mysql://x"} {
+		if s, err := sink.Open(t.Context(), name); err == nil {
+			t.Errorf("%q is a sink", name)
+			_ = s.Close()
+		}
+	}
+}
