@@ -54,7 +54,7 @@ func do(tb testing.TB, s *private.Server, statement string) {
 		tb.Error(err)
 		return
 	}
-	defer c.Close(ctx) //nolint:errcheck // the statement was answered
+	defer c.Close(ctx)
 	if _, err := c.Exec(ctx, statement); err != nil {
 		tb.Errorf("%s: %v", statement, err)
 	}

@@ -102,7 +102,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 		s.remove()
 		return nil, err
 	}
-	go s.keep()
+	go s.keep(context.WithoutCancel(ctx))
 	return s, nil
 }
 
@@ -203,8 +203,7 @@ func (s *Server) makeCluster(ctx context.Context) error {
 	if s.options.Throwaway {
 		args = append(args, "--no-sync")
 	}
-	make := s.command(ctx, s.programs.initdb, args...)
-	if out, err := make.CombinedOutput(); err != nil {
+	if out, err := s.command(ctx, s.programs.initdb, args...).CombinedOutput(); err != nil {
 		return fmt.Errorf("initdb in %s: %w\n%s", making, err, out)
 	}
 	return os.Rename(making, s.dir)
@@ -259,7 +258,7 @@ func (s *Server) answers(ctx context.Context) error {
 // abandon ends a server that is not wanted any longer.
 func (s *Server) abandon(why error) error {
 	_ = s.order.Close()
-	<-s.ran
+	_ = <-s.ran // how it ends is of no matter now
 	return fmt.Errorf("PostgreSQL in %s: %w", s.dir, why)
 }
 
@@ -269,7 +268,7 @@ func (s *Server) ready(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	defer c.Close(context.WithoutCancel(ctx)) //nolint:errcheck // what matters was answered
+	defer c.Close(context.WithoutCancel(ctx))
 	_, err = c.Exec(ctx, "CREATE DATABASE "+Database)
 	if bad, ok := errors.AsType[*pgconn.PgError](err); ok && bad.Code == "42P04" { // it exists
 		return nil
@@ -291,7 +290,7 @@ func (s *Server) failed(end error) error {
 }
 
 // keep starts the server again when it ends, until it is to be ended.
-func (s *Server) keep() {
+func (s *Server) keep(ctx context.Context) {
 	defer close(s.ended)
 	for {
 		select {
@@ -302,7 +301,7 @@ func (s *Server) keep() {
 			s.options.Logger.Warn("PostgreSQL ended and is started again", "directory", s.dir, "end", end)
 		}
 		for wait := 100 * time.Millisecond; ; wait = min(2*wait, 10*time.Second) {
-			err := s.begin(context.Background())
+			err := s.begin(ctx)
 			if err == nil {
 				break
 			}
@@ -323,17 +322,17 @@ func (s *Server) keep() {
 
 // halt ends the server: in order, then at once.
 func (s *Server) halt() {
-	defer s.order.Close() //nolint:errcheck // there is nobody to tell
+	defer s.order.Close()
 	if !s.options.Throwaway {
 		_, _ = io.WriteString(s.order, "INT\n")
 		select {
-		case <-s.ran:
+		case _ = <-s.ran:
 			return
 		case <-time.After(patience):
 		}
 	}
 	_, _ = io.WriteString(s.order, "QUIT\n")
-	<-s.ran
+	_ = <-s.ran // how it ends is of no matter now
 }
 
 // watch runs a server below a shell that waits for its end and passes on the signals
@@ -358,7 +357,7 @@ func (s *Server) launch() error {
 	if err != nil {
 		return err
 	}
-	defer said.Close() //nolint:errcheck // the server writes it
+	defer said.Close()
 	args := append([]string{"-c", watch, "maillage-postgres", s.programs.postgres, "-D", s.dir, "-k", s.socket, "-p", "5432"}, settings(s.options.Throwaway)...)
 	run := s.command(context.Background(), "/bin/sh", args...)
 	run.Stdout, run.Stderr = said, said

@@ -64,7 +64,7 @@ func ask(t *testing.T, s *private.Server, statement string) (answer string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close(t.Context()) //nolint:errcheck // it was answered
+	defer c.Close(t.Context())
 	rows, _ := c.Query(t.Context(), statement)
 	answers, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	if err != nil {
@@ -91,6 +91,7 @@ func alive(pid int) bool { return pid > 0 && syscall.Kill(pid, 0) == nil }
 
 // What a server keeps is there when it is started again, and nobody else can reach it.
 func TestServerIsPrivateAndKeeps(t *testing.T) {
+	t.Parallel()
 	dir := directory(t)
 	s := start(t, dir)
 	ask(t, s, "CREATE TABLE t AS SELECT 'Hôpital' AS name")
@@ -128,7 +129,12 @@ func TestServerIsPrivateAndKeeps(t *testing.T) {
 }
 
 func TestServerKilledIsStartedAgain(t *testing.T) {
-	s := start(t, directory(t))
+	t.Parallel()
+	s, err := private.Start(t.Context(), private.Options{Dir: directory(t), Throwaway: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
 	ask(t, s, "CREATE TABLE t AS SELECT 'kept' AS name")
 	ask(t, s, "CHECKPOINT")
 	pid := s.PID()
@@ -149,6 +155,7 @@ func TestServerKilledIsStartedAgain(t *testing.T) {
 
 // A process that is killed takes its server with it, and the next one goes on.
 func TestServerEndsWithItsParent(t *testing.T) {
+	t.Parallel()
 	for _, throwaway := range []string{"", "1"} {
 		dir := directory(t)
 		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^$")
@@ -184,7 +191,7 @@ func TestServerEndsWithItsParent(t *testing.T) {
 func TestServerElsewhere(t *testing.T) {
 	closed := directory(t) // of mode 0700, of this process's own account
 	long := filepath.Join(directory(t), strings.Repeat("x", 120))
-	if err := os.Chmod(filepath.Dir(long), 0o755); err != nil { //nolint:gosec // to be entered
+	if err := os.Chmod(filepath.Dir(long), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	t.Setenv("TMPDIR", "/tmp")
