@@ -23,10 +23,8 @@ import (
 	"maillage/services/registry/postgres/postgrestest"
 )
 
-// MAILLAGE_EVENTS is how many events the benchmarks bring in, MAILLAGE_POSTGRES an empty
-// database to bring them into.
-
-func size(b *testing.B) int {
+// size is how many events the benchmarks bring in.
+func size() int {
 	n, err := strconv.Atoi(os.Getenv("MAILLAGE_EVENTS"))
 	if err != nil {
 		return 20_000
@@ -34,6 +32,7 @@ func size(b *testing.B) int {
 	return n
 }
 
+// database is an empty database to bring them into.
 func database(b *testing.B) string {
 	if url := os.Getenv("MAILLAGE_POSTGRES"); url != "" {
 		return url
@@ -41,7 +40,7 @@ func database(b *testing.B) string {
 	return postgrestest.Database(b)
 }
 
-// minted is an id of a kind as the register mints them, apart from others.
+// mintedID is an id of a kind as the register mints them, apart from others.
 func mintedID(kind byte, n int) string {
 	const factor = 0x9e3779b97f4a7c15
 	x := uint64(n+1) * factor
@@ -86,7 +85,7 @@ func grown(b *testing.B, from, events int) []eventlog.Record {
 // BenchmarkRebuild fills a schema, up to the takeover, and beside it has COPY write the
 // same rows, encoded before, and the same indexes made after.
 func BenchmarkRebuild(b *testing.B) {
-	w, events := newWorld(), size(b)
+	w, events := newWorld(), size()
 	w.commit(b, 1, grown(b, 0, events)...)
 	url := database(b)
 	s := open(b, url, w)
@@ -207,7 +206,7 @@ func raw(b *testing.B, s *Store, w *world) (copied, indexed time.Duration) {
 
 // BenchmarkCatchUp brings events into a schema that is read and holds as many already.
 func BenchmarkCatchUp(b *testing.B) {
-	w, events := newWorld(), size(b)
+	w, events := newWorld(), size()
 	records := grown(b, 0, events)
 	w.commit(b, 1, records...)
 	url := database(b)
@@ -226,7 +225,7 @@ func BenchmarkCatchUp(b *testing.B) {
 // each its rows can be read.
 func BenchmarkLag(b *testing.B) {
 	w := newWorld()
-	w.commit(b, 1, grown(b, 0, size(b))...)
+	w.commit(b, 1, grown(b, 0, size())...)
 	url := database(b)
 	s := open(b, url, w)
 	run(b, s)

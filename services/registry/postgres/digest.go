@@ -35,10 +35,17 @@ func (s *Store) Digest(ctx context.Context, position uint64) (digest [32]byte, r
 	}
 	conn, err := s.pool.Acquire(ctx)
 	if err != nil {
-		return digest, 0, fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The database of the read model cannot be used: %v", err)
+		return digest, 0, unusable(err)
 	}
 	defer conn.Release()
-	return digestOf(ctx, []*pgx.Conn{conn.Conn()}, n.live, position)
+	if digest, rows, err = digestOf(ctx, []*pgx.Conn{conn.Conn()}, n.live, position); err != nil {
+		return digest, 0, unusable(err)
+	}
+	return digest, rows, nil
+}
+
+func unusable(err error) error {
+	return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The database of the read model cannot be used: %v", err)
 }
 
 // digestOf computes the digest of a schema over connections, which share the tables.

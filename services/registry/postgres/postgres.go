@@ -156,7 +156,7 @@ func (s *Store) again(ctx context.Context, what string, f func(context.Context) 
 		if ctx.Err() != nil {
 			return
 		}
-		if wait = min(2*wait, lastBackoff); time.Since(began) > lastBackoff {
+		if wait = min(2*wait, lastBackoff); time.Since(began) > glance {
 			wait = firstBackoff
 		}
 		s.logger.WarnContext(ctx, "the database is lost, trying again", "doing", what, "error", err, "wait", wait)
@@ -399,7 +399,7 @@ func (s *Store) order(ctx context.Context, f func(pgx.Tx) error) error {
 		return refused
 	}
 	if err != nil {
-		return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The database of the read model cannot be used: %v", err)
+		return unusable(err)
 	}
 	return nil
 }

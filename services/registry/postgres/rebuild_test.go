@@ -192,11 +192,7 @@ func TestKilledInRebuilds(t *testing.T) {
 	} else if testing.Short() {
 		kills = 1
 	}
-	dir, err := os.MkdirTemp("", "maillage-kills-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := private.Start(t.Context(), private.Options{Dir: dir, Throwaway: true})
+	server, err := private.Start(t.Context(), private.Options{Dir: t.TempDir(), Throwaway: true})
 	if err != nil {
 		t.Fatal(err)
 	}

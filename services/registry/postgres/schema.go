@@ -112,7 +112,7 @@ func creation(schema string) string {
 			fmt.Fprintf(&b, ", %s %s", c.name, c.kind)
 		}
 		fmt.Fprintf(&b, ");\ncomment on table %s.%s is %s;\n", schema, t.name, quoted(t.comment))
-		for _, name := range strings.Split(common, ", ") {
+		for name := range strings.SplitSeq(common, ", ") {
 			fmt.Fprintf(&b, "comment on column %s.%s.%s is %s;\n", schema, t.name, name, quoted(comments[name]))
 		}
 		for _, c := range t.columns {

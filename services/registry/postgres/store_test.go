@@ -88,10 +88,10 @@ func (w *world) commit(tb testing.TB, size int, records ...eventlog.Record) {
 
 func (w *world) register() Register {
 	return Register{
-		View: func(ctx context.Context, min uint64, f func(*registry.State, uint64)) error {
+		View: func(ctx context.Context, least uint64, f func(*registry.State, uint64)) error {
 			for {
 				w.mu.RLock()
-				if w.head >= min {
+				if w.head >= least {
 					defer w.mu.RUnlock()
 					f(&w.state, w.head)
 					return nil

@@ -19,7 +19,7 @@ func (f *filler) takeOver(ctx context.Context) error {
 		return err
 	}
 	at := f.at
-	err := pgx.BeginFunc(ctx, f.projector.conn, func(tx pgx.Tx) error {
+	err := pgx.BeginFunc(ctx, f.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "update maillage.model set state = 'KEPT' where state = 'LIVE'"); err != nil {
 			return err
 		}
@@ -42,7 +42,7 @@ func (f *filler) takeOver(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("have %s read: %w", at.schema, err)
 	}
-	f.projector.live = &at
+	f.live = &at
 	f.held.give()
 	f.update(func(n *seen) { n.halted = nil })
 	f.logger.InfoContext(ctx, "the read model was taken over", "schema", at.schema, "position", at.position)

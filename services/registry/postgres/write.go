@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,7 +105,7 @@ func (p *projector) begin(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fill := true
+	fill, halfway := true, slices.ContainsFunc(models, func(m model) bool { return m.State == stopped })
 	for _, m := range models {
 		switch {
 		case m.State == filling || m.State == stopped:
@@ -116,7 +117,7 @@ func (p *projector) begin(ctx context.Context) error {
 				return err
 			case err != nil:
 				p.halt(ctx, err)
-			case head-c.position > max(cheaper, c.position):
+			case head-c.position > max(cheaper, c.position) && !halfway:
 				p.logger.InfoContext(ctx, "the read model is so far behind that it is filled anew", "position", c.position, "head", head)
 				continue
 			default:

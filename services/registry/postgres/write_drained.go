@@ -12,7 +12,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/mod/sumdb/tlog"
 
-	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/eventlog"
 	"maillage/services/registry"
@@ -109,7 +108,7 @@ func (d *drained) packEffects() {
 		}
 		disposition := ""
 		if e.Disposition != 0 {
-			disposition = strings.TrimPrefix(labellingv1.Disposition(e.Disposition).String(), "DISPOSITION_")
+			disposition = strings.TrimPrefix(e.Disposition.String(), "DISPOSITION_")
 		}
 		b := appendText(appendCount(l.body, 6), e.act)
 		b = appendInt4(appendInt8(b, int64(e.Position)), int32(e.Line))
