@@ -1,6 +1,7 @@
 package labelling
 
 import (
+	"cmp"
 	"hash/maphash"
 	"iter"
 	"math"
@@ -92,8 +93,13 @@ func (s *State) Reindex() {
 			s.indexCycle(v.Value)
 		}
 	}
-	if s.actsByTitle.empty() {
+	if s.actsByNOR.empty() && len(s.lists) == 0 {
+		var acts []bitemporal.Version[*labellingv1.Act]
 		for _, v := range s.Acts.All() {
+			acts = append(acts, v)
+		}
+		slices.SortFunc(acts, func(a, b bitemporal.Version[*labellingv1.Act]) int { return cmp.Compare(a.KnownFrom, b.KnownFrom) })
+		for _, v := range acts {
 			s.indexAct(v.KnownFrom, v.Value)
 		}
 	}
