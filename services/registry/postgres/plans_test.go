@@ -33,13 +33,14 @@ var scan = regexp.MustCompile(`Seq Scan on (centres|links|labels|assertions|offi
 // asked for and, as PostgreSQL plans what is asked often, without them.
 func TestPlans(t *testing.T) {
 	conn := filled(t, 1_000, 20)
-	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{
-		Bounds: &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}},
-	}})
-	ids := []string{numbered("B", 7)}
+	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{}})
+	ids, within := []string{numbered("B", 7)}, &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}, Establishments: []string{numbered("E", 3)}}
+	label := s.at("labels", `t.id = any($5)`, ids)
+	run(t, conn, s, label)
+	s.shown[ids[0]] = true
 	for name, statements := range map[string][]statement{
-		"shown": s.shown(ids), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
-		"said": s.said(), "held": s.held(ids), "matching": {s.matching(new([]string))}, "effects": {s.effectsOf(ids[0])},
+		"label": {label}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
+		"said": s.said(), "held": s.held(ids), "matching": s.matching(within), "effects": {s.effectsOf(ids[0])},
 		"changed": {s.changedSince(20_000)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -116,6 +117,23 @@ func literal(a any) string {
 		return "'" + a + "'"
 	}
 	return fmt.Sprint(a)
+}
+
+// run takes what a statement brings.
+func run(t *testing.T, conn *pgx.Conn, s *slice, one statement) {
+	t.Helper()
+	rows, err := conn.Query(t.Context(), one.sql, one.args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		if err := one.take(rows); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if rows.Err() != nil || len(s.rows) == 0 {
+		t.Fatalf("%d rows, %v", len(s.rows), rows.Err())
+	}
 }
 
 // numbered makes ids such as are minted.
