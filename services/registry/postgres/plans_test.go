@@ -36,7 +36,7 @@ func TestPlans(t *testing.T) {
 	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{}})
 	ids, within := []string{numbered("B", 7)}, &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}, Establishments: []string{numbered("E", 3)}}
 	label := s.at("labels", `t.id = any($5)`, ids)
-	run(t, conn, s, label)
+	bring(t, conn, s, label)
 	s.shown[ids[0]] = true
 	for name, statements := range map[string][]statement{
 		"label": {label}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
@@ -119,8 +119,8 @@ func literal(a any) string {
 	return fmt.Sprint(a)
 }
 
-// run takes what a statement brings.
-func run(t *testing.T, conn *pgx.Conn, s *slice, one statement) {
+// bring takes what a statement brings.
+func bring(t *testing.T, conn *pgx.Conn, s *slice, one statement) {
 	t.Helper()
 	rows, err := conn.Query(t.Context(), one.sql, one.args...)
 	if err != nil {
@@ -197,8 +197,8 @@ func filled(t *testing.T, labels, each int) *pgx.Conn {
 			t.Fatal(err)
 		}
 	}
-	for _, step := range indexings("maillage_1") {
-		if _, err := conn.Exec(t.Context(), "set search_path to public, maillage; "+step.do); err != nil {
+	for _, step := range indexings("maillage_1", nil) {
+		if _, err := conn.Exec(t.Context(), step.do); err != nil {
 			t.Fatalf("%s: %v", step.do, err)
 		}
 	}
