@@ -95,6 +95,7 @@ type seen struct {
 	rebuild  *Rebuild
 	projects bool
 	halted   error
+	lost     error // why the database is not heard, nil while it is
 }
 
 // model is a row of maillage.model.
@@ -145,7 +146,7 @@ func (s *Store) Close() { s.pool.Close() }
 func (s *Store) Run(ctx context.Context) error {
 	defer observe(s)()
 	var workers errgroup.Group
-	workers.Go(func() error { s.again(ctx, "watch the read model", s.watch); return nil })
+	workers.Go(func() error { s.again(ctx, "watch the read model", s.hear); return nil })
 	workers.Go(func() error { s.again(ctx, "keep the read model", s.project); return nil })
 	return workers.Wait()
 }
@@ -189,6 +190,13 @@ func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx) // nothing is left to be lost
+}
+
+// hear watches and, once that ends, notes why.
+func (s *Store) hear(ctx context.Context) error {
+	err := s.watch(ctx)
+	s.update(func(n *seen) { n.lost = err })
+	return err
 }
 
 // watch follows what the database says of itself, so that every process knows how far the
@@ -287,7 +295,7 @@ func (p *pace) set(r *Rebuild) {
 
 func (s *Store) saw(models []model, rebuild *Rebuild) {
 	s.update(func(n *seen) {
-		n.models, n.rebuild, n.live, n.position = models, rebuild, "", 0
+		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
 				n.live, n.position = m.Schema, uint64(m.Position)

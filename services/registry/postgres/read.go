@@ -1,6 +1,7 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		case at.schema == "" && n.rebuild != nil:
 			return at, unavailable(fmt.Errorf("it is being filled: %s, %d of %d", n.rebuild.Phase, n.rebuild.Done, n.rebuild.Total))
 		case at.schema == "":
-			return at, unavailable(errors.New("nothing is filled yet"))
+			return at, unavailable(cmp.Or(n.lost, errNothing))
 		case at.position >= least:
 			return at, nil
 		case n.halted != nil:
@@ -51,8 +52,11 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
+			switch {
+			case errors.Is(ctx.Err(), context.Canceled):
 				return at, ctx.Err()
+			case n.lost != nil:
+				return at, unavailable(n.lost)
 			}
 			return at, notReached(least, at.position, "it did not come within the deadline")
 		}
@@ -69,6 +73,8 @@ func notReached(least, position uint64, why string) error {
 func unavailable(err error) error {
 	return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The PostgreSQL read model cannot be read: %v.", err)
 }
+
+var errNothing = errors.New("nothing is filled yet")
 
 // gone tells that a schema is no longer there: another one took its place.
 func gone(err error) bool { return code(err) == undefinedTable || code(err) == "3F000" }

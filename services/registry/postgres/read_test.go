@@ -25,6 +25,7 @@ func TestReadsSayWhyTheyFail(t *testing.T) {
 		"being filled":     {seen{rebuild: &Rebuild{Phase: "COPYING", Done: 3, Total: 8}}, 0, "READ_MODEL_UNAVAILABLE", "COPYING, 3 of 8"},
 		"reached":          {seen{live: "maillage_1", position: 5}, 5, "<nil>", ""},
 		"not in time":      {seen{live: "maillage_1", position: 5}, 6, "POSITION_NOT_REACHED", "within the deadline"},
+		"not heard":        {seen{live: "maillage_1", position: 5, lost: errors.New("connection refused")}, 6, "READ_MODEL_UNAVAILABLE", "connection refused"},
 		"halted before it": {seen{live: "maillage_1", position: 5, halted: errors.New("position 6 is unfit")}, 6, "POSITION_NOT_REACHED", "position 6 is unfit"},
 		"halted after it":  {seen{live: "maillage_1", position: 5, halted: errors.New("position 6 is unfit")}, 5, "<nil>", ""},
 	} {
