@@ -129,6 +129,7 @@ func Open(ctx context.Context, url string, register Register, logger *slog.Logge
 	config.ConnConfig.Tracer = otelpgx.NewTracer()
 	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, setup)
 	config.ConnConfig.RuntimeParams["application_name"] = "maillage"
+	config.AfterConnect = prepareReads
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the read model: %w", err)

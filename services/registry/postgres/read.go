@@ -8,6 +8,7 @@ import (
 	"hash/maphash"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -19,6 +20,13 @@ import (
 )
 
 const attempts = 4 // at a read whose schema went away
+
+// prepareReads has what is asked of a connection planned once: to plan it each time takes
+// as long as to answer it.
+func prepareReads(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "set plan_cache_mode = force_generic_plan")
+	return err
+}
 
 // Source answers queries from the rows; what is not of rows, such as when a position came
 // to be known, is told by another source, that of the register kept in this process.
@@ -169,10 +177,10 @@ func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registr
 
 // record reads one record back.
 func (s *Store) record(ctx context.Context, position uint64) (r eventlog.Record, err error) {
-	r, err = eventlog.Record{}, &eventlog.HoleError{Position: position}
-	for r, err = range s.records(ctx, position-1, position) {
+	for r, err := range s.records(ctx, position-1, position) {
+		return r, err
 	}
-	return r, err
+	return r, &eventlog.HoleError{Position: position}
 }
 
 // records reads records back from after a position up to another, in order.
@@ -291,11 +299,12 @@ func (c *smallCache) load(at cursor, ask func([]statement) error) (small, error)
 
 // changedSince asks whether anything was recorded of a small table after a position.
 func (s *slice) changedSince(position uint64) statement {
-	sql := "select false"
+	var sql strings.Builder
+	sql.WriteString("select false")
 	for _, table := range smallTables {
-		sql += ` or exists (select from $S.` + table + ` where lower(known) > $1) or exists (select from $S.` + table + ` where not upper_inf(known) and upper(known) > $1)`
+		fmt.Fprintf(&sql, ` or exists (select from $S.%s where lower(known) > $1) or exists (select from $S.%[1]s where not upper_inf(known) and upper(known) > $1)`, table)
 	}
-	return statement{s.in(sql), []any{int64(position)}, func(rows pgx.Rows) error { return rows.Scan(&s.stale) }}
+	return statement{s.in(sql.String()), []any{int64(position)}, func(rows pgx.Rows) error { return rows.Scan(&s.stale) }}
 }
 
 // wholeCache keeps the registers last asked for as a whole, which are read from beginning
