@@ -204,3 +204,66 @@ func raw(b *testing.B, s *Store, w *world) (copied, indexed time.Duration) {
 	b.Log(each)
 	return copied, time.Since(began)
 }
+
+// BenchmarkCatchUp brings events into a schema that is read and holds as many already.
+func BenchmarkCatchUp(b *testing.B) {
+	w, events := newWorld(), size(b)
+	records := grown(b, 0, events)
+	w.commit(b, 1, records...)
+	url := database(b)
+	s := open(b, url, w)
+	run(b, s)
+	reaches(b, s, w.head)
+	for b.Loop() {
+		w.commit(b, 1, grown(b, len(w.records), events)...)
+		began := time.Now()
+		reaches(b, s, w.head)
+		b.ReportMetric(float64(events)/time.Since(began).Seconds(), "events/s")
+	}
+}
+
+// BenchmarkLag records 500 commits a second for some seconds and reports how long after
+// each its rows can be read.
+func BenchmarkLag(b *testing.B) {
+	w := newWorld()
+	w.commit(b, 1, grown(b, 0, size(b))...)
+	url := database(b)
+	s := open(b, url, w)
+	run(b, s)
+	reaches(b, s, w.head)
+	for b.Loop() {
+		const commits = 2000
+		records := grown(b, len(w.records), commits)
+		base := w.head
+		shown := make([]time.Time, commits)
+		lags := make([]time.Duration, 0, commits)
+		tick := time.NewTicker(2 * time.Millisecond)
+		done := make(chan struct{})
+		var count atomic.Int64
+		go func() {
+			defer close(done)
+			for len(lags) < commits {
+				n, moved := s.now()
+				now := time.Now()
+				for len(lags) < int(count.Load()) && base+uint64(len(lags)) < n.position {
+					lags = append(lags, now.Sub(shown[len(lags)]))
+				}
+				if len(lags) < commits {
+					<-moved
+				}
+			}
+		}()
+		for i, r := range records {
+			<-tick.C
+			shown[i] = time.Now()
+			w.predict(b, r)
+			count.Store(int64(i) + 1)
+			w.show()
+		}
+		<-done
+		tick.Stop()
+		slices.Sort(lags)
+		b.ReportMetric(float64(lags[commits/2].Microseconds())/1000, "p50-ms")
+		b.ReportMetric(float64(lags[commits*99/100].Microseconds())/1000, "p99-ms")
+	}
+}
