@@ -152,7 +152,9 @@ func dial(b *testing.B, queries *query.Queries) registryv1.RegistryServiceClient
 	b.Cleanup(func() {
 		_ = conn.Close()
 		s.GracefulStop()
-		<-done
+		if err := <-done; err != nil {
+			b.Error(err)
+		}
 	})
 	client := registryv1.NewRegistryServiceClient(conn)
 	for {
