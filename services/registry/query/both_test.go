@@ -151,6 +151,9 @@ func (d *drawer) event() proto.Message {
 	context := rapid.SampledFrom(contexts).Draw(d.T, "context")
 	event := context.ProtoReflect().New()
 	fact := rapid.SampledFrom(factsOf(context)).Draw(d.T, "fact")
+	if renewed := event.Descriptor().Fields().ByName("label_renewed"); renewed != nil && d.one(4) {
+		fact = renewed
+	}
 	d.fill(event.Mutable(fact).Message())
 	basis := &eventv1.Basis{Source: "a source"}
 	if d.one(2) {
@@ -264,7 +267,11 @@ func (d *drawer) id(name protoreflect.Name) string {
 	}
 	letter := rapid.SampledFrom([]byte(letters)).Draw(d.T, "kind")
 	all := slices.Clone(known[letter])
-	for i := range 8 {
+	others := 8
+	if name == "successor_id" { // one that goes on is new each time
+		all, others = nil, 40
+	}
+	for i := range others {
 		all = append(all, numbered(string(letter), i))
 	}
 	return rapid.SampledFrom(all).Draw(d.T, "id")
