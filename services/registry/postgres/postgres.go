@@ -79,6 +79,9 @@ type Store struct {
 	pool     *pgxpool.Pool // for reads
 	patience time.Duration // until a position that the log does not have is one that it lost
 
+	small  smallCache
+	wholes wholeCache
+
 	mu    sync.Mutex
 	seen  seen
 	moved chan struct{} // closed and replaced whenever seen changes
@@ -92,6 +95,7 @@ type seen struct {
 	rebuild  *Rebuild
 	projects bool
 	halted   error
+	lost     error // why the database is not heard, nil while it is
 }
 
 // model is a row of maillage.model.
@@ -125,6 +129,7 @@ func Open(ctx context.Context, url string, register Register, logger *slog.Logge
 	config.ConnConfig.Tracer = otelpgx.NewTracer()
 	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, setup)
 	config.ConnConfig.RuntimeParams["application_name"] = "maillage"
+	config.AfterConnect = prepareReads
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the read model: %w", err)
@@ -142,7 +147,7 @@ func (s *Store) Close() { s.pool.Close() }
 func (s *Store) Run(ctx context.Context) error {
 	defer observe(s)()
 	var workers errgroup.Group
-	workers.Go(func() error { s.again(ctx, "watch the read model", s.watch); return nil })
+	workers.Go(func() error { s.again(ctx, "watch the read model", s.hear); return nil })
 	workers.Go(func() error { s.again(ctx, "keep the read model", s.project); return nil })
 	return workers.Wait()
 }
@@ -186,6 +191,13 @@ func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx) // nothing is left to be lost
+}
+
+// hear watches and, once that ends, notes why.
+func (s *Store) hear(ctx context.Context) error {
+	err := s.watch(ctx)
+	s.update(func(n *seen) { n.lost = err })
+	return err
 }
 
 // watch follows what the database says of itself, so that every process knows how far the
@@ -284,7 +296,7 @@ func (p *pace) set(r *Rebuild) {
 
 func (s *Store) saw(models []model, rebuild *Rebuild) {
 	s.update(func(n *seen) {
-		n.models, n.rebuild, n.live, n.position = models, rebuild, "", 0
+		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
 				n.live, n.position = m.Schema, uint64(m.Position)
@@ -360,6 +372,9 @@ func (s *Store) Rebuild(ctx context.Context) error {
 // register says that a new schema is to be filled.
 func register(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, "insert into maillage.model (schema, version, state) values ('maillage_' || nextval('maillage.number'), $1, 'FILLING')", schemaVersion)
+	if err == nil {
+		_, err = tx.Exec(ctx, "select pg_notify($1, '')", channel)
+	}
 	return err
 }
 

@@ -107,7 +107,7 @@ func TestRebuildBeside(t *testing.T) {
 		t.Fatal(err)
 	}
 	until(t, s, "the drop", func(p Progress) bool { return len(p.Kept) == 0 })
-	if got := query(t, url, "select nspname::text from pg_namespace where nspname like 'maillage_%'"); len(got) != 1 || got[0] != "maillage_2" {
+	if got := selected(t, url, "select nspname::text from pg_namespace where nspname like 'maillage_%'"); len(got) != 1 || got[0] != "maillage_2" {
 		t.Errorf("schemas %v", got)
 	}
 }
@@ -170,7 +170,7 @@ func TestDifference(t *testing.T) {
 	w.commit(t, 2, history(t, 200, 8)...)
 	s := open(t, url, w)
 	partly(t, s, 2)
-	id := query(t, url, "update maillage_1.labels set value = value || '\\x00' where ctid = (select max(ctid) from maillage_1.labels) returning id")[0]
+	id := selected(t, url, "update maillage_1.labels set value = value || '\\x00' where ctid = (select max(ctid) from maillage_1.labels) returning id")[0]
 	run(t, s)
 	p := until(t, s, "the difference", func(p Progress) bool { return p.Rebuild != nil && p.Rebuild.Failed != nil })
 	if want := fmt.Sprintf("the first that differs is %s of labels.", id); reason(p.Rebuild.Failed) != "READ_MODEL_DIFFERS" || p.Schema != "" || !contains(p.Rebuild.Failed, want) {

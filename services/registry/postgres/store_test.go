@@ -223,8 +223,8 @@ func reason(err error) string {
 	return fmt.Sprint(err)
 }
 
-// query runs a statement and returns the first column, as text.
-func query(tb testing.TB, url, sql string, args ...any) []string {
+// selected runs a statement and returns the first column, as text.
+func selected(tb testing.TB, url, sql string, args ...any) []string {
 	tb.Helper()
 	ctx := context.Background()
 	conn, err := pgx.Connect(ctx, url)
@@ -280,11 +280,11 @@ func TestRowsFollowTheFold(t *testing.T) {
 			}
 			p := reaches(t, s, w.head)
 			same(t, s, w, w.head, w.head/2, 1, 0)
-			if got := query(t, url, fmt.Sprintf("select count(*)::text from %s.event where known_time = to_timestamp(1780000000 + commit_end)", p.Schema)); got[0] != fmt.Sprint(len(records)) {
+			if got := selected(t, url, fmt.Sprintf("select count(*)::text from %s.event where known_time = to_timestamp(1780000000 + commit_end)", p.Schema)); got[0] != fmt.Sprint(len(records)) {
 				t.Errorf("%s records of %d", got[0], len(records))
 			}
 			effects := len(effectsOf(w.state.Changes(0, w.head)))
-			if got := query(t, url, fmt.Sprintf("select count(*)::text from %s.act_effect", p.Schema)); got[0] != fmt.Sprint(effects) || effects == 0 {
+			if got := selected(t, url, fmt.Sprintf("select count(*)::text from %s.act_effect", p.Schema)); got[0] != fmt.Sprint(effects) || effects == 0 {
 				t.Errorf("%s effects of %d", got[0], effects)
 			}
 		})
@@ -320,14 +320,14 @@ func TestColumns(t *testing.T) {
 	run(t, s)
 	schema := reaches(t, s, w.head).Schema
 	for i := range tables {
-		if query(t, url, fmt.Sprintf("select count(*)::text from %s.%s", schema, tables[i].name))[0] == "0" {
+		if selected(t, url, fmt.Sprintf("select count(*)::text from %s.%s", schema, tables[i].name))[0] == "0" {
 			t.Errorf("no history has a row of %s", tables[i].name)
 		}
 	}
-	if got := query(t, url, fmt.Sprintf("select count(*)::text from %s.labels where holder_id is null or role is null or role like 'ROLE%%' or network_id is null and filiere_id is null and platform_id is null", schema)); got[0] != "0" {
+	if got := selected(t, url, fmt.Sprintf("select count(*)::text from %s.labels where holder_id is null or role is null or role like 'ROLE%%' or network_id is null and filiere_id is null and platform_id is null", schema)); got[0] != "0" {
 		t.Errorf("%s labels without holder or role", got[0])
 	}
-	undocumented := query(t, url, `select c.table_name || '.' || c.column_name from information_schema.columns c
+	undocumented := selected(t, url, `select c.table_name || '.' || c.column_name from information_schema.columns c
 		where c.table_schema in ('maillage', $1) and col_description((c.table_schema || '.' || c.table_name)::regclass, c.ordinal_position) is null`, schema)
 	if len(undocumented) > 0 {
 		t.Errorf("columns without a comment: %s", strings.Join(undocumented, ", "))

@@ -89,7 +89,7 @@ func TestHalts(t *testing.T) {
 			var broken registry.Row
 			at := uint64(math.MaxUint64)
 			for r := range whole.Changes(0, whole.Position()).All() {
-				there := query(t, url, fmt.Sprintf("select count(*)::text from %s.%s", schema, r.Table))[0] != "0"
+				there := selected(t, url, fmt.Sprintf("select count(*)::text from %s.%s", schema, r.Table))[0] != "0"
 				if met, ok := c.met(r); ok && met < at && there {
 					broken, at = r, met
 				}

@@ -9,8 +9,9 @@ import "maillage/services/registry/lens"
 type Need struct {
 	// Known are the positions looked at: what was believed at any of them.
 	Known []uint64
-	// Between is also what was believed at any position from the first of them to the last.
-	Between bool
+	// From and To are positions between which whatever was believed is looked at too; both
+	// 0 for none.
+	From, To uint64
 	// Activity is also the reports, undertakings and measures.
 	Activity bool
 	// Past is every version of what is under these ids, and of the labels that go on from
@@ -30,7 +31,8 @@ type Part struct {
 	Bounds *lens.Bounds
 	// Entities are centres and campaigns, as believed at the positions.
 	Entities []string
-	// About is every version of whatever concerns these ids: see Queries.ListHistory.
+	// About is every version of whatever concerns these ids, see Queries.ListHistory, with
+	// the names of what they are linked to.
 	About []string
 	// Act is the facts that rest on an act, with every version of the labels they are done
 	// to, which are shown too; empty for none.

@@ -20,6 +20,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/labelling"
 	"maillage/services/registry"
+	"maillage/services/registry/postgres"
 	"maillage/services/registry/query"
 	"maillage/services/topology"
 )
@@ -36,6 +37,8 @@ type world struct {
 	head     uint64
 	now      time.Time
 	personal map[string]string
+	moved    chan struct{}   // closed once there is more to read
+	store    *postgres.Store // of its rows, once they are asked for
 }
 
 // The days the world lives through: its first commit is at epoch, each later one a
@@ -44,7 +47,7 @@ var epoch = time.Date(2026, 1, 10, 8, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	return &world{tb: tb, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), personal: map[string]string{}}
+	return &world{tb: tb, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), personal: map[string]string{}, moved: make(chan struct{})}
 }
 
 // commit folds events as one commit and lets readers see it.
@@ -54,6 +57,8 @@ func (w *world) commit(events ...proto.Message) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.head = last
+	close(w.moved)
+	w.moved = make(chan struct{})
 	return last
 }
 
@@ -62,36 +67,8 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	w.tb.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := epoch.Add(time.Duration(len(w.ends)) * time.Minute)
 	for i, e := range events {
-		meta := &eventv1.Meta{
-			Schema: 1, RecordTime: timestamppb.New(at),
-			CommitIndex: uint32(i), CommitSize: uint32(len(events)),
-		}
-		r := eventlog.Record{Position: uint64(len(w.records)) + 1}
-		switch e := e.(type) {
-		case *topologyv1.Event:
-			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
-			e.Meta, r.Subject = meta, topology.Subject(e)
-		case *labellingv1.Event:
-			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
-			e.Meta, r.Subject = meta, labelling.Subject(e)
-		case *activityv1.Event:
-			meta.Basis = e.GetMeta().GetBasis()
-			e.Meta, r.Subject = meta, activity.Subject(e)
-		}
-		if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
-			if _, label := labelling.DispositionOf(e); label != "" {
-				r.Subject = "registry.labelling.label." + label
-			} else {
-				r.Subject = "registry.labelling.other.0000000000"
-			}
-		}
-		body, err := proto.Marshal(e)
-		if err != nil {
-			w.tb.Fatal(err)
-		}
-		r.Body = body
+		r, at := w.record(e, i, len(events))
 		if _, err := w.state.Evolve(r); err != nil {
 			w.tb.Fatal(err)
 		}
@@ -102,9 +79,51 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	return last
 }
 
+// record is the next record, the one at a place in a commit of a size, and its known time.
+func (w *world) record(e proto.Message, index, size int) (eventlog.Record, time.Time) {
+	at := epoch.Add(time.Duration(len(w.ends)) * time.Minute)
+	meta := &eventv1.Meta{
+		Schema: 1, RecordTime: timestamppb.New(at),
+		CommitIndex: uint32(index), CommitSize: uint32(size),
+	}
+	r := eventlog.Record{Position: uint64(len(w.records)) + 1}
+	switch e := e.(type) {
+	case *topologyv1.Event:
+		meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
+		e.Meta, r.Subject = meta, topology.Subject(e)
+	case *labellingv1.Event:
+		meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
+		e.Meta, r.Subject = meta, labelling.Subject(e)
+	case *activityv1.Event:
+		meta.Basis = e.GetMeta().GetBasis()
+		e.Meta, r.Subject = meta, activity.Subject(e)
+	}
+	if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
+		if _, label := labelling.DispositionOf(e); label != "" {
+			r.Subject = "registry.labelling.label." + label
+		} else {
+			r.Subject = "registry.labelling.other.0000000000"
+		}
+	}
+	body, err := proto.Marshal(e)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	r.Body = body
+	return r, at
+}
+
 func (w *world) queries() *query.Queries { return query.New(w.source()) }
 
+// source is where the answers come from in this run of the tests.
 func (w *world) source() query.Source {
+	if onPostgres {
+		return w.await(w.stored(w.memory()))
+	}
+	return w.memory()
+}
+
+func (w *world) memory() query.Source {
 	return query.Source{
 		Head: func(ctx context.Context, minPosition uint64) (uint64, error) {
 			w.mu.RLock()
