@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -22,7 +21,6 @@ import (
 	"maillage/services/identifier"
 	"maillage/services/ledger"
 	"maillage/services/projection"
-	"maillage/services/registry"
 	"maillage/services/registry/query"
 	"maillage/services/vault"
 )
@@ -30,7 +28,8 @@ import (
 // BrokerDir is where the embedded broker keeps its store within a data directory.
 func BrokerDir(data string) string { return filepath.Join(data, "nats") }
 
-// open opens what is the process's own: the vault, the ledger, a broker of its own.
+// open opens what is the process's own: the vault, the ledger, a private database, a
+// broker of its own.
 func (p *process) open(ctx context.Context) (err error) {
 	c := p.config
 	if err := os.MkdirAll(c.Data, 0o711); err != nil {
@@ -43,6 +42,9 @@ func (p *process) open(ctx context.Context) (err error) {
 		if p.store, err = ledger.Open(c.Ledger, c.HeadCopy); err != nil {
 			return Damaged(err)
 		}
+	}
+	if err := p.openReadModel(ctx); err != nil {
+		return err
 	}
 	if c.URL != "" {
 		return nil
@@ -104,22 +106,11 @@ func Damaged(err error) error {
 	return err
 }
 
-// source lets queries read the replica.
+// source lets queries read the replica, or its rows.
 func (p *process) source() query.Source {
 	return query.Source{
-		Head: func(ctx context.Context, least uint64) (head uint64, err error) {
-			err = p.runner.View(ctx, least, func(at uint64) error {
-				head = at
-				return nil
-			})
-			return head, err
-		},
-		View: func(ctx context.Context, need query.Need, f func(*registry.State)) error {
-			return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
-				f(&p.state)
-				return nil
-			})
-		},
+		Head:      p.head,
+		View:      p.view,
 		KnownAt:   func(t time.Time) uint64 { return p.runner.KnownAt(t) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },

@@ -230,6 +230,15 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"MEASURE_TWICE":            "le même site y est deux fois pour la même année et la même unité",
 	"MEASURES_UNCHANGED":       "tout est déjà au registre, à l'identique",
 	"MEASURE_UNKNOWN":          "aucune mesure de ce site, de cette année et de cette unité n'est au registre",
+	"READ_MODEL_OFF":           "ce registre répond de sa mémoire : il a été démarré sans base PostgreSQL (--postgres)",
+	"READ_MODEL_MISPLACED":     "--postgres ne va qu'avec le service registry, qui répond aux lectures",
+	"READ_MODEL_UNAVAILABLE":   "la base PostgreSQL qui répond aux lectures n'est pas joignable ; les enregistrements se poursuivent : réessayez, ou prévenez l'exploitant",
+	"READ_MODEL_HALTED":        "les tables de PostgreSQL ne suivent plus le registre ; les enregistrements se poursuivent : voyez « maillage rebuild --status », prévenez l'exploitant",
+	"READ_MODEL_FILLING":       "les tables de PostgreSQL se remplissent pour la première fois : réessayez dans un instant (« maillage rebuild --status »)",
+	"READ_MODEL_BEHIND":        "les tables de PostgreSQL sont en retard sur le registre : réessayez dans un instant",
+	"READ_MODEL_ELSEWHERE":     "un autre processus tient les tables de cette base : adressez-vous à lui avec --server",
+	"READ_MODEL_DIFFERS":       "les tables reconstruites diffèrent du journal : elles n'ont pas pris la place de celles qui sont lues, prévenez l'exploitant",
+	"NOT_KEPT":                 "ce schéma n'est pas de ceux qui sont gardés : voyez « maillage rebuild --status »",
 	"ACT_NOT_SIGNED":           "l'acte n'est pas signé : donnez --signed, puis préparez-le de nouveau",
 }
 
