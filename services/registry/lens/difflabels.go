@@ -225,6 +225,18 @@ func (c comparison) lists() (lists []scoped) {
 	return lists
 }
 
+// Listed is the positions that Diff looks at besides those of the moments it compares:
+// those at which lists were recorded that took effect from one day to the other, and those
+// just before.
+func Listed(before, after Lens) (positions []uint64) {
+	between := after
+	between.m.valid = before.m.valid
+	for _, l := range (comparison{x: between, y: after}).lists() {
+		positions = append(positions, l.position-1, l.position)
+	}
+	return positions
+}
+
 // mayLeaveOut tells whether a list stands for labels of a role, or may.
 func (l *scoped) mayLeaveOut(role labellingv1.Role) bool {
 	const unstated = labellingv1.Role_ROLE_UNSPECIFIED

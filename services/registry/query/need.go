@@ -9,8 +9,9 @@ import "maillage/services/registry/lens"
 type Need struct {
 	// Known are the positions looked at: what was believed at any of them.
 	Known []uint64
-	// Between is also what was believed at any position from the first of them to the last.
-	Between bool
+	// From and To are positions between which whatever was believed is looked at too; both
+	// 0 for none.
+	From, To uint64
 	// Activity is also the reports, undertakings and measures.
 	Activity bool
 	// Past is every version of what is under these ids, and of the labels that go on from

@@ -29,8 +29,15 @@ func (q *Queries) DiffRegister(ctx context.Context, req *registryv1.DiffRegister
 		return nil, fault.New(fault.Invalid, "WINDOW_DIFFERS", "to.window", "Both moments must look for labels in the same window.")
 	}
 	resp := &registryv1.DiffRegisterResponse{From: q.resolved(from), To: q.resolved(to)}
+	need := Need{Known: []uint64{from.known, to.known}, From: min(from.known, to.known), To: max(from.known, to.known)}
 	var inner error
-	err = q.src.View(ctx, Need{Known: []uint64{from.known, to.known}, Between: true}, func(s *registry.State) {
+	err = q.src.View(ctx, Need{Known: need.Known, Part: &Part{}}, func(s *registry.State) {
+		need.Known = append(need.Known, lens.Listed(q.look(from, s), q.look(to, s))...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = q.src.View(ctx, need, func(s *registry.State) {
 		resp.Learned, resp.World, inner = lens.Diff(q.look(from, s), q.look(to, s), req.GetFiliere(), req.GetNetwork())
 	})
 	if err := cmp.Or(err, inner); err != nil {
