@@ -79,6 +79,9 @@ type Store struct {
 	pool     *pgxpool.Pool // for reads
 	patience time.Duration // until a position that the log does not have is one that it lost
 
+	small  smallCache
+	wholes wholeCache
+
 	mu    sync.Mutex
 	seen  seen
 	moved chan struct{} // closed and replaced whenever seen changes

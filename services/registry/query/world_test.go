@@ -20,6 +20,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/labelling"
 	"maillage/services/registry"
+	"maillage/services/registry/postgres"
 	"maillage/services/registry/query"
 	"maillage/services/topology"
 )
@@ -36,6 +37,8 @@ type world struct {
 	head     uint64
 	now      time.Time
 	personal map[string]string
+	moved    chan struct{}   // closed once there is more to read
+	store    *postgres.Store // of its rows, once they are asked for
 }
 
 // The days the world lives through: its first commit is at epoch, each later one a
@@ -44,7 +47,7 @@ var epoch = time.Date(2026, 1, 10, 8, 0, 0, 0, time.UTC)
 
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
-	return &world{tb: tb, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), personal: map[string]string{}}
+	return &world{tb: tb, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), personal: map[string]string{}, moved: make(chan struct{})}
 }
 
 // commit folds events as one commit and lets readers see it.
@@ -54,6 +57,8 @@ func (w *world) commit(events ...proto.Message) uint64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.head = last
+	close(w.moved)
+	w.moved = make(chan struct{})
 	return last
 }
 
@@ -104,7 +109,15 @@ func (w *world) predict(events ...proto.Message) uint64 {
 
 func (w *world) queries() *query.Queries { return query.New(w.source()) }
 
+// source is where the answers come from in this run of the tests.
 func (w *world) source() query.Source {
+	if onPostgres {
+		return w.await(w.stored(w.memory()))
+	}
+	return w.memory()
+}
+
+func (w *world) memory() query.Source {
 	return query.Source{
 		Head: func(ctx context.Context, minPosition uint64) (uint64, error) {
 			w.mu.RLock()

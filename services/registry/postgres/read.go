@@ -1,0 +1,369 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"iter"
+	"slices"
+	"sync"
+
+	"github.com/jackc/pgx/v5"
+
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/registry"
+	"maillage/services/registry/query"
+)
+
+const attempts = 4 // at a read whose schema went away
+
+// Source answers queries from the rows; what is not of rows, such as when a position came
+// to be known, is told by another source, that of the register kept in this process.
+func (s *Store) Source(local query.Source) query.Source {
+	local.Head = func(ctx context.Context, least uint64) (uint64, error) {
+		at, err := s.reach(ctx, least)
+		return at.position, err
+	}
+	local.View = s.view
+	local.Record, local.Records = s.record, s.records
+	return local
+}
+
+// reach waits for the rows that are read to be complete up to a position, and returns what
+// is read: READ_MODEL_UNAVAILABLE while nothing can be, POSITION_NOT_REACHED where it does
+// not come so far within ctx, or while the read model is halted before it.
+func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
+	for {
+		n, moved := s.now()
+		at := cursor{n.live, n.position}
+		switch {
+		case at.schema == "" && n.rebuild != nil:
+			return at, unavailable(fmt.Errorf("it is being filled: %s, %d of %d", n.rebuild.Phase, n.rebuild.Done, n.rebuild.Total))
+		case at.schema == "":
+			return at, unavailable(errors.New("nothing is filled yet"))
+		case at.position >= least:
+			return at, nil
+		case n.halted != nil:
+			return at, notReached(least, at.position, fmt.Sprintf("the read model halted: %v", n.halted))
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return at, ctx.Err()
+			}
+			return at, notReached(least, at.position, "it did not come within the deadline")
+		}
+	}
+}
+
+func notReached(least, position uint64, why string) error {
+	err := fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "as_of.min_position",
+		"Position %d cannot be read yet, the last one that can is %d: %s.", least, position, why)
+	err.Position = least
+	return err
+}
+
+func unavailable(err error) error {
+	return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The PostgreSQL read model cannot be read: %v.", err)
+}
+
+// gone tells that a schema is no longer there: another one took its place.
+func gone(err error) bool { return code(err) == undefinedTable || code(err) == "3F000" }
+
+// overSchema runs a read of the schema that is read at a position or a later one, again
+// while that is taken away meanwhile.
+func (s *Store) overSchema(ctx context.Context, least uint64, read func(at cursor) error) error {
+	for attempt := 1; ; attempt++ {
+		at, err := s.reach(ctx, least)
+		if err != nil {
+			return err
+		}
+		err = read(at)
+		switch {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case !gone(err) || attempt == attempts:
+			return unavailable(err)
+		}
+		s.moves(ctx, at.schema)
+	}
+}
+
+// moves waits a moment for another schema to be told of.
+func (s *Store) moves(ctx context.Context, from string) {
+	ctx, cancel := context.WithTimeout(ctx, glance)
+	defer cancel()
+	for {
+		n, moved := s.now()
+		if n.live != from {
+			return
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// view runs f over what is needed. What f is given may be shared and is not to be changed.
+func (s *Store) view(ctx context.Context, need query.Need, f func(*registry.State)) error {
+	var state *registry.State
+	err := s.overSchema(ctx, max(slices.Max(need.Known), need.To), func(at cursor) (err error) {
+		state, err = s.bring(ctx, at, need)
+		return err
+	})
+	if err == nil {
+		f(state)
+	}
+	return err
+}
+
+// bring restores the part of the register that is needed.
+func (s *Store) bring(ctx context.Context, at cursor, need query.Need) (*registry.State, error) {
+	if need.Part == nil {
+		return s.wholes.get(ctx, wholeKey(at.schema, need), func(ctx context.Context) (*registry.State, int, error) {
+			return s.slice(ctx, at, need)
+		})
+	}
+	state, _, err := s.slice(ctx, at, need)
+	return state, err
+}
+
+// slice brings what is needed beside the small tables, whose changes it looks for at the
+// same time. It also returns how many rows that is.
+func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registry.State, int, error) {
+	part := newSlice(at.schema, need)
+	base, unsure := s.small.at(at)
+	err := part.rounds(ctx, func(ctx context.Context, statements ...statement) error {
+		if unsure {
+			unsure = false
+			statements = append(statements, part.changedSince(base.position))
+		}
+		return s.ask(ctx, statements)
+	})
+	if err != nil {
+		return nil, 0, err
+	}
+	if base.state == nil || part.stale {
+		if base, err = s.small.load(at, func(all []statement) error { return s.ask(ctx, all) }); err != nil {
+			return nil, 0, err
+		}
+	} else {
+		s.small.sure(base, at)
+	}
+	state, err := registry.Restore(base.state, part.all(), part.resting(), at.position)
+	return state, len(part.rows), err
+}
+
+// record reads one record back.
+func (s *Store) record(ctx context.Context, position uint64) (r eventlog.Record, err error) {
+	r, err = eventlog.Record{}, &eventlog.HoleError{Position: position}
+	for r, err = range s.records(ctx, position-1, position) {
+	}
+	return r, err
+}
+
+// records reads records back from after a position up to another, in order.
+func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
+	return func(yield func(eventlog.Record, error) bool) {
+		next, left := after+1, false
+		for !left && next <= to {
+			err := s.overSchema(ctx, to, func(at cursor) error {
+				rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position between $1 and $2 order by position", int64(next), int64(to))
+				if err != nil {
+					return err
+				}
+				defer rows.Close()
+				for !left && rows.Next() {
+					var position int64
+					var r eventlog.Record
+					if err := rows.Scan(&position, &r.Subject, &r.Body); err != nil {
+						return err
+					}
+					r.Position = uint64(position)
+					next, left = r.Position+1, !yield(r, nil)
+				}
+				return rows.Err()
+			})
+			if err == nil && !left && next <= to {
+				err = &eventlog.HoleError{Position: next}
+			}
+			if err != nil {
+				yield(eventlog.Record{}, err)
+				return
+			}
+		}
+	}
+}
+
+// ask sends statements together and takes what they bring.
+func (s *Store) ask(ctx context.Context, statements []statement) error {
+	if len(statements) == 0 {
+		return nil
+	}
+	var batch pgx.Batch
+	for _, one := range statements {
+		batch.Queue(one.sql, one.args...).Query(func(rows pgx.Rows) error {
+			defer rows.Close()
+			for rows.Next() {
+				if err := one.take(rows); err != nil {
+					return err
+				}
+			}
+			return rows.Err()
+		})
+	}
+	return s.pool.SendBatch(ctx, &batch).Close()
+}
+
+var seed = maphash.MakeSeed()
+
+func hashOf(b []byte) uint64 { return maphash.Bytes(seed, b) }
+
+// smallCache keeps the small tables as they were at a position.
+type smallCache struct {
+	mu      sync.Mutex
+	kept    small
+	loading sync.Mutex
+}
+
+type small struct {
+	schema   string
+	position uint64 // up to which nothing changed
+	state    *registry.State
+}
+
+// at is the small tables that are kept of a schema; unsure that something may have changed.
+func (c *smallCache) at(at cursor) (base small, unsure bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept.schema != at.schema {
+		return small{}, false
+	}
+	return c.kept, c.kept.position < at.position
+}
+
+func (c *smallCache) sure(base small, at cursor) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept.state == base.state {
+		c.kept.position = max(c.kept.position, at.position)
+	}
+}
+
+// load reads the small tables, once for all who wait for them.
+func (c *smallCache) load(at cursor, ask func([]statement) error) (small, error) {
+	c.loading.Lock()
+	defer c.loading.Unlock()
+	if base, unsure := c.at(at); base.state != nil && !unsure {
+		return base, nil
+	}
+	s := newSlice(at.schema, query.Need{Known: []uint64{at.position}})
+	var all []statement
+	for _, table := range smallTables {
+		all = append(all, s.ever(table, "true"))
+	}
+	if err := ask(all); err != nil {
+		return small{}, err
+	}
+	state, err := registry.Restore(nil, s.all(), s.resting(), at.position)
+	if err != nil {
+		return small{}, err
+	}
+	base := small{at.schema, at.position, state}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.kept = base
+	return base, nil
+}
+
+// changedSince asks whether anything was recorded of a small table after a position.
+func (s *slice) changedSince(position uint64) statement {
+	sql := "select false"
+	for _, table := range smallTables {
+		sql += ` or exists (select from $S.` + table + ` where lower(known) > $1) or exists (select from $S.` + table + ` where not upper_inf(known) and upper(known) > $1)`
+	}
+	return statement{s.in(sql), []any{int64(position)}, func(rows pgx.Rows) error { return rows.Scan(&s.stale) }}
+}
+
+// wholeCache keeps the registers last asked for as a whole, which are read from beginning
+// to end: those of some moments, and no more rows than maxRows but for the last.
+type wholeCache struct {
+	mu     sync.Mutex
+	recent []*whole // the latest asked for last
+}
+
+const (
+	maxWholes = 4
+	maxRows   = 2_000_000
+)
+
+type whole struct {
+	key   string
+	ready chan struct{} // closed once what follows may be read
+	state *registry.State
+	rows  int
+	err   error
+}
+
+func wholeKey(schema string, need query.Need) string {
+	known := slices.Sorted(slices.Values(need.Known))
+	past := slices.Sorted(slices.Values(need.Past))
+	return fmt.Sprint(schema, slices.Compact(known), need.From, need.To, need.Activity, slices.Compact(past))
+}
+
+// get returns a register, which is brought once for all who ask for it meanwhile.
+func (c *wholeCache) get(ctx context.Context, key string, bring func(context.Context) (*registry.State, int, error)) (*registry.State, error) {
+	c.mu.Lock()
+	i := slices.IndexFunc(c.recent, func(w *whole) bool { return w.key == key })
+	if i >= 0 {
+		one := c.recent[i]
+		c.recent = append(slices.Delete(c.recent, i, i+1), one)
+		c.mu.Unlock()
+		select {
+		case <-one.ready:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		if one.err == nil || !errors.Is(one.err, context.Canceled) && !errors.Is(one.err, context.DeadlineExceeded) {
+			return one.state, one.err
+		}
+		state, _, err := bring(ctx) // whoever asked first left too soon
+		return state, err
+	}
+	one := &whole{key: key, ready: make(chan struct{})}
+	c.recent = append(c.recent, one)
+	c.mu.Unlock()
+	one.state, one.rows, one.err = bring(ctx)
+	close(one.ready)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if one.err != nil {
+		c.recent = slices.DeleteFunc(c.recent, func(w *whole) bool { return w == one })
+	}
+	c.trim()
+	return one.state, one.err
+}
+
+// trim forgets those asked for longest ago.
+func (c *wholeCache) trim() {
+	rows, from := 0, len(c.recent)
+	for from > 0 && len(c.recent)-from < maxWholes {
+		select {
+		case <-c.recent[from-1].ready:
+			rows += c.recent[from-1].rows
+		default:
+		}
+		if rows > maxRows && from < len(c.recent) {
+			break
+		}
+		from--
+	}
+	c.recent = slices.Delete(c.recent, 0, from)
+}
