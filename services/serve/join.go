@@ -223,7 +223,7 @@ func (p *process) ready() error {
 	if err := p.follows(); err != nil || p.model == nil {
 		return err
 	}
-	return p.model.ready()
+	return p.model.ready(p.runner.Progress().Gate.Size)
 }
 
 // follows returns nil once the process takes commands, whatever becomes of the rows that
@@ -271,7 +271,7 @@ func (p *process) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 // reach waits until a method can tell of a position.
 func (p *process) reach(ctx context.Context, position uint64, method string) error {
 	if p.model != nil && strings.HasPrefix(method, "/"+readsPrefix) && !strings.Contains(method, "ReadModelService") {
-		_, err := p.head(ctx, position)
+		_, err := p.reads.Head(ctx, position)
 		return err
 	}
 	return p.runner.View(ctx, position, func(uint64) error { return nil })

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -21,6 +22,7 @@ import (
 	"maillage/services/identifier"
 	"maillage/services/ledger"
 	"maillage/services/projection"
+	"maillage/services/registry"
 	"maillage/services/registry/query"
 	"maillage/services/vault"
 )
@@ -108,9 +110,20 @@ func Damaged(err error) error {
 
 // source lets queries read the replica, or its rows.
 func (p *process) source() query.Source {
-	return query.Source{
-		Head:      p.head,
-		View:      p.view,
+	replica := query.Source{
+		Head: func(ctx context.Context, least uint64) (head uint64, err error) {
+			err = p.runner.View(ctx, least, func(at uint64) error {
+				head = at
+				return nil
+			})
+			return head, err
+		},
+		View: func(ctx context.Context, need query.Need, f func(*registry.State)) error {
+			return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
+				f(&p.state)
+				return nil
+			})
+		},
 		KnownAt:   func(t time.Time) uint64 { return p.runner.KnownAt(t) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
@@ -119,7 +132,26 @@ func (p *process) source() query.Source {
 		Personal:  p.personal,
 		Now:       time.Now,
 	}
+	if p.model == nil {
+		return replica
+	}
+	rows := p.model.Source(replica)
+	head := rows.Head
+	rows.Head = func(ctx context.Context, least uint64) (uint64, error) {
+		own, cancel := context.WithTimeout(ctx, freshness)
+		defer cancel()
+		if at, err := head(own, max(least, p.runner.Progress().Gate.Size)); err == nil {
+			return at, nil
+		}
+		return head(ctx, least)
+	}
+	return rows
 }
+
+// freshness is how long a read of the rows waits for what this process has answered for, so
+// that whoever recorded something here is shown it, as from memory. Rows that are further
+// behind are shown as they are, with their position.
+const freshness = 250 * time.Millisecond
 
 // records reads the log back from after a position up to another.
 func (p *process) records(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {

@@ -4,20 +4,14 @@ import (
 	"context"
 	"log/slog"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"time"
-
-	"go.opentelemetry.io/otel"
-	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/metric"
 
 	"maillage/services/fault"
 	"maillage/services/registry"
 	"maillage/services/registry/postgres"
 	"maillage/services/registry/postgres/private"
-	"maillage/services/registry/query"
 )
 
 // Where Config.Postgres is no URL: reads are answered from memory, or from the rows in a
@@ -27,28 +21,23 @@ const (
 	PostgresLocal = "local"
 )
 
-// patience is how long rows may lag behind a position before the process is unready.
+// patience is how long the rows may lag behind a position before the process is unready.
 const patience = 5 * time.Second
-
-const reopenPause = time.Second // between two attempts to open the database
 
 // readModel is the rows in PostgreSQL that reads are answered from.
 type readModel struct {
-	p      *process
-	url    string
+	*postgres.Store
+
 	server *private.Server // nil where somebody else runs it
 	ended  chan struct{}   // closed when nothing is written any longer; nil before it began
-	end    func()          // of what is measured
 
 	mu     sync.Mutex
-	store  *postgres.Store
-	fault  error // why there is no store, or why it is kept no longer
-	mark   uint64
-	marked time.Time // when the rows were last where the register had come to
+	mark   uint64    // where the register was when the rows had last come to the mark of before
+	marked time.Time // when that was
 }
 
-// openReadModel starts a private server, where one is asked for. The database itself is
-// opened once there is a log to fill it from.
+// openReadModel starts a private server, where one is asked for, and opens the database,
+// which may not be there yet.
 func (p *process) openReadModel(ctx context.Context) error {
 	c := p.config
 	if c.Postgres == "" || c.Postgres == PostgresOff {
@@ -57,72 +46,25 @@ func (p *process) openReadModel(ctx context.Context) error {
 	if !c.has(Registry) {
 		return fault.New(fault.Invalid, "READ_MODEL_MISPLACED", "", "this process answers no reads: only the part %s keeps rows in PostgreSQL", Registry)
 	}
-	m := &readModel{p: p, url: c.Postgres, fault: errStarting, end: func() {}}
+	m, url := &readModel{}, c.Postgres
 	if c.Postgres == PostgresLocal {
 		server, err := private.Start(ctx, private.Options{Dir: filepath.Join(c.Data, "postgres")})
 		if err != nil {
 			return err
 		}
-		m.server, m.url = server, server.URL(private.Database)
+		m.server, url = server, server.URL(private.Database)
 	}
-	p.model = m
+	p.model = m // to be closed
+	store, err := postgres.Open(ctx, url, p.register(), slog.Default())
+	if err != nil {
+		return err
+	}
+	m.Store = store
 	return nil
 }
 
-// keep opens the database, as soon as it can be reached, and keeps its rows equal to the
-// register until the context ends.
-func (m *readModel) keep(ctx context.Context) {
-	m.ended, m.end = make(chan struct{}), m.observe()
-	go func() {
-		defer close(m.ended)
-		store := m.open(ctx)
-		if store == nil {
-			return
-		}
-		err := store.Run(ctx)
-		if err == nil || ctx.Err() != nil {
-			return
-		}
-		m.set(store, fault.New(fault.Unavailable, "READ_MODEL_HALTED", "", "the rows go on no longer: %v", err))
-		slog.ErrorContext(ctx, "the rows in PostgreSQL go on no longer; commands do, and reads of what there is", "err", err)
-	}()
-}
-
-// open opens the database, nil once the context has ended.
-func (m *readModel) open(ctx context.Context) *postgres.Store {
-	said := ""
-	for ctx.Err() == nil {
-		store, err := postgres.Open(ctx, m.url, m.register(), slog.Default())
-		if err == nil {
-			m.set(store, nil)
-			return store
-		}
-		if text := err.Error(); text != said && ctx.Err() == nil {
-			said = text
-			slog.WarnContext(ctx, "waiting for the database", "err", err)
-		}
-		m.set(nil, unavailable(err))
-		select {
-		case <-time.After(reopenPause):
-		case <-ctx.Done():
-		}
-	}
-	return nil
-}
-
-func unavailable(err error) error {
-	return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "the database that reads are answered from cannot be used: %v", err)
-}
-
-func (m *readModel) set(s *postgres.Store, err error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.store, m.fault = s, err
-}
-
-// register is what the rows are of.
-func (m *readModel) register() postgres.Register {
-	p := m.p
+// register is what the rows are of: the replica, once there is one.
+func (p *process) register() postgres.Register {
 	return postgres.Register{
 		View: func(ctx context.Context, least uint64, f func(*registry.State, uint64)) error {
 			return p.runner.View(ctx, least, func(head uint64) error {
@@ -131,44 +73,54 @@ func (m *readModel) register() postgres.Register {
 			})
 		},
 		Records:   p.records,
-		CommitEnd: p.runner.CommitEnd,
-		KnownTime: p.runner.KnownTime,
+		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
+		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 	}
 }
 
-// opened is the store, or why there is none. Safe on nil: reads are answered from memory.
-func (m *readModel) opened() (*postgres.Store, error) {
-	if m == nil {
-		return nil, fault.New(fault.Refused, "READ_MODEL_OFF", "", "this process answers reads from memory: it was started without a database")
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.store == nil {
-		return nil, m.fault
-	}
-	return m.store, nil
+// keep keeps the rows equal to the register until the context ends.
+func (m *readModel) keep(ctx context.Context) {
+	m.ended = make(chan struct{})
+	go func() {
+		defer close(m.ended)
+		if err := m.Run(ctx); err != nil && ctx.Err() == nil {
+			slog.ErrorContext(ctx, "the rows in PostgreSQL go on no longer; commands do, and reads of what there is", "err", err)
+		}
+	}()
 }
 
-// ready returns nil while the rows are where the register is, and otherwise why they are
-// not. A process that waits to take over is ready while the rows of the other one are.
-func (m *readModel) ready() error {
-	store, err := m.opened()
-	if err != nil {
-		return err
+// close ends it, once its context has ended.
+func (m *readModel) close() {
+	if m.ended != nil {
+		<-m.ended
 	}
-	head, at := m.p.runner.Progress().Gate.Size, store.Progress()
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	if m.Store != nil {
+		m.Close()
+	}
+	if m.server != nil {
+		m.server.Close()
+	}
+}
+
+// ready returns nil while the rows are where the register is, at its head, and otherwise
+// why they are not. A process that waits to take over is ready while the rows of the other
+// one are.
+func (m *readModel) ready(head uint64) error {
+	at := m.Progress()
 	switch {
-	case m.fault != nil:
-		return m.fault
+	case at.Lost != nil:
+		return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "the database that reads are answered from cannot be used: %v", at.Lost)
 	case at.Halted != nil:
 		return fault.New(fault.Unavailable, "READ_MODEL_HALTED", "", "the rows go on no longer: %v", at.Halted)
+	case at.Schema == "" && at.Rebuild != nil && at.Rebuild.Failed != nil:
+		return fault.New(fault.Unavailable, "READ_MODEL_HALTED", "", "there are no rows that can be read: %v", at.Rebuild.Failed)
 	case at.Schema == "" && at.Rebuild != nil:
 		return fault.New(fault.Unavailable, "READ_MODEL_FILLING", "", "the rows are made for the first time: %d of %d (%s)", at.Rebuild.Done, at.Rebuild.Total, at.Rebuild.Phase)
 	case at.Schema == "":
 		return fault.New(fault.Unavailable, "READ_MODEL_FILLING", "", "there are no rows yet")
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	now := time.Now()
 	if at.Position >= m.mark || m.marked.IsZero() {
 		m.mark, m.marked = head, now
@@ -177,50 +129,6 @@ func (m *readModel) ready() error {
 		return fault.New(fault.Unavailable, "READ_MODEL_BEHIND", "", "the rows are at position %d, the register is at %d", at.Position, head)
 	}
 	return nil
-}
-
-// observe measures the position of the rows and how far they are behind, also while they
-// go on no longer, until the function returned is called.
-func (m *readModel) observe() (end func()) {
-	meter := otel.Meter("maillage/services/serve")
-	// An error leaves a no-op instrument: measuring must not stop the register.
-	position, _ := meter.Int64ObservableGauge("maillage.readmodel.position", metric.WithUnit("{position}"),
-		metric.WithDescription("Last position in the rows that PostgreSQL keeps"))
-	lag, _ := meter.Int64ObservableGauge("maillage.readmodel.lag", metric.WithUnit("{position}"),
-		metric.WithDescription("Positions by which those rows are behind what may be shown"))
-	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
-		head, at := m.p.runner.Progress().Gate.Size, uint64(0)
-		if store, err := m.opened(); err == nil {
-			at = store.Progress().Position
-		}
-		o.ObserveInt64(position, int64(at), metric.WithAttributes(attribute.Bool("halted", m.halted())))
-		o.ObserveInt64(lag, max(0, int64(head)-int64(at)))
-		return nil
-	}, position, lag)
-	if err != nil {
-		return func() {}
-	}
-	return func() { _ = registration.Unregister() }
-}
-
-func (m *readModel) halted() bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.store != nil && m.fault != nil
-}
-
-// close ends it, once its context has ended.
-func (m *readModel) close() {
-	if m.ended != nil {
-		<-m.ended
-	}
-	m.end()
-	if store, err := m.opened(); err == nil {
-		store.Close()
-	}
-	if m.server != nil {
-		m.server.Close()
-	}
 }
 
 // awaitReadModel waits until the rows are where the register is, and says whether the
@@ -252,30 +160,10 @@ func (p *process) awaitReadModel(ctx context.Context) bool {
 	return true
 }
 
-// answersFrom is where reads look: the replica in memory, or the rows.
-func (p *process) head(ctx context.Context, least uint64) (head uint64, err error) {
+// rows is the store of the rows.
+func (p *process) rows() (*postgres.Store, error) {
 	if p.model == nil {
-		err = p.runner.View(ctx, least, func(at uint64) error {
-			head = at
-			return nil
-		})
-		return head, err
+		return nil, fault.New(fault.Refused, "READ_MODEL_OFF", "", "this process answers reads from memory: it was started without a database")
 	}
-	store, err := p.model.opened()
-	if err != nil {
-		return 0, err
-	}
-	return store.Progress().Position, nil
-}
-
-func (p *process) view(ctx context.Context, need query.Need, f func(*registry.State)) error {
-	if p.model != nil {
-		if _, err := p.model.opened(); err != nil {
-			return err
-		}
-	}
-	return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
-		f(&p.state)
-		return nil
-	})
+	return p.model.Store, nil
 }

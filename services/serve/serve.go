@@ -114,6 +114,7 @@ type process struct {
 	health *health.Server
 	desks  []*submit.Desk
 	model  *readModel // nil where reads are answered from memory
+	reads  query.Source
 
 	// What follows is of the log joined, and made anew for each attempt to join it.
 	log   *jetstream.Log
@@ -288,11 +289,12 @@ func (p *process) server() (*grpc.Server, error) {
 		}))
 	}
 	if p.config.has(Registry) {
-		queries := query.New(p.source())
+		p.reads = p.source()
+		queries := query.New(p.reads)
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))
-		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.model.opened, func() uint64 { return p.runner.Progress().Gate.Size }))
+		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)

@@ -56,6 +56,7 @@ type Progress struct {
 	Schema   string   // that is read, empty before the first
 	Position uint64   // up to which the rows that are read are complete
 	Projects bool     // this process keeps the rows; else it waits to take over
+	Lost     error    // why the database cannot be used, nil while it can
 	Halted   error    // why it keeps them no longer, nil while it does
 	Rebuild  *Rebuild // the one under way or stopped, nil where there is none
 	Kept     []string // older schemas, kept until told
@@ -94,6 +95,7 @@ type seen struct {
 	position uint64
 	rebuild  *Rebuild
 	projects bool
+	lost     error
 	halted   error
 }
 
@@ -193,7 +195,8 @@ func hangUp(conn *pgx.Conn) {
 
 // watch follows what the database says of itself, so that every process knows how far the
 // rows are, whoever writes them.
-func (s *Store) watch(ctx context.Context) error {
+func (s *Store) watch(ctx context.Context) (err error) {
+	defer func() { s.update(func(n *seen) { n.lost = err }) }()
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
@@ -287,7 +290,7 @@ func (p *pace) set(r *Rebuild) {
 
 func (s *Store) saw(models []model, rebuild *Rebuild) {
 	s.update(func(n *seen) {
-		n.models, n.rebuild, n.live, n.position = models, rebuild, "", 0
+		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
 				n.live, n.position = m.Schema, uint64(m.Position)
@@ -330,7 +333,7 @@ func (s *Store) now() (seen, <-chan struct{}) {
 // Progress says how far it has come.
 func (s *Store) Progress() Progress {
 	n, _ := s.now()
-	p := Progress{Schema: n.live, Position: n.position, Projects: n.projects, Halted: n.halted, Rebuild: n.rebuild}
+	p := Progress{Schema: n.live, Position: n.position, Projects: n.projects, Lost: n.lost, Halted: n.halted, Rebuild: n.rebuild}
 	for _, m := range n.models {
 		if m.State == kept {
 			p.Kept = append(p.Kept, m.Schema)

@@ -21,7 +21,7 @@ type ReadModel struct {
 
 var _ registryv1.ReadModelServiceServer = (*ReadModel)(nil)
 
-// NewReadModel returns the service. store is the store of the moment, or why there is none;
+// NewReadModel returns the service. store is the store, or why there is none;
 // head the last position that the process may show.
 func NewReadModel(store func() (*postgres.Store, error), head func() uint64) *ReadModel {
 	return &ReadModel{store: store, head: head}
@@ -43,31 +43,29 @@ func (s *ReadModel) GetReadModel(context.Context, *registryv1.GetReadModelReques
 
 // StartRebuild implements the RPC of that name.
 func (s *ReadModel) StartRebuild(ctx context.Context, _ *registryv1.StartRebuildRequest) (*registryv1.StartRebuildResponse, error) {
-	return answer(&registryv1.StartRebuildResponse{}, s.keeper(ctx, (*postgres.Store).Rebuild))
+	store, err := s.store()
+	if err == nil {
+		err = store.Rebuild(ctx)
+	}
+	return answer(&registryv1.StartRebuildResponse{}, err)
 }
 
 // StopRebuild implements the RPC of that name.
 func (s *ReadModel) StopRebuild(ctx context.Context, _ *registryv1.StopRebuildRequest) (*registryv1.StopRebuildResponse, error) {
-	return answer(&registryv1.StopRebuildResponse{}, s.keeper(ctx, (*postgres.Store).Stop))
+	store, err := s.store()
+	if err == nil {
+		err = store.Stop(ctx)
+	}
+	return answer(&registryv1.StopRebuildResponse{}, err)
 }
 
 // DropReadModel implements the RPC of that name.
 func (s *ReadModel) DropReadModel(ctx context.Context, req *registryv1.DropReadModelRequest) (*registryv1.DropReadModelResponse, error) {
-	return answer(&registryv1.DropReadModelResponse{}, s.keeper(ctx, func(store *postgres.Store, ctx context.Context) error {
-		return store.Drop(ctx, req.GetSchema())
-	}))
-}
-
-// keeper does something where this process keeps the rows.
-func (s *ReadModel) keeper(ctx context.Context, do func(*postgres.Store, context.Context) error) error {
 	store, err := s.store()
-	if err != nil {
-		return err
+	if err == nil {
+		err = store.Drop(ctx, req.GetSchema())
 	}
-	if !store.Progress().Projects {
-		return fault.New(fault.Unavailable, "READ_MODEL_ELSEWHERE", "", "another process keeps the rows of this database: ask that one")
-	}
-	return do(store, ctx)
+	return answer(&registryv1.DropReadModelResponse{}, err)
 }
 
 // why is an error as it is told.

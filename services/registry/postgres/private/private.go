@@ -127,6 +127,7 @@ func (s *Server) PID() int {
 func (s *Server) Close() {
 	s.stop.Do(func() { close(s.stopping) })
 	<-s.ended
+	_ = os.Remove(s.socket) // where it is empty, and it is
 	s.remove()
 }
 

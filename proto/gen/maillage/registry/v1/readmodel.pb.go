@@ -550,7 +550,7 @@ func (*StopRebuildResponse) Descriptor() ([]byte, []int) {
 // DropReadModelRequest names a schema that is kept.
 type DropReadModelRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of the kept schemas: else it is not found, NOT_KEPT.
+	// That schema: any other is not found, NOT_KEPT.
 	Schema        string `protobuf:"bytes,1,opt,name=schema,proto3" json:"schema,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache

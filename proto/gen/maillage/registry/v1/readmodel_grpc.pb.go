@@ -38,13 +38,14 @@ type ReadModelServiceClient interface {
 	// GetReadModel returns how far the rows have come, and a rebuild.
 	GetReadModel(ctx context.Context, in *GetReadModelRequest, opts ...grpc.CallOption) (*GetReadModelResponse, error)
 	// StartRebuild begins to fill a new schema beside the one that is read, which it takes
-	// the place of once their digests agree; or goes on with what was stopped. Asked again
-	// while it runs it changes nothing. Only the process that keeps the rows does it; the
-	// others are unavailable for it: READ_MODEL_ELSEWHERE.
+	// the place of once their digests agree; or goes on with what was stopped, unless that
+	// failed. Asked again while it runs it changes nothing. The process that keeps the rows
+	// does it, whichever is asked.
 	StartRebuild(ctx context.Context, in *StartRebuildRequest, opts ...grpc.CallOption) (*StartRebuildResponse, error)
 	// StopRebuild stops it. What was filled stays, to go on with.
 	StopRebuild(ctx context.Context, in *StopRebuildRequest, opts ...grpc.CallOption) (*StopRebuildResponse, error)
-	// DropReadModel removes a schema that was read before and is kept.
+	// DropReadModel removes a schema that was read before and is kept, or a rebuild that was
+	// stopped.
 	DropReadModel(ctx context.Context, in *DropReadModelRequest, opts ...grpc.CallOption) (*DropReadModelResponse, error)
 }
 
@@ -109,13 +110,14 @@ type ReadModelServiceServer interface {
 	// GetReadModel returns how far the rows have come, and a rebuild.
 	GetReadModel(context.Context, *GetReadModelRequest) (*GetReadModelResponse, error)
 	// StartRebuild begins to fill a new schema beside the one that is read, which it takes
-	// the place of once their digests agree; or goes on with what was stopped. Asked again
-	// while it runs it changes nothing. Only the process that keeps the rows does it; the
-	// others are unavailable for it: READ_MODEL_ELSEWHERE.
+	// the place of once their digests agree; or goes on with what was stopped, unless that
+	// failed. Asked again while it runs it changes nothing. The process that keeps the rows
+	// does it, whichever is asked.
 	StartRebuild(context.Context, *StartRebuildRequest) (*StartRebuildResponse, error)
 	// StopRebuild stops it. What was filled stays, to go on with.
 	StopRebuild(context.Context, *StopRebuildRequest) (*StopRebuildResponse, error)
-	// DropReadModel removes a schema that was read before and is kept.
+	// DropReadModel removes a schema that was read before and is kept, or a rebuild that was
+	// stopped.
 	DropReadModel(context.Context, *DropReadModelRequest) (*DropReadModelResponse, error)
 	mustEmbedUnimplementedReadModelServiceServer()
 }
