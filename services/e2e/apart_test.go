@@ -40,7 +40,7 @@ func eachAlone(t *testing.T, data string, url func(serve.Part) string) *server {
 	for _, p := range serve.Parts {
 		args := []string{"serve", string(p), "--data", data, "--nats", url(p), "--grpc", "127.0.0.1:0", "--http", "off"}
 		if p == serve.Registry {
-			args = append(args, rows(t, data)...)
+			args = append(args, fromRows(t, data, nil)...)
 		}
 		s.services = append(s.services, launch(t, args...))
 	}

@@ -169,6 +169,7 @@ func (w *watch) end() {
 }
 
 var phaseWords = map[registryv1.RebuildPhase]string{
+	registryv1.RebuildPhase_REBUILD_PHASE_UNSPECIFIED: "en attente",
 	registryv1.RebuildPhase_REBUILD_PHASE_COPYING:     "copie",
 	registryv1.RebuildPhase_REBUILD_PHASE_INDEXING:    "index",
 	registryv1.RebuildPhase_REBUILD_PHASE_CATCHING_UP: "rattrapage",
