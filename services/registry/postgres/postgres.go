@@ -366,6 +366,9 @@ func (s *Store) Rebuild(ctx context.Context) error {
 // register says that a new schema is to be filled.
 func register(ctx context.Context, tx pgx.Tx) error {
 	_, err := tx.Exec(ctx, "insert into maillage.model (schema, version, state) values ('maillage_' || nextval('maillage.number'), $1, 'FILLING')", schemaVersion)
+	if err == nil {
+		_, err = tx.Exec(ctx, "select pg_notify($1, '')", channel)
+	}
 	return err
 }
 

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/registry"
 	"maillage/services/registry/query"
@@ -369,26 +370,18 @@ func (s *slice) about(ids []string) []statement {
 	return slices.Concat(all, s.past(ids))
 }
 
-// held asks for what the sites hold and do of the centres that are asked about, and for
-// every version of the labels and offices that were met.
+// held asks for what the sites hold and do of the centres that are asked about.
 func (s *slice) held(about []string) []statement {
-	sites, labels, offices := map[string]bool{}, map[string]bool{}, map[string]bool{}
-	for key, row := range s.rows {
-		switch v := row.Version.Value.(type) {
-		case *labellingv1.Label:
-			labels[key.id] = true
-			if site := v.GetHolder().GetSite(); slices.Contains(about, site.GetCentreId()) {
-				sites[site.GetSiteId()] = true
-			}
-		case *labellingv1.Office:
-			offices[key.id] = true
+	sites := map[string]bool{}
+	for _, row := range s.rows {
+		l, _ := row.Version.Value.(*labellingv1.Label)
+		if site := l.GetHolder().GetSite(); slices.Contains(about, site.GetCentreId()) {
+			sites[site.GetSiteId()] = true
 		}
 	}
-	of, ids := slices.Collect(maps.Keys(sites)), slices.Collect(maps.Keys(labels))
+	of := slices.Collect(maps.Keys(sites))
 	return []statement{
-		s.ever("labels", `t.id = any($1)`, ids),
 		s.ever("labels", `t.holder_id = any($1)`, of),
-		s.ever("offices", `t.id = any($1)`, slices.Collect(maps.Keys(offices))),
 		s.ever("offices", `t.holder_id = any($1)`, of),
 		s.ever("reports", `t.reporter_id = any($1)`, of),
 		s.ever("undertakings", `t.holder_id = any($1)`, of),
@@ -396,21 +389,31 @@ func (s *slice) held(about []string) []statement {
 	}
 }
 
-// said asks for what sources say of all that was met, or was settled to be about it.
+// said asks for what sources say of all that was met, or was settled to be about it, for
+// the versions of it that say something else, and for what names the ends of the links.
 func (s *slice) said() []statement {
-	ids := slices.Clone(s.need.Part.About)
+	ids, ends := slices.Clone(s.need.Part.About), []string{}
 	for key, row := range s.rows {
 		ids = append(ids, key.id)
-		if l, is := row.Version.Value.(*labellingv1.Label); is {
-			ids = append(ids, l.GetHolder().GetSite().GetSiteId())
+		switch v := row.Version.Value.(type) {
+		case *labellingv1.Label:
+			ids = append(ids, v.GetHolder().GetSite().GetSiteId())
+		case *topologyv1.Link:
+			ends = append(ends, v.GetFromId(), v.GetToId())
 		}
 	}
 	slices.Sort(ids)
 	ids = slices.Compact(ids)
 	return []statement{
+		s.ever("labels", `t.id = any($1)`, ids),
+		s.ever("offices", `t.id = any($1)`, ids),
+		s.ever("reports", `t.id = any($1)`, ids),
+		s.ever("undertakings", `t.id = any($1)`, ids),
 		s.ever("assertions", `t.entity_id = any($1)`, ids),
 		s.ever("assertions", `t.settled_label_id = any($1)`, ids),
 		s.ever("assertions", `t.act_id = any($1)`, ids),
+		s.at("labels", `t.holder_id = any($5)`, ends),
+		s.at("centres", `t.id = any($5::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($5) and `+believed+` and t.centre_id is not null))`, ends),
 	}
 }
 

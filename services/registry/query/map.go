@@ -125,8 +125,12 @@ func (q *Queries) ListLinks(ctx context.Context, req *registryv1.ListLinksReques
 	if err != nil {
 		return nil, err
 	}
+	need := everything
+	if id := req.GetEntityId(); id != "" {
+		need = Need{Part: &Part{About: []string{id}}}
+	}
 	resp := &registryv1.ListLinksResponse{}
-	err = q.view(ctx, p.moment, everything, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, need, func(l lens.Lens) (err error) {
 		resp.Entries, err = l.Links(req)
 		return err
 	})

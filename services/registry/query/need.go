@@ -31,7 +31,8 @@ type Part struct {
 	Bounds *lens.Bounds
 	// Entities are centres and campaigns, as believed at the positions.
 	Entities []string
-	// About is every version of whatever concerns these ids: see Queries.ListHistory.
+	// About is every version of whatever concerns these ids, see Queries.ListHistory, with
+	// the names of what they are linked to.
 	About []string
 	// Act is the facts that rest on an act, with every version of the labels they are done
 	// to, which are shown too; empty for none.

@@ -24,8 +24,10 @@ func TestMain(m *testing.M) {
 	code := m.Run()
 	if list := flag.Lookup("test.list"); code == 0 && list.Value.String() == "" {
 		onPostgres = true
-		if err := flag.Set("rapid.checks", "3"); err != nil {
-			panic(err)
+		asked := false
+		flag.Visit(func(f *flag.Flag) { asked = asked || f.Name == "rapid.checks" })
+		if !asked {
+			_ = flag.Set("rapid.checks", "3")
 		}
 		code = m.Run()
 	}
@@ -42,7 +44,7 @@ func (w *world) stored(memory query.Source) query.Source {
 
 func (w *world) open() *postgres.Store {
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.tb.Context()))
-	store, err := postgres.Open(ctx, postgrestest.Database(w.tb), w.register(), slog.New(slog.NewTextHandler(os.Stderr, nil)))
+	store, err := postgres.Open(ctx, postgrestest.Database(w.tb), w.register(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.tb.Fatal(err)
 	}

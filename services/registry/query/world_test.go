@@ -67,36 +67,8 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	w.tb.Helper()
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	at := epoch.Add(time.Duration(len(w.ends)) * time.Minute)
 	for i, e := range events {
-		meta := &eventv1.Meta{
-			Schema: 1, RecordTime: timestamppb.New(at),
-			CommitIndex: uint32(i), CommitSize: uint32(len(events)),
-		}
-		r := eventlog.Record{Position: uint64(len(w.records)) + 1}
-		switch e := e.(type) {
-		case *topologyv1.Event:
-			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
-			e.Meta, r.Subject = meta, topology.Subject(e)
-		case *labellingv1.Event:
-			meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
-			e.Meta, r.Subject = meta, labelling.Subject(e)
-		case *activityv1.Event:
-			meta.Basis = e.GetMeta().GetBasis()
-			e.Meta, r.Subject = meta, activity.Subject(e)
-		}
-		if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
-			if _, label := labelling.DispositionOf(e); label != "" {
-				r.Subject = "registry.labelling.label." + label
-			} else {
-				r.Subject = "registry.labelling.other.0000000000"
-			}
-		}
-		body, err := proto.Marshal(e)
-		if err != nil {
-			w.tb.Fatal(err)
-		}
-		r.Body = body
+		r, at := w.record(e, i, len(events))
 		if _, err := w.state.Evolve(r); err != nil {
 			w.tb.Fatal(err)
 		}
@@ -105,6 +77,40 @@ func (w *world) predict(events ...proto.Message) uint64 {
 	last := uint64(len(w.records))
 	w.ends = append(w.ends, last)
 	return last
+}
+
+// record is the next record, the one at a place in a commit of a size, and its known time.
+func (w *world) record(e proto.Message, index, size int) (eventlog.Record, time.Time) {
+	at := epoch.Add(time.Duration(len(w.ends)) * time.Minute)
+	meta := &eventv1.Meta{
+		Schema: 1, RecordTime: timestamppb.New(at),
+		CommitIndex: uint32(index), CommitSize: uint32(size),
+	}
+	r := eventlog.Record{Position: uint64(len(w.records)) + 1}
+	switch e := e.(type) {
+	case *topologyv1.Event:
+		meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
+		e.Meta, r.Subject = meta, topology.Subject(e)
+	case *labellingv1.Event:
+		meta.Basis, meta.Corrects = e.GetMeta().GetBasis(), e.GetMeta().GetCorrects()
+		e.Meta, r.Subject = meta, labelling.Subject(e)
+	case *activityv1.Event:
+		meta.Basis = e.GetMeta().GetBasis()
+		e.Meta, r.Subject = meta, activity.Subject(e)
+	}
+	if e, of := e.(*labellingv1.Event); of && r.Subject == "" {
+		if _, label := labelling.DispositionOf(e); label != "" {
+			r.Subject = "registry.labelling.label." + label
+		} else {
+			r.Subject = "registry.labelling.other.0000000000"
+		}
+	}
+	body, err := proto.Marshal(e)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	r.Body = body
+	return r, at
 }
 
 func (w *world) queries() *query.Queries { return query.New(w.source()) }
