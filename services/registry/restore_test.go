@@ -193,8 +193,9 @@ func ids(s *registry.State) map[string][]string {
 func queriesOf(s *registry.State, head uint64, records []eventlog.Record) *query.Queries {
 	day := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
 	return query.New(query.Source{
-		View: func(_ context.Context, _ uint64, f func(*registry.State, uint64)) error {
-			f(s, head)
+		Head: func(context.Context, uint64) (uint64, error) { return head, nil },
+		View: func(_ context.Context, _ query.Need, f func(*registry.State)) error {
+			f(s)
 			return nil
 		},
 		KnownAt:   func(time.Time) uint64 { return head },
