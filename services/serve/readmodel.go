@@ -109,7 +109,7 @@ func (m *readModel) ready(head uint64) error {
 	at := m.Progress()
 	switch {
 	case at.Lost != nil:
-		return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "the database that reads are answered from cannot be used: %v", at.Lost)
+		return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "the database that reads are answered from cannot be used: %s", strings.Join(strings.Fields(at.Lost.Error()), " "))
 	case at.Halted != nil:
 		return fault.New(fault.Unavailable, "READ_MODEL_HALTED", "", "the rows go on no longer: %v", at.Halted)
 	case at.Schema == "" && at.Rebuild != nil && at.Rebuild.Failed != nil:

@@ -26,6 +26,7 @@ type RebuildCmd struct {
 const (
 	watchPause = 500 * time.Millisecond // between two looks at a rebuild
 	tellPause  = 10 * time.Second       // between two lines about the same phase
+	stopPause  = 5 * time.Second        // for one that was stopped to be told of as going on
 )
 
 // Run implements the verb. Interrupted, it only stops watching.
@@ -65,6 +66,7 @@ func (a *app) rebuild(ctx context.Context, client registryv1.ReadModelServiceCli
 	defer look.Stop()
 	w := newWatch(a)
 	defer w.end()
+	began := time.Now()
 	for seen := false; ; {
 		m, err := client.GetReadModel(ctx, &registryv1.GetReadModelRequest{})
 		if ctx.Err() != nil {
@@ -79,6 +81,8 @@ func (a *app) rebuild(ctx context.Context, client registryv1.ReadModelServiceCli
 		case r == nil && (seen || m.GetSchema() != before.GetSchema()):
 			w.end()
 			return errors.Join(a.tellReadModel(m), taken(before, m))
+		case r.GetPhase() == registryv1.RebuildPhase_REBUILD_PHASE_STOPPED && !seen && time.Since(began) < stopPause:
+			// it is told of as it was before
 		case r != nil:
 			seen = true
 			if err := w.tell(m); err != nil {

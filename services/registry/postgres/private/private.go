@@ -22,6 +22,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"maillage/services/fault"
 )
 
 // Database is the one that a server has from the start.
@@ -179,7 +181,7 @@ func (s *Server) makeDirectories() error {
 func (s *Server) standIn(dir, why string) (string, error) {
 	other := filepath.Join(os.TempDir(), "maillage-"+short(dir))
 	if closed := s.closed(other); closed != "" {
-		return "", fmt.Errorf("PostgreSQL cannot be kept in %s: its account cannot use %s; choose another directory", dir, why)
+		return "", fault.New(fault.Unavailable, "POSTGRES_DIRECTORY", "", "PostgreSQL cannot be kept in %s: its account cannot use %s, nor %s", dir, why, closed)
 	}
 	if err := s.own(other, 0o700); err != nil {
 		return "", err
@@ -287,7 +289,7 @@ func (s *Server) failed(end string) error {
 	if strings.Contains(said, `lock file "`) || strings.Contains(said, "still in use") {
 		return fmt.Errorf("PostgreSQL in %s: %w: %s", s.dir, errBefore, said)
 	}
-	return fmt.Errorf("PostgreSQL in %s ended (%s); it holds nothing that the log of the register does not hold, and its directory can be removed: %s", s.dir, end, said)
+	return fault.New(fault.Unavailable, "POSTGRES_ENDED", "", "PostgreSQL in %s ended (%s); it holds nothing that the log of the register does not hold, and its directory can be removed: %s", s.dir, end, said)
 }
 
 // keep starts the server again when it ends, until it is to be ended.
