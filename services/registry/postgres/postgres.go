@@ -97,6 +97,7 @@ type seen struct {
 	projects bool
 	lost     error
 	halted   error
+	lost     error // why the database is not heard, nil while it is
 }
 
 // model is a row of maillage.model.
@@ -130,6 +131,7 @@ func Open(ctx context.Context, url string, register Register, logger *slog.Logge
 	config.ConnConfig.Tracer = otelpgx.NewTracer()
 	config.ConnConfig.ConnectTimeout = cmp.Or(config.ConnConfig.ConnectTimeout, setup)
 	config.ConnConfig.RuntimeParams["application_name"] = "maillage"
+	config.AfterConnect = prepareReads
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("open the read model: %w", err)
@@ -147,7 +149,7 @@ func (s *Store) Close() { s.pool.Close() }
 func (s *Store) Run(ctx context.Context) error {
 	defer observe(s)()
 	var workers errgroup.Group
-	workers.Go(func() error { s.again(ctx, "watch the read model", s.watch); return nil })
+	workers.Go(func() error { s.again(ctx, "watch the read model", s.hear); return nil })
 	workers.Go(func() error { s.again(ctx, "keep the read model", s.project); return nil })
 	return workers.Wait()
 }
@@ -191,6 +193,13 @@ func hangUp(conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	_ = conn.Close(ctx) // nothing is left to be lost
+}
+
+// hear watches and, once that ends, notes why.
+func (s *Store) hear(ctx context.Context) error {
+	err := s.watch(ctx)
+	s.update(func(n *seen) { n.lost = err })
+	return err
 }
 
 // watch follows what the database says of itself, so that every process knows how far the

@@ -1,12 +1,14 @@
 package postgres
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/jackc/pgx/v5"
@@ -18,6 +20,13 @@ import (
 )
 
 const attempts = 4 // at a read whose schema went away
+
+// prepareReads has what is asked of a connection planned once: to plan it each time takes
+// as long as to answer it.
+func prepareReads(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "set plan_cache_mode = force_generic_plan")
+	return err
+}
 
 // Source answers queries from the rows; what is not of rows, such as when a position came
 // to be known, is told by another source, that of the register kept in this process.
@@ -42,7 +51,7 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		case at.schema == "" && n.rebuild != nil:
 			return at, unavailable(fmt.Errorf("it is being filled: %s, %d of %d", n.rebuild.Phase, n.rebuild.Done, n.rebuild.Total))
 		case at.schema == "":
-			return at, unavailable(errors.New("nothing is filled yet"))
+			return at, unavailable(cmp.Or(n.lost, errNothing))
 		case at.position >= least:
 			return at, nil
 		case n.halted != nil:
@@ -51,8 +60,11 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		select {
 		case <-moved:
 		case <-ctx.Done():
-			if errors.Is(ctx.Err(), context.Canceled) {
+			switch {
+			case errors.Is(ctx.Err(), context.Canceled):
 				return at, ctx.Err()
+			case n.lost != nil:
+				return at, unavailable(n.lost)
 			}
 			return at, notReached(least, at.position, "it did not come within the deadline")
 		}
@@ -69,6 +81,8 @@ func notReached(least, position uint64, why string) error {
 func unavailable(err error) error {
 	return fault.New(fault.Unavailable, "READ_MODEL_UNAVAILABLE", "", "The PostgreSQL read model cannot be read: %v.", err)
 }
+
+var errNothing = errors.New("nothing is filled yet")
 
 // gone tells that a schema is no longer there: another one took its place.
 func gone(err error) bool { return code(err) == undefinedTable || code(err) == "3F000" }
@@ -163,10 +177,10 @@ func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registr
 
 // record reads one record back.
 func (s *Store) record(ctx context.Context, position uint64) (r eventlog.Record, err error) {
-	r, err = eventlog.Record{}, &eventlog.HoleError{Position: position}
-	for r, err = range s.records(ctx, position-1, position) {
+	for r, err := range s.records(ctx, position-1, position) {
+		return r, err
 	}
-	return r, err
+	return r, &eventlog.HoleError{Position: position}
 }
 
 // records reads records back from after a position up to another, in order.
@@ -285,11 +299,12 @@ func (c *smallCache) load(at cursor, ask func([]statement) error) (small, error)
 
 // changedSince asks whether anything was recorded of a small table after a position.
 func (s *slice) changedSince(position uint64) statement {
-	sql := "select false"
+	var sql strings.Builder
+	sql.WriteString("select false")
 	for _, table := range smallTables {
-		sql += ` or exists (select from $S.` + table + ` where lower(known) > $1) or exists (select from $S.` + table + ` where not upper_inf(known) and upper(known) > $1)`
+		fmt.Fprintf(&sql, ` or exists (select from $S.%s where lower(known) > $1) or exists (select from $S.%[1]s where not upper_inf(known) and upper(known) > $1)`, table)
 	}
-	return statement{s.in(sql), []any{int64(position)}, func(rows pgx.Rows) error { return rows.Scan(&s.stale) }}
+	return statement{s.in(sql.String()), []any{int64(position)}, func(rows pgx.Rows) error { return rows.Scan(&s.stale) }}
 }
 
 // wholeCache keeps the registers last asked for as a whole, which are read from beginning

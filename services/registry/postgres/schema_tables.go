@@ -141,7 +141,7 @@ var tables = []table{
 			enum("settlement", "How it is settled", "SETTLEMENT_", (*labellingv1.Assertion).GetSettlement),
 			text("settled_label_id", "The label it was settled to be about", (*labellingv1.Assertion).GetSettledLabelId),
 		),
-		[]string{"(entity_id)"},
+		[]string{"(entity_id)", "(act_id) where act_id is not null", "(settled_label_id) where settled_label_id is not null"},
 	},
 	{
 		"offices", "One person's time in one post; names are in the vault",

@@ -16,7 +16,9 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
+	"maillage/services/labelling"
 	"maillage/services/registry"
+	"maillage/services/registry/lens"
 	"maillage/services/registry/query"
 )
 
@@ -44,7 +46,8 @@ type slice struct {
 	first   map[entityKey]uint64           // position at which it was first recorded, where versions were left out
 	values  map[entityKey]map[uint64][]any // by hash: a value that goes on is one value
 	effects []onAct
-	stale   bool // the small tables changed since they were kept
+	shown   map[string]bool // labels
+	stale   bool            // the small tables changed since they were kept
 }
 
 type entityKey struct{ table, id string }
@@ -55,7 +58,6 @@ type rowKey struct {
 	known uint64
 }
 
-
 // onAct is a fact that rests on an act.
 type onAct struct {
 	act     string
@@ -65,7 +67,7 @@ type onAct struct {
 func newSlice(schema string, need query.Need) *slice {
 	s := &slice{
 		schema: schema, need: need, latest: int64(max(slices.Max(need.Known), need.To)),
-		rows: map[rowKey]registry.Row{}, first: map[entityKey]uint64{}, values: map[entityKey]map[uint64][]any{},
+		rows: map[rowKey]registry.Row{}, first: map[entityKey]uint64{}, values: map[entityKey]map[uint64][]any{}, shown: map[string]bool{},
 	}
 	for _, known := range need.Known {
 		s.known = append(s.known, int64(known))
@@ -239,10 +241,12 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 		return ask(ctx, all...)
 	}
 	part := s.need.Part
-	first := slices.Concat(s.past(s.need.Past), s.entities(part.Entities), s.shown(part.Labels), s.about(part.About))
-	var matching []string
+	first := slices.Concat(s.past(s.need.Past), s.entities(part.Entities), s.about(part.About))
+	if len(part.Labels) > 0 {
+		first = append(first, s.showing(s.at("labels", `t.id = any($5)`, part.Labels)))
+	}
 	if part.Bounds != nil {
-		first = append(first, s.matching(&matching))
+		first = append(first, s.matching(part.Bounds)...)
 	}
 	if part.Act != "" {
 		first = append(first, s.effectsOf(part.Act))
@@ -250,20 +254,12 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
-	second := s.shown(matching)
 	if part.Act != "" {
-		var labels []string
-		for _, e := range s.effects {
-			if e.resting.LabelID != "" {
-				labels = append(labels, e.resting.LabelID)
-			}
-		}
-		second = slices.Concat(second, s.labelsEver(labels), s.shown(labels))
-		if err := ask(ctx, second...); err != nil {
+		if err := ask(ctx, s.done()...); err != nil {
 			return err
 		}
-		second = s.shown(s.successors())
 	}
+	second := s.beside()
 	if len(part.About) > 0 {
 		second = append(second, s.held(part.About)...)
 	}
@@ -306,28 +302,18 @@ func (s *slice) entities(ids []string) []statement {
 	return []statement{s.at("centres", `t.id = any($5)`, ids), s.at("campaigns", `t.id = any($5)`, ids)}
 }
 
-// ofLabels is a list of what labels say in a column, as believed at the positions.
-func ofLabels(column string) string {
-	return `array(select t.` + column + ` from $S.labels t where t.id = any($5::text[]) and ` + believed + ` and t.` + column + ` is not null)`
+// showing notes which labels a statement brings: those that are shown.
+func (s *slice) showing(one statement) statement {
+	take := one.take
+	one.take = func(rows pgx.Rows) error {
+		s.shown[string(rows.RawValues()[0])] = true
+		return take(rows)
+	}
+	return one
 }
 
-// shown asks for labels and all that their status and what is printed of them hang on.
-func (s *slice) shown(ids []string) []statement {
-	if len(ids) == 0 {
-		return nil
-	}
-	return []statement{
-		s.at("labels", `t.id = any($5::text[] || `+ofLabels("successor_id")+`)`, ids),
-		s.at("labels", `t.holder_id = any(`+ofLabels("holder_id")+`)`, ids),
-		s.at("centres", `t.id = any(`+ofLabels("centre_id")+`)`, ids),
-		s.at("offices", `t.holder_id = any(`+ofLabels("holder_id")+`)`, ids),
-		s.at("assertions", `t.entity_id = any($5::text[] || `+ofLabels("holder_id")+`)`, ids),
-	}
-}
-
-// matching asks which labels are within the bounds of a list.
-func (s *slice) matching(found *[]string) statement {
-	b := s.need.Part.Bounds
+// matching asks for the labels that are within the bounds of a list.
+func (s *slice) matching(b *lens.Bounds) (all []statement) {
 	var roles []string
 	for _, r := range b.Roles {
 		if r == labellingv1.Role_ROLE_UNSPECIFIED { // it stands as NULL
@@ -336,18 +322,62 @@ func (s *slice) matching(found *[]string) statement {
 		}
 		roles = append(roles, strings.TrimPrefix(r.String(), "ROLE_"))
 	}
-	within := believed + ` and ($8::text[] is null or t.cycle_id = any($8)) and ($9::text[] is null or t.role = any($9))`
-	return statement{
-		sql: s.in(`
-			select t.id from $S.labels t where t.network_id = any($5) and ` + within + `
-			union select t.id from $S.labels t where t.holder_id = any($6) and ` + within + `
-			union select t.id from $S.labels t where t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $7::text[] and ` + believed + `)) and ` + within),
-		args: s.positions(b.Networks, b.Holders, b.Establishments, b.Cycles, roles),
-		take: func(rows pgx.Rows) error {
-			*found = append(*found, string(rows.RawValues()[0]))
-			return nil
-		},
+	within := func(where string, ids []string) {
+		if len(ids) > 0 {
+			where += ` and ($6::text[] is null or t.cycle_id = any($6)) and ($7::text[] is null or t.role = any($7))`
+			all = append(all, s.showing(s.at("labels", where, ids, b.Cycles, roles)))
+		}
 	}
+	within(`t.network_id = any($5)`, b.Networks)
+	within(`t.holder_id = any($5)`, b.Holders)
+	within(`t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $5::text[] and `+believed+`))`, b.Establishments)
+	return all
+}
+
+// done asks for every version of the labels that something is done to by the facts that
+// were met, which are shown.
+func (s *slice) done() []statement {
+	var labels []string
+	for _, e := range s.effects {
+		if id := e.resting.LabelID; id != "" {
+			labels = append(labels, id)
+		}
+	}
+	all := s.labelsEver(labels)
+	for i := range all {
+		all[i] = s.showing(all[i])
+	}
+	return all
+}
+
+// beside asks for all that the status of the labels that are shown, and what is printed of
+// them, hang on: the labels of their holders and those that go on from them, whatever the
+// position of the version that says so.
+func (s *slice) beside() []statement {
+	if len(s.shown) == 0 {
+		return nil
+	}
+	ids := slices.Collect(maps.Keys(s.shown))
+	holders, centres, successors := map[string]bool{}, map[string]bool{}, map[string]bool{}
+	for key, row := range s.rows {
+		l, is := row.Version.Value.(*labellingv1.Label)
+		if is && s.shown[key.id] {
+			holders[labelling.HolderID(l.GetHolder())], centres[l.GetHolder().GetSite().GetCentreId()] = true, true
+			successors[l.GetSuccessorId()] = true
+		}
+	}
+	for _, of := range []map[string]bool{holders, centres, successors} {
+		delete(of, "")
+	}
+	about := slices.AppendSeq(slices.Clone(ids), maps.Keys(holders))
+	of := func(ids map[string]bool) []string { return slices.Collect(maps.Keys(ids)) }
+	return slices.DeleteFunc([]statement{
+		s.at("labels", `t.id = any($5)`, of(successors)),
+		s.at("labels", `t.holder_id = any($5)`, of(holders)),
+		s.at("centres", `t.id = any($5)`, of(centres)),
+		s.at("offices", `t.holder_id = any($5)`, of(holders)),
+		s.at("assertions", `t.entity_id = any($5)`, about),
+	}, func(one statement) bool { return len(one.args[4].([]string)) == 0 })
 }
 
 // about asks for every version of what is under ids or names them.
@@ -415,17 +445,6 @@ func (s *slice) said() []statement {
 		s.at("labels", `t.holder_id = any($5)`, ends),
 		s.at("centres", `t.id = any($5::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($5) and `+believed+` and t.centre_id is not null))`, ends),
 	}
-}
-
-// successors is the labels that go on from those that were met.
-func (s *slice) successors() (ids []string) {
-	for _, row := range s.rows {
-		if l, is := row.Version.Value.(*labellingv1.Label); is && l.GetSuccessorId() != "" {
-			ids = append(ids, l.GetSuccessorId())
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
 }
 
 var errRange = errors.New("not a range as PostgreSQL sends it")

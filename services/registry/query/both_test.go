@@ -42,7 +42,7 @@ func TestBothAnswerAlike(t *testing.T) {
 		w.show()
 		for range 40 {
 			name, req := d.question()
-			for pages := 0; pages < 3; pages++ {
+			for range 3 { // pages
 				want, wantErr := ask(t.Context(), memory, name, req)
 				got, gotErr := ask(t.Context(), stored, name, req)
 				if fmt.Sprint(gotErr) != fmt.Sprint(wantErr) || !proto.Equal(got, want) {
@@ -94,11 +94,11 @@ func (w *world) show() {
 // ask asks a question by its name.
 func ask(ctx context.Context, q *query.Queries, name string, req proto.Message) (proto.Message, error) {
 	out := reflect.ValueOf(q).MethodByName(name).Call([]reflect.Value{reflect.ValueOf(ctx), reflect.ValueOf(req)})
-	err, _ := out[1].Interface().(error)
-	if err != nil {
+	if err, failed := reflect.TypeAssert[error](out[1]); failed {
 		return nil, err
 	}
-	return out[0].Interface().(proto.Message), nil
+	resp, _ := reflect.TypeAssert[proto.Message](out[0])
+	return resp, nil
 }
 
 // beside is an answer from shortly before where it differs from another one.
@@ -162,9 +162,8 @@ func (d *drawer) event() proto.Message {
 }
 
 var questions = func() (names []string) {
-	of := reflect.TypeFor[*query.Queries]()
-	for i := range of.NumMethod() {
-		names = append(names, of.Method(i).Name)
+	for m := range reflect.TypeFor[*query.Queries]().Methods() {
+		names = append(names, m.Name)
 	}
 	return names
 }()

@@ -1,0 +1,89 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"maillage/services/registry"
+	"maillage/services/registry/postgres/postgrestest"
+	"maillage/services/registry/query"
+)
+
+// What cannot be read says why.
+func TestReadsSayWhyTheyFail(t *testing.T) {
+	for given, test := range map[string]struct {
+		seen  seen
+		least uint64
+		then  string
+		says  string
+	}{
+		"nothing yet":      {seen{}, 0, "READ_MODEL_UNAVAILABLE", "nothing is filled yet"},
+		"being filled":     {seen{rebuild: &Rebuild{Phase: "COPYING", Done: 3, Total: 8}}, 0, "READ_MODEL_UNAVAILABLE", "COPYING, 3 of 8"},
+		"reached":          {seen{live: "maillage_1", position: 5}, 5, "<nil>", ""},
+		"not in time":      {seen{live: "maillage_1", position: 5}, 6, "POSITION_NOT_REACHED", "within the deadline"},
+		"not heard":        {seen{live: "maillage_1", position: 5, lost: errors.New("connection refused")}, 6, "READ_MODEL_UNAVAILABLE", "connection refused"},
+		"halted before it": {seen{live: "maillage_1", position: 5, halted: errors.New("position 6 is unfit")}, 6, "POSITION_NOT_REACHED", "position 6 is unfit"},
+		"halted after it":  {seen{live: "maillage_1", position: 5, halted: errors.New("position 6 is unfit")}, 5, "<nil>", ""},
+	} {
+		t.Run(given, func(t *testing.T) {
+			s := &Store{seen: test.seen, moved: make(chan struct{})}
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+			defer cancel()
+			_, err := s.Source(query.Source{}).Head(ctx, test.least)
+			if reason(err) != test.then || err != nil && !contains(err, test.says) {
+				t.Errorf("got %v, want %s %q", err, test.then, test.says)
+			}
+		})
+	}
+}
+
+// A read waits for what is about to be there; one without a database fails at once, and
+// goes on where that comes back.
+func TestReadsFollow(t *testing.T) {
+	w, url, records := newWorld(), postgrestest.Database(t), history(t, 60, 12)
+	w.commit(t, 1, records[:30]...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, 30)
+	source := s.Source(query.Source{})
+	view := func() error {
+		return source.View(t.Context(), query.Need{Known: []uint64{30}, Part: &query.Part{Labels: []string{"B"}}}, func(*registry.State) {})
+	}
+	if err := view(); err != nil {
+		t.Fatal(err)
+	}
+	waited := make(chan error, 1)
+	go func() {
+		_, err := source.Head(t.Context(), 60)
+		waited <- err
+	}()
+	w.commit(t, 1, records[30:]...)
+	if err := <-waited; err != nil {
+		t.Error(err)
+	}
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := config.Database
+	config.Database = "postgres"
+	admin, err := pgx.ConnectConfig(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangUp(admin) })
+	if _, err := admin.Exec(t.Context(), "drop database "+name+" with (force)"); err != nil {
+		t.Fatal(err)
+	}
+	if err := view(); reason(err) != "READ_MODEL_UNAVAILABLE" {
+		t.Errorf("without a database: %v", err)
+	}
+	if _, err := admin.Exec(t.Context(), "create database "+name); err != nil {
+		t.Fatal(err)
+	}
+	retry(t, view)
+}
