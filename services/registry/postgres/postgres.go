@@ -95,7 +95,6 @@ type seen struct {
 	position uint64
 	rebuild  *Rebuild
 	projects bool
-	lost     error
 	halted   error
 	lost     error // why the database is not heard, nil while it is
 }
@@ -204,8 +203,7 @@ func (s *Store) hear(ctx context.Context) error {
 
 // watch follows what the database says of itself, so that every process knows how far the
 // rows are, whoever writes them.
-func (s *Store) watch(ctx context.Context) (err error) {
-	defer func() { s.update(func(n *seen) { n.lost = err }) }()
+func (s *Store) watch(ctx context.Context) error {
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
