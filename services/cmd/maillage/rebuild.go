@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/fault"
@@ -33,24 +34,34 @@ const (
 func (c *RebuildCmd) Run(a *app) error {
 	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		client := registryv1.NewReadModelServiceClient(conn)
-		var err error
 		switch {
 		case c.Stop:
-			_, err = client.StopRebuild(ctx, &registryv1.StopRebuildRequest{})
+			r, err := client.StopRebuild(ctx, &registryv1.StopRebuildRequest{})
+			return a.ordered(r, err, "La reconstruction s'arrête : « maillage rebuild » la reprendra où elle en est.")
 		case c.Drop != "":
-			_, err = client.DropReadModel(ctx, &registryv1.DropReadModelRequest{Schema: c.Drop})
-		case !c.Status:
-			return a.rebuild(ctx, client)
+			r, err := client.DropReadModel(ctx, &registryv1.DropReadModelRequest{Schema: c.Drop})
+			return a.ordered(r, err, "Schéma supprimé : "+c.Drop+".")
+		case c.Status:
+			m, err := client.GetReadModel(ctx, &registryv1.GetReadModelRequest{})
+			if err != nil {
+				return err
+			}
+			return a.tellReadModel(m)
 		}
-		if err != nil {
-			return err
-		}
-		m, err := client.GetReadModel(ctx, &registryv1.GetReadModelRequest{})
-		if err != nil {
-			return err
-		}
-		return a.tellReadModel(m)
+		return a.rebuild(ctx, client)
 	})
+}
+
+// ordered tells of an order that was taken, or not.
+func (a *app) ordered(answer proto.Message, err error, text string) error {
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(answer)
+	}
+	_, err = fmt.Fprintln(a.stdout, harmless(text))
+	return err
 }
 
 // rebuild starts a rebuild, or goes on with one, and tells of it until it ends.
