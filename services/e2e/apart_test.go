@@ -38,7 +38,11 @@ func eachAlone(t *testing.T, data string, url func(serve.Part) string) *server {
 	t.Helper()
 	s := &server{t: t}
 	for _, p := range serve.Parts {
-		s.services = append(s.services, launch(t, "serve", string(p), "--data", data, "--nats", url(p), "--grpc", "127.0.0.1:0", "--http", "off"))
+		args := []string{"serve", string(p), "--data", data, "--nats", url(p), "--grpc", "127.0.0.1:0", "--http", "off"}
+		if p == serve.Registry {
+			args = append(args, fromRows(t, data, nil)...)
+		}
+		s.services = append(s.services, launch(t, args...))
 	}
 	var addresses []string
 	for i, one := range s.services {

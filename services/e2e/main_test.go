@@ -123,6 +123,7 @@ func tailOf(s string, n int) string { return s[max(0, len(s)-n):] }
 func up(t *testing.T, data string, more ...string) *server {
 	t.Helper()
 	alone(t)
+	more = append(fromRows(t, data, more), more...)
 	s := launch(t, append([]string{"up", "--data", data, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0", "--nats", "127.0.0.1:0"}, more...)...)
 	s.awaitReady()
 	return s

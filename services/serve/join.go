@@ -226,6 +226,15 @@ func (p *process) waitFor(err error) {
 // ready returns nil once the process answers and takes commands, and otherwise what it
 // waits for.
 func (p *process) ready() error {
+	if err := p.follows(); err != nil || p.model == nil {
+		return err
+	}
+	return p.model.ready(p.runner.Progress().Gate.Size)
+}
+
+// follows returns nil once the process takes commands, whatever becomes of the rows that
+// reads are answered from.
+func (p *process) follows() error {
 	p.mu.Lock()
 	runner, waits, unprepared := p.runner, p.waits, p.unprepared
 	p.mu.Unlock()
@@ -254,7 +263,7 @@ func (p *process) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 		return next(ctx, req)
 	}
 	if !p.joined.Load() {
-		if err := p.ready(); err != nil {
+		if err := p.follows(); err != nil {
 			return nil, err
 		}
 		return nil, errStarting
@@ -264,11 +273,20 @@ func (p *process) admit(ctx context.Context, req any, info *grpc.UnaryServerInfo
 		if err != nil {
 			return nil, fault.New(fault.Invalid, "REQUEST_INVALID", submit.AfterKey, "%q is no position", after[0])
 		}
-		if err := p.runner.View(ctx, position, func(uint64) error { return nil }); err != nil {
+		if err := p.reach(ctx, position, info.FullMethod); err != nil {
 			return nil, err
 		}
 	}
 	return next(ctx, req)
+}
+
+// reach waits until a method can tell of a position.
+func (p *process) reach(ctx context.Context, position uint64, method string) error {
+	if p.model != nil && strings.HasPrefix(method, "/"+readsPrefix) && !strings.Contains(method, "ReadModelService") {
+		_, err := p.reads.Head(ctx, position)
+		return err
+	}
+	return p.runner.View(ctx, position, func(uint64) error { return nil })
 }
 
 // announce tells other processes of a flushed head.

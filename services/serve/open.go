@@ -31,7 +31,8 @@ import (
 // BrokerDir is where the embedded broker keeps its store within a data directory.
 func BrokerDir(data string) string { return filepath.Join(data, "nats") }
 
-// open opens what is the process's own: the vault, the ledger, a broker of its own.
+// open opens what is the process's own: the vault, the ledger, a private database, a
+// broker of its own.
 func (p *process) open(ctx context.Context) (err error) {
 	c := p.config
 	if err := os.MkdirAll(c.Data, 0o711); err != nil {
@@ -48,6 +49,9 @@ func (p *process) open(ctx context.Context) (err error) {
 		if p.store, err = ledger.Open(c.Ledger, headCopy); err != nil {
 			return Damaged(err)
 		}
+	}
+	if err := p.openReadModel(ctx); err != nil {
+		return err
 	}
 	if c.URL != "" {
 		return nil
@@ -109,9 +113,9 @@ func Damaged(err error) error {
 	return err
 }
 
-// source lets queries read the replica.
+// source lets queries read the replica, or its rows.
 func (p *process) source() query.Source {
-	return query.Source{
+	replica := query.Source{
 		Head: func(ctx context.Context, least uint64) (head uint64, err error) {
 			err = p.runner.View(ctx, least, func(at uint64) error {
 				head = at
@@ -133,7 +137,26 @@ func (p *process) source() query.Source {
 		Personal:  p.personal,
 		Now:       time.Now,
 	}
+	if p.model == nil {
+		return replica
+	}
+	rows := p.model.Source(replica)
+	head := rows.Head
+	rows.Head = func(ctx context.Context, least uint64) (uint64, error) {
+		own, cancel := context.WithTimeout(ctx, freshness)
+		defer cancel()
+		if at, err := head(own, max(least, p.runner.Progress().Gate.Size)); err == nil {
+			return at, nil
+		}
+		return head(ctx, least)
+	}
+	return rows
 }
+
+// freshness is how long a read of the rows waits for what this process has answered for, so
+// that whoever recorded something here is shown it, as from memory. Rows that are further
+// behind are shown as they are, with their position.
+const freshness = 250 * time.Millisecond
 
 // feedSource lets the feed hand on what the replica shows.
 func (p *process) feedSource() feed.Source {

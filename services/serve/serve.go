@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +71,10 @@ type Config struct {
 	Credentials string
 	// GRPC and HTTP are host:port; "off" offers no HTTP.
 	GRPC, HTTP string
+	// Postgres is the database whose rows answer the reads: its URL, or "local" for a
+	// private server in DATA/postgres, which starts and ends with the process. "off" or
+	// empty: reads are answered from memory.
+	Postgres string
 	// Origin names who keeps the log, when a new log is opened.
 	Origin string
 	// Prepare is called once everything can be asked, to load what must be there first.
@@ -125,6 +130,8 @@ type process struct {
 	health *health.Server
 	feed   *feed.Feed // nil where the registry is elsewhere
 	desks  []*submit.Desk
+	model  *readModel // nil where reads are answered from memory
+	reads  query.Source
 
 	// What follows is of the log joined, and made anew for each attempt to join it.
 	log   *jetstream.Log
@@ -187,14 +194,22 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	stopSweep := p.startSweep(running)
 	defer stopSweep()
-	p.prepare(ctx, addresses)
+	if p.model != nil {
+		p.model.keep(running)
+	}
+	ask := p.awaitReadModel(ctx)
+	if ask {
+		p.prepare(ctx, addresses)
+	}
 	p.tellHealth(server)
 	if p.config.Follow {
 		slog.InfoContext(ctx, "this ledger follows another", "position", p.store.Head().Size, "root", p.store.Head().Root.String(), "announced", p.runner.Progress().Announced)
 	}
-	slog.InfoContext(ctx, "ready", "grpc", addresses.GRPC, "http", addresses.HTTP, "nats", addresses.NATS, "position", p.runner.Progress().Gate.Size)
-	if ready != nil {
-		ready(addresses)
+	if ask {
+		slog.InfoContext(ctx, "ready", "grpc", addresses.GRPC, "http", addresses.HTTP, "nats", addresses.NATS, "position", p.runner.Progress().Gate.Size)
+		if ready != nil {
+			ready(addresses)
+		}
 	}
 	halted, err := p.stand(ctx, server, served)
 	p.health.Shutdown()
@@ -278,15 +293,25 @@ func (p *process) stand(ctx context.Context, server *grpc.Server, served chan er
 
 // tellHealth says of every service of the process whether it can be asked.
 func (p *process) tellHealth(server *grpc.Server) {
-	state := healthv1.HealthCheckResponse_SERVING
-	if p.ready() != nil {
-		state = healthv1.HealthCheckResponse_NOT_SERVING
+	state := func(err error) healthv1.HealthCheckResponse_ServingStatus {
+		if err != nil {
+			return healthv1.HealthCheckResponse_NOT_SERVING
+		}
+		return healthv1.HealthCheckResponse_SERVING
 	}
-	p.health.SetServingStatus("", state)
+	all, follows := state(p.ready()), state(p.follows())
+	p.health.SetServingStatus("", all)
 	for name := range server.GetServiceInfo() {
-		p.health.SetServingStatus(name, state)
+		if strings.HasPrefix(name, readsPrefix) {
+			p.health.SetServingStatus(name, all)
+		} else {
+			p.health.SetServingStatus(name, follows)
+		}
 	}
 }
+
+// readsPrefix is what the names of the services that answer reads begin with.
+const readsPrefix = "maillage.registry.v1."
 
 func stopGracefully(s *grpc.Server) {
 	done := make(chan struct{})
@@ -316,12 +341,14 @@ func (p *process) server() (*grpc.Server, error) {
 		}))
 	}
 	if p.config.has(Registry) {
-		queries := query.New(p.source())
+		p.reads = p.source()
+		queries := query.New(p.reads)
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
+		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)
@@ -338,6 +365,9 @@ func (p *process) brokerURL() string {
 
 // close releases everything, last opened first.
 func (p *process) close() {
+	if p.model != nil {
+		p.model.close()
+	}
 	if p.log != nil {
 		p.log.Close()
 	}

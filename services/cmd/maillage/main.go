@@ -29,6 +29,7 @@ type CLI struct {
 	Up      UpCmd      `cmd:"" help:"Tout démarrer dans un seul processus."`
 	Serve   ServeCmd   `cmd:"" help:"Démarrer certains services, sur un courtier extérieur."`
 	Restore RestoreCmd `cmd:"" help:"Reconstruire une copie de l'historique depuis l'autre, à l'arrêt."`
+	Rebuild RebuildCmd `cmd:"" help:"Reconstruire les tables de PostgreSQL à côté de celles qui sont lues."`
 
 	// What its clients do.
 

@@ -24,11 +24,17 @@ type Process struct {
 	HeadCopy string `type:"path" placeholder:"FICHIER" help:"Fichier, en un troisième lieu, qui garde la dernière tête annoncée."`
 	GRPC     string `name:"grpc" default:"127.0.0.1:9090" help:"Adresse gRPC."`
 	HTTP     string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (/healthz, /readyz), ou « off »."`
+	Postgres string `default:"off" placeholder:"off|local|URL" help:"D'où répondre aux lectures : « off », de la mémoire ; « local », d'un PostgreSQL privé, sous DATA/postgres ; ou l'adresse d'une base, postgres://…"`
 	Origin   string `default:"maillage" help:"Nom de qui tient le registre, inscrit à l'ouverture d'un journal neuf."`
 }
 
-func (p Process) config() serve.Config {
-	return serve.Config{Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin}
+func (p Process) config() (serve.Config, error) {
+	if p.Postgres != serve.PostgresOff && p.Postgres != serve.PostgresLocal && !isURL(p.Postgres) {
+		return serve.Config{}, usage("--postgres « " + p.Postgres + " » : écrivez off, local, ou l'adresse d'une base : postgres://compte@hôte/base")
+	}
+	return serve.Config{
+		Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin, Postgres: p.Postgres,
+	}, nil
 }
 
 // UpCmd runs everything in one process.
@@ -40,7 +46,10 @@ type UpCmd struct {
 
 // Run implements the verb.
 func (c *UpCmd) Run(a *app) error {
-	config := c.config()
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
 	if isURL(c.NATS) {
 		config.URL = c.NATS
 	} else {
@@ -105,7 +114,13 @@ type ServeCmd struct {
 
 // Run implements the verb.
 func (c *ServeCmd) Run(a *app) error {
-	config := c.config()
+	config, err := c.config()
+	if err != nil {
+		return err
+	}
+	if c.Postgres != serve.PostgresOff && !slices.Contains(c.Parts, string(serve.Registry)) {
+		return usage("--postgres ne va qu'avec le service registry, qui répond aux lectures")
+	}
 	config.URL, config.Credentials = c.NATS, c.Credentials
 	config.Follow = c.Follow
 	if c.Follow && !slices.Contains(c.Parts, string(serve.Ledger)) {

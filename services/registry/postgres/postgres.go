@@ -56,6 +56,7 @@ type Progress struct {
 	Schema   string   // that is read, empty before the first
 	Position uint64   // up to which the rows that are read are complete
 	Projects bool     // this process keeps the rows; else it waits to take over
+	Lost     error    // why the database cannot be used, nil while it can
 	Halted   error    // why it keeps them no longer, nil while it does
 	Rebuild  *Rebuild // the one under way or stopped, nil where there is none
 	Kept     []string // older schemas, kept until told
@@ -339,7 +340,7 @@ func (s *Store) now() (seen, <-chan struct{}) {
 // Progress says how far it has come.
 func (s *Store) Progress() Progress {
 	n, _ := s.now()
-	p := Progress{Schema: n.live, Position: n.position, Projects: n.projects, Halted: n.halted, Rebuild: n.rebuild}
+	p := Progress{Schema: n.live, Position: n.position, Projects: n.projects, Lost: n.lost, Halted: n.halted, Rebuild: n.rebuild}
 	for _, m := range n.models {
 		if m.State == kept {
 			p.Kept = append(p.Kept, m.Schema)

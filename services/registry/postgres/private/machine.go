@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"os/user"
@@ -14,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"syscall"
+
+	"maillage/services/fault"
 )
 
 // oldest is the oldest version of PostgreSQL that is used.
@@ -57,9 +58,9 @@ func find() (programs, error) {
 		found = max(found, p.major)
 	}
 	if found > 0 {
-		return programs{}, fmt.Errorf("PostgreSQL %d is installed, %d or later is needed (on Debian: apt-get install postgresql)", found, oldest)
+		return programs{}, fault.New(fault.Unavailable, "POSTGRES_MISSING", "", "PostgreSQL %d is installed, %d or later is needed (on Debian: apt-get install postgresql)", found, oldest)
 	}
-	return programs{}, errors.New("the server programs of PostgreSQL are not installed (on Debian: apt-get install postgresql)")
+	return programs{}, fault.New(fault.Unavailable, "POSTGRES_MISSING", "", "the server programs of PostgreSQL are not installed (on Debian: apt-get install postgresql)")
 }
 
 // unprivileged is the account to run as, for PostgreSQL refuses to run as root; nil where
@@ -80,7 +81,7 @@ func unprivileged() (*syscall.Credential, error) {
 		}
 		return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
 	}
-	return nil, errors.New("PostgreSQL does not run as root, and there is no account postgres or nobody to run it as")
+	return nil, fault.New(fault.Unavailable, "POSTGRES_ACCOUNT", "", "PostgreSQL does not run as root, and there is no account postgres or nobody to run it as")
 }
 
 // own makes a directory and sees to it that it belongs to the account of the server and has
@@ -98,7 +99,7 @@ func (s *Server) own(dir string, mode os.FileMode) error {
 	}
 	of, ok := is.Sys().(*syscall.Stat_t)
 	if !ok || !is.IsDir() || (of.Uid != uint32(os.Geteuid()) && (s.account == nil || of.Uid != s.account.Uid)) {
-		return fmt.Errorf("%s is not a directory of the account that is to use it", dir)
+		return fault.New(fault.Unavailable, "POSTGRES_DIRECTORY", "", "%s is not a directory of the account that is to use it", dir)
 	}
 	if err := os.Chmod(dir, mode); err != nil || s.account == nil {
 		return err

@@ -22,6 +22,8 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"maillage/services/fault"
 )
 
 // Database is the one that a server has from the start.
@@ -68,7 +70,7 @@ type Server struct {
 	left     io.Closer // the remover waits for its end
 
 	// Of the present run.
-	ran   chan error     // what it ended with
+	ran   chan string    // how it ended
 	order io.WriteCloser // names of signals, a line each; closed, it ends at once
 }
 
@@ -127,6 +129,7 @@ func (s *Server) PID() int {
 func (s *Server) Close() {
 	s.stop.Do(func() { close(s.stopping) })
 	<-s.ended
+	_ = os.Remove(s.socket) // where it is empty, and it is
 	s.remove()
 }
 
@@ -178,7 +181,7 @@ func (s *Server) makeDirectories() error {
 func (s *Server) standIn(dir, why string) (string, error) {
 	other := filepath.Join(os.TempDir(), "maillage-"+short(dir))
 	if closed := s.closed(other); closed != "" {
-		return "", fmt.Errorf("PostgreSQL cannot be kept in %s: its account cannot use %s; choose another directory", dir, why)
+		return "", fault.New(fault.Unavailable, "POSTGRES_DIRECTORY", "", "PostgreSQL cannot be kept in %s: its account cannot use %s, nor %s", dir, why, closed)
 	}
 	if err := s.own(other, 0o700); err != nil {
 		return "", err
@@ -258,7 +261,7 @@ func (s *Server) answers(ctx context.Context) error {
 // abandon ends a server that is not wanted any longer.
 func (s *Server) abandon(why error) error {
 	_ = s.order.Close()
-	_ = <-s.ran // how it ends is of no matter now
+	<-s.ran
 	return fmt.Errorf("PostgreSQL in %s: %w", s.dir, why)
 }
 
@@ -277,16 +280,16 @@ func (s *Server) ready(ctx context.Context) error {
 }
 
 // failed says why a server ended, from what it wrote.
-func (s *Server) failed(end error) error {
+func (s *Server) failed(end string) error {
 	b, err := os.ReadFile(s.logFile())
 	if err != nil {
-		return fmt.Errorf("PostgreSQL in %s ended (%w) and left no log: %w", s.dir, end, err)
+		return fmt.Errorf("PostgreSQL in %s ended (%s) and left no log: %w", s.dir, end, err)
 	}
 	said := strings.TrimSpace(string(b[max(0, len(b)-2000):]))
 	if strings.Contains(said, `lock file "`) || strings.Contains(said, "still in use") {
 		return fmt.Errorf("PostgreSQL in %s: %w: %s", s.dir, errBefore, said)
 	}
-	return fmt.Errorf("PostgreSQL in %s ended (%w); it holds nothing that the log of the register does not hold, and its directory can be removed: %s", s.dir, end, said)
+	return fault.New(fault.Unavailable, "POSTGRES_ENDED", "", "PostgreSQL in %s ended (%s); it holds nothing that the log of the register does not hold, and its directory can be removed: %s", s.dir, end, said)
 }
 
 // keep starts the server again when it ends, until it is to be ended.
@@ -326,13 +329,13 @@ func (s *Server) halt() {
 	if !s.options.Throwaway {
 		_, _ = io.WriteString(s.order, "INT\n")
 		select {
-		case _ = <-s.ran:
+		case <-s.ran:
 			return
 		case <-time.After(patience):
 		}
 	}
 	_, _ = io.WriteString(s.order, "QUIT\n")
-	_ = <-s.ran // how it ends is of no matter now
+	<-s.ran
 }
 
 // watch runs a server below a shell that waits for its end and passes on the signals
@@ -368,8 +371,11 @@ func (s *Server) launch() error {
 	if err := run.Start(); err != nil {
 		return err
 	}
-	ran := make(chan error, 1)
-	go func() { ran <- run.Wait() }()
+	ran := make(chan string, 1)
+	go func() {
+		_ = run.Wait()
+		ran <- run.ProcessState.String()
+	}()
 	s.ran, s.order = ran, order
 	return nil
 }
