@@ -26,8 +26,7 @@ type labelFilter struct {
 
 	region, department string // INSEE codes, empty for any
 
-	words []string
-	folder
+	search
 }
 
 // filterOf resolves the filters against what was known at the moment, so that an answer
@@ -37,8 +36,7 @@ func (l Lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 	f := &labelFilter{
 		roles:    req.GetRoles(),
 		statuses: req.GetStatuses(),
-		words:    strings.Fields(identifier.Fold(req.GetText())),
-		folder:   folder{},
+		search:   searchFor(req.GetText(), folder{}),
 	}
 	if len(f.statuses) == 0 && !l.m.operational() {
 		f.statuses = []labellingv1.Status{
@@ -106,7 +104,7 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 	if sought == "" {
 		return nil, nil
 	}
-	words := strings.Fields(sought)
+	words := searchFor(filter, f)
 	t := k.table(l.s)
 	find := func(known uint64) idSet {
 		found := idSet{}
@@ -115,7 +113,7 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 				called := f.all(names(version.Value))
 				switch {
 				case f.fold(id) == sought, slices.Contains(called, sought),
-					code != nil && (f.fold(code(version.Value)) == sought || matches(words, called, "")):
+					code != nil && (f.fold(code(version.Value)) == sought || words.finds(called, "")):
 					found[id] = true
 				}
 			}
@@ -221,19 +219,42 @@ func (f *labelFilter) matches(h *holding) bool {
 		})) &&
 		(f.department == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return departmentOf(p) == f.department })) &&
 		(f.region == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return regionOf(p) == f.region })) &&
-		f.hasWords(h)
+		(len(f.words) == 0 || f.finds(h.texts(), ""))
 }
 
-func (f *labelFilter) hasWords(h *holding) bool {
-	if len(f.words) == 0 {
-		return true
-	}
-	text := []string{h.network.GetTitle(), h.network.GetAcronym(), h.holderName}
+// texts is what words are looked for in.
+func (h *holding) texts() []string {
+	texts := make([]string, 0, 3+len(h.establishments)+len(h.places))
+	texts = append(texts, h.network.GetTitle(), h.network.GetAcronym(), h.holderName)
 	for _, e := range h.establishments {
-		text = append(text, e.GetName())
+		texts = append(texts, e.GetName())
 	}
 	for _, p := range h.places {
-		text = append(text, p.GetCity())
+		texts = append(texts, p.GetCity())
 	}
-	return matches(f.words, f.all(text), "")
+	return texts
+}
+
+// misspelled forgives the words that nothing has that labels and collaborations are found
+// by, at any of the moments: of every label known there, and of those who collaborate on
+// the day.
+func (f *labelFilter) misspelled(moments ...Lens) bool {
+	return len(f.words) > 0 && f.forgive(func(yield func(string, []string) bool) {
+		for _, l := range moments {
+			for id := range l.s.Labelling.Labels.IDs() {
+				label, known := l.s.Labelling.Label(id, l.m.known)
+				if h := l.holding(label); known && !yield("", h.texts()) {
+					return
+				}
+			}
+			for link := range l.s.Topology.LinksOn(l.m.valid, l.m.known) {
+				if link.GetKind() != topologyv1.LinkKind_LINK_KIND_COLLABORATES {
+					continue
+				}
+				if h := l.collaborating(link); !yield("", h.texts()) {
+					return
+				}
+			}
+		}
+	})
 }

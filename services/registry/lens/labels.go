@@ -35,6 +35,9 @@ func (l Lens) FindLabels(req *registryv1.ListLabelsRequest, page func(total int)
 		return nil, err
 	}
 	all := l.find(f)
+	if len(all) == 0 && f.misspelled(l) {
+		all = l.find(f)
+	}
 	from, to := page(len(all))
 	entries := make([]*registryv1.LabelEntry, 0, to-from)
 	for _, one := range all[from:to] {
