@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"google.golang.org/protobuf/proto"
@@ -106,9 +107,16 @@ func Damaged(err error) error {
 // source lets queries read the replica.
 func (p *process) source() query.Source {
 	return query.Source{
-		View: func(ctx context.Context, least uint64, f func(*registry.State, uint64)) error {
-			return p.runner.View(ctx, least, func(head uint64) error {
-				f(&p.state, head)
+		Head: func(ctx context.Context, least uint64) (head uint64, err error) {
+			err = p.runner.View(ctx, least, func(at uint64) error {
+				head = at
+				return nil
+			})
+			return head, err
+		},
+		View: func(ctx context.Context, need query.Need, f func(*registry.State)) error {
+			return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
+				f(&p.state)
 				return nil
 			})
 		},

@@ -150,6 +150,17 @@ func (c *covering) ending(within uint32) []*registryv1.CoverageEntry {
 	return entries
 }
 
+// Extended is the labels whose end was moved, of which Coverage looks at every version to
+// find when.
+func (l Lens) Extended() (labels []string) {
+	for id, label := range l.s.Labelling.Labels.Lasts(l.m.known) {
+		if label.GetExtendedFrom() != "" {
+			labels = append(labels, id)
+		}
+	}
+	return labels
+}
+
 // Bridge is a label whose end was moved.
 type Bridge struct {
 	Recorded uint64 // position

@@ -17,8 +17,8 @@ type idSet map[string]bool
 
 func (s idSet) holds(id string) bool { return s == nil || s[id] }
 
-// labelFilter is the filters of a ListLabelsRequest, resolved.
-type labelFilter struct {
+// LabelFilter is the filters of a ListLabelsRequest, resolved. It is for one goroutine.
+type LabelFilter struct {
 	roles    []labellingv1.Role
 	statuses []labellingv1.Status
 
@@ -29,11 +29,11 @@ type labelFilter struct {
 	search
 }
 
-// filterOf resolves the filters against what was known at the moment, so that an answer
+// LabelFilter resolves the filters against what was known at the moment, so that an answer
 // stays the same for ever. A name that was not known then is a mistake only where it is
-// unknown at the head too.
-func (l Lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) {
-	f := &labelFilter{
+// unknown at the head too (FILIERE_UNKNOWN and the like).
+func (l Lens) LabelFilter(req *registryv1.ListLabelsRequest) (*LabelFilter, error) {
+	f := &LabelFilter{
 		roles:    req.GetRoles(),
 		statuses: req.GetStatuses(),
 		search:   searchFor(req.GetText(), folder{}),
@@ -61,6 +61,51 @@ func (l Lens) filterOf(req *registryv1.ListLabelsRequest) (*labelFilter, error) 
 	f.region, err[4] = regionNamed(f.folder, req.GetRegion())
 	f.department, err[5] = departmentNamed(f.folder, req.GetDepartment())
 	return f, cmp.Or(err[0], err[1], err[2], err[3], err[4], err[5])
+}
+
+// Bounds is what the labels that match a filter have in common, as far as it can be told
+// without looking at them: one of the networks, holders or establishments, in any version
+// known at the moment, and one of the cycles and of the roles, where any are named.
+type Bounds struct {
+	Networks       []string
+	Holders        []string // filières, networks and platforms
+	Establishments []string // of the centres that hold
+	Cycles         []string // nil for any
+	Roles          []labellingv1.Role
+}
+
+// Bounds is those of a filter at the moment; nil where it does not say in which networks
+// or hospitals to look.
+func (l Lens) Bounds(f *LabelFilter) *Bounds {
+	b := &Bounds{Cycles: slices.Collect(maps.Keys(f.cycles)), Roles: f.roles}
+	topo := &l.s.Topology
+	switch {
+	case f.networks != nil:
+		b.Networks = slices.Collect(maps.Keys(f.networks))
+		b.Holders = b.Networks
+	case f.filieres != nil:
+		for id := range topo.Networks.IDs() {
+			if n, held := topo.Networks.At(id, l.m.valid, l.m.known); held && f.filieres[n.GetFiliereId()] {
+				b.Networks = append(b.Networks, id)
+			}
+		}
+		b.Holders = slices.Concat(b.Networks, slices.Collect(maps.Keys(f.filieres)))
+	case f.establishments != nil:
+		b.Establishments = slices.Collect(maps.Keys(f.establishments))
+		for id := range topo.Filieres.IDs() {
+			if f.establishments[near(&topo.Filieres, id, l.m).GetEstablishmentId()] {
+				b.Holders = append(b.Holders, id)
+			}
+		}
+		for id := range topo.Platforms.IDs() {
+			if slices.ContainsFunc(near(&topo.Platforms, id, l.m).GetEstablishmentIds(), f.establishments.holds) {
+				b.Holders = append(b.Holders, id)
+			}
+		}
+	default:
+		return nil
+	}
+	return b
 }
 
 func filieresNamed(l Lens, f folder, filter string) (idSet, error) {
@@ -212,7 +257,7 @@ func regionOf(p *topologyv1.Place) string {
 
 // matches tells whether a label with its surroundings passes all filters but those of
 // role, cycle, network and status, which need none of them.
-func (f *labelFilter) matches(h *holding) bool {
+func (f *LabelFilter) matches(h *holding) bool {
 	return f.filieres.holds(h.filiere.GetFiliereId()) &&
 		(f.establishments == nil || slices.ContainsFunc(h.establishments, func(e *topologyv1.Establishment) bool {
 			return f.establishments[e.GetEstablishmentId()]
@@ -235,10 +280,17 @@ func (h *holding) texts() []string {
 	return texts
 }
 
+// Forgive takes the words of a filter for misspelled that nothing in the whole register
+// has, and tells whether to look again. It needs all labels and links.
+func (l Lens) Forgive(f *LabelFilter) bool { return f.misspelled(l) }
+
+// HasText tells whether words are looked for.
+func (f *LabelFilter) HasText() bool { return len(f.words) > 0 }
+
 // misspelled forgives the words that nothing has that labels and collaborations are found
 // by, at any of the moments: of every label known there, and of those who collaborate on
 // the day.
-func (f *labelFilter) misspelled(moments ...Lens) bool {
+func (f *LabelFilter) misspelled(moments ...Lens) bool {
 	return len(f.words) > 0 && f.forgive(func(yield func(string, []string) bool) {
 		for _, l := range moments {
 			for id := range l.s.Labelling.Labels.IDs() {

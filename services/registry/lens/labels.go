@@ -27,23 +27,16 @@ func (l Lens) entryOf(label *labellingv1.Label, status labellingv1.Status) *regi
 // FindLabels finds the labels that match, by filière, network, role and place; those
 // without filière come last. It prints those that page chooses, which is called once with
 // how many there are. In the operational window they are those that work, or may,
-// whatever their status, unless statuses are asked for besides. A filter that names
-// nothing known at the head is an error (FILIERE_UNKNOWN and the like).
-func (l Lens) FindLabels(req *registryv1.ListLabelsRequest, page func(total int) (from, to int)) ([]*registryv1.LabelEntry, error) {
-	f, err := l.filterOf(req)
-	if err != nil {
-		return nil, err
-	}
+// whatever their status, unless statuses are asked for besides. Where there are none,
+// Forgive may find what is meant.
+func (l Lens) FindLabels(f *LabelFilter, page Pager) []*registryv1.LabelEntry {
 	all := l.find(f)
-	if len(all) == 0 && f.misspelled(l) {
-		all = l.find(f)
-	}
 	from, to := page(len(all))
 	entries := make([]*registryv1.LabelEntry, 0, to-from)
 	for _, one := range all[from:to] {
 		entries = append(entries, l.entry(&one.holding))
 	}
-	return entries, nil
+	return entries
 }
 
 // entry prints a holding, but for the names of persons, which are not in the state.
@@ -96,7 +89,7 @@ func (a *found) compare(b *found) int {
 
 // find returns the labels that match, in the order of the list. It looks at every
 // label of the register, at the cheapest of its properties first.
-func (l Lens) find(f *labelFilter) []*found {
+func (l Lens) find(f *LabelFilter) []*found {
 	var all []*found
 	for id := range l.s.Labelling.Labels.IDs() {
 		label, known := l.s.Labelling.Label(id, l.m.known)

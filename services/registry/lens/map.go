@@ -34,14 +34,14 @@ func (l Lens) Map(req *registryv1.GetMapRequest) (*registryv1.GetMapResponse, er
 	return resp, nil
 }
 
-func (l Lens) mapFilter(req *registryv1.GetMapRequest) (*labelFilter, error) {
-	return l.filterOf(&registryv1.ListLabelsRequest{
+func (l Lens) mapFilter(req *registryv1.GetMapRequest) (*LabelFilter, error) {
+	return l.LabelFilter(&registryv1.ListLabelsRequest{
 		Filiere: req.GetFiliere(), Network: req.GetNetwork(), Roles: req.GetRoles(), Region: req.GetRegion(), Text: req.GetText(),
 	})
 }
 
 // searched is the same, with misspelled words forgiven.
-func (l Lens) searched(f *labelFilter) []*registryv1.MapCentre {
+func (l Lens) searched(f *LabelFilter) []*registryv1.MapCentre {
 	centres := l.mapCentres(f)
 	if len(centres) == 0 && f.misspelled(l) {
 		return l.mapCentres(f)
@@ -52,21 +52,21 @@ func (l Lens) searched(f *labelFilter) []*registryv1.MapCentre {
 // chart collects centres.
 type chart struct {
 	Lens
-	*labelFilter
+	*LabelFilter
 	byID  map[string]*registryv1.MapCentre
 	towns map[town]*topologyv1.Place // with a point
 }
 
 // mapCentres is the centres with the labels and collaborations that match, by
 // department, town and id. They must not be changed.
-func (l Lens) mapCentres(f *labelFilter) []*registryv1.MapCentre {
+func (l Lens) mapCentres(f *LabelFilter) []*registryv1.MapCentre {
 	if len(f.roles)+len(f.words) == 0 && f.filieres == nil && f.networks == nil && f.region == "" {
 		return l.kept(func() []*registryv1.MapCentre { return l.chart(f) })
 	}
 	return l.chart(f)
 }
 
-func (l Lens) chart(f *labelFilter) []*registryv1.MapCentre {
+func (l Lens) chart(f *LabelFilter) []*registryv1.MapCentre {
 	c := &chart{l, f, map[string]*registryv1.MapCentre{}, nil}
 	for _, state := range l.snapshot() {
 		if state.label.GetHolder().GetSite() != nil && l.stands(&state) != 0 {

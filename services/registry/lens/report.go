@@ -88,18 +88,20 @@ func (l Lens) missing(p *activityv1.Period) ([]*labellingv1.Holder, error) {
 	}), nil
 }
 
+// Frozen is the position that the revision of a report was frozen at that Report finds:
+// REPORT_UNKNOWN, REVISION_UNKNOWN.
+func (l Lens) Frozen(req *registryv1.GetReportRequest) (position uint64, err error) {
+	r, err := l.revision(req)
+	return r.GetFrozenPosition(), err
+}
+
 // Report finds a report (REPORT_UNKNOWN) in a revision (REVISION_UNKNOWN), with the labels
 // and territory of its period as known when it was frozen and, where that is asked for, as
 // known at the moment. Frozen, it is the same for ever.
 func (l Lens) Report(req *registryv1.GetReportRequest) (*registryv1.GetReportResponse, error) {
-	r, known := l.s.Activity.Reports.Last(req.GetReportId(), l.m.known)
-	if !known {
-		return nil, unknown("REPORT", req.GetReportId(), l.m)
-	}
-	if n := req.GetRevision(); n != 0 {
-		if r, known = l.s.Activity.Revision(req.GetReportId(), n, l.m.known); !known {
-			return nil, fault.New(fault.NotFound, "REVISION_UNKNOWN", "revision", "Report %s has no revision %d at position %d.", req.GetReportId(), n, l.m.known)
-		}
+	r, err := l.revision(req)
+	if err != nil {
+		return nil, err
 	}
 	period, _ := l.s.Activity.Periods.Last(r.GetPeriodId(), l.m.known)
 	days, err := periodDays(period)
@@ -115,6 +117,19 @@ func (l Lens) Report(req *registryv1.GetReportRequest) (*registryv1.GetReportRes
 	resp.GainedLabelIds = without(resp.GetRestated(), resp.GetFrozen())
 	resp.LostLabelIds = without(resp.GetFrozen(), resp.GetRestated())
 	return resp, nil
+}
+
+func (l Lens) revision(req *registryv1.GetReportRequest) (*activityv1.Report, error) {
+	r, known := l.s.Activity.Reports.Last(req.GetReportId(), l.m.known)
+	if !known {
+		return nil, unknown("REPORT", req.GetReportId(), l.m)
+	}
+	if n := req.GetRevision(); n != 0 {
+		if r, known = l.s.Activity.Revision(req.GetReportId(), n, l.m.known); !known {
+			return nil, fault.New(fault.NotFound, "REVISION_UNKNOWN", "revision", "Report %s has no revision %d at position %d.", req.GetReportId(), n, l.m.known)
+		}
+	}
+	return r, nil
 }
 
 // without is the labels of a context that another lacks, in their order.

@@ -14,7 +14,7 @@ func (q *Queries) ListMissions(ctx context.Context, req *registryv1.ListMissions
 		return nil, err
 	}
 	resp := &registryv1.ListMissionsResponse{Resolved: q.resolved(m)}
-	return resp, q.view(ctx, m, func(l lens.Lens) error {
+	return resp, q.view(ctx, m, small, func(l lens.Lens) error {
 		resp.Sets = l.Missions()
 		return nil
 	})
@@ -27,7 +27,7 @@ func (q *Queries) ListPeriods(ctx context.Context, req *registryv1.ListPeriodsRe
 		return nil, err
 	}
 	resp := &registryv1.ListPeriodsResponse{Resolved: q.resolved(m)}
-	return resp, q.view(ctx, m, func(l lens.Lens) error {
+	return resp, q.view(ctx, m, small, func(l lens.Lens) error {
 		resp.Periods = l.Periods()
 		return nil
 	})
@@ -43,7 +43,7 @@ func (q *Queries) ListReports(ctx context.Context, req *registryv1.ListReportsRe
 	var total uint32
 	var next string
 	var resp *registryv1.ListReportsResponse
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, activities, func(l lens.Lens) (err error) {
 		resp, err = l.Reports(req, p.pager(&total, &next))
 		return err
 	})
@@ -61,8 +61,17 @@ func (q *Queries) GetReport(ctx context.Context, req *registryv1.GetReportReques
 	if err != nil {
 		return nil, err
 	}
+	need := Need{Past: []string{req.GetReportId()}, Part: &Part{}}
+	err = q.view(ctx, m, need, func(l lens.Lens) (err error) {
+		frozen, err := l.Frozen(req)
+		need.Known, need.Activity, need.Part = []uint64{frozen}, true, nil
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
 	var resp *registryv1.GetReportResponse
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, need, func(l lens.Lens) (err error) {
 		resp, err = l.Report(req)
 		return err
 	})
@@ -85,7 +94,7 @@ func (q *Queries) ListUndertakings(ctx context.Context, req *registryv1.ListUnde
 		return nil, err
 	}
 	resp := &registryv1.ListUndertakingsResponse{Resolved: q.resolved(p.moment)}
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, activities, func(l lens.Lens) (err error) {
 		resp.Entries, err = l.Undertakings(req, p.pager(&resp.TotalSize, &resp.NextPageToken))
 		return err
 	})
@@ -102,7 +111,7 @@ func (q *Queries) ListMeasures(ctx context.Context, req *registryv1.ListMeasures
 		return nil, err
 	}
 	resp := &registryv1.ListMeasuresResponse{Resolved: q.resolved(p.moment)}
-	return resp, q.view(ctx, p.moment, func(l lens.Lens) error {
+	return resp, q.view(ctx, p.moment, activities, func(l lens.Lens) error {
 		resp.Entries = l.Measures(req, p.pager(&resp.TotalSize, &resp.NextPageToken))
 		return nil
 	})
@@ -118,7 +127,7 @@ func (q *Queries) CheckThresholds(ctx context.Context, req *registryv1.CheckThre
 	var total uint32
 	var next string
 	var resp *registryv1.CheckThresholdsResponse
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, activities, func(l lens.Lens) (err error) {
 		resp, err = l.Thresholds(req, p.pager(&total, &next))
 		return err
 	})

@@ -8,17 +8,20 @@ import (
 )
 
 // get finds an entity by its id.
-func get[V any](ctx context.Context, q *Queries, k lens.Kind[V], id string, asOf *registryv1.AsOf) (v V, r *registryv1.Resolved, err error) {
+func get[V any](ctx context.Context, q *Queries, k lens.Kind[V], need Need, id string, asOf *registryv1.AsOf) (v V, r *registryv1.Resolved, err error) {
 	m, err := q.resolve(ctx, asOf, nil)
 	if err != nil {
 		return v, nil, err
 	}
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, need, func(l lens.Lens) (err error) {
 		v, err = k.Get(l, id)
 		return err
 	})
 	return v, q.resolved(m), err
 }
+
+// only is a need of one centre or campaign.
+func only(id string) Need { return Need{Part: &Part{Entities: []string{id}}} }
 
 // listed is a page of a list.
 type listed[V any] struct {
@@ -29,7 +32,7 @@ type listed[V any] struct {
 }
 
 // list finds the entities that match a text, by their sort key and id.
-func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req paged, text string) (listed[V], error) {
+func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], need Need, req paged, text string) (listed[V], error) {
 	query, err := digest(k.String(), req.GetAsOf(), text)
 	if err != nil {
 		return listed[V]{}, err
@@ -43,7 +46,7 @@ func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req paged, tex
 		return listed[V]{}, err
 	}
 	var found []V
-	err = q.view(ctx, m, func(l lens.Lens) error {
+	err = q.view(ctx, m, need, func(l lens.Lens) error {
 		found = k.Find(l, text)
 		return nil
 	})
@@ -56,7 +59,7 @@ func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], req paged, tex
 
 // GetEstablishment finds a hospital by its id.
 func (q *Queries) GetEstablishment(ctx context.Context, req *registryv1.GetEstablishmentRequest) (*registryv1.GetEstablishmentResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Establishments, req.GetEstablishmentId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Establishments, small, req.GetEstablishmentId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -65,7 +68,7 @@ func (q *Queries) GetEstablishment(ctx context.Context, req *registryv1.GetEstab
 
 // ListEstablishments finds the hospitals that match, by name.
 func (q *Queries) ListEstablishments(ctx context.Context, req *registryv1.ListEstablishmentsRequest) (*registryv1.ListEstablishmentsResponse, error) {
-	l, err := list(ctx, q, lens.Establishments, req, req.GetText())
+	l, err := list(ctx, q, lens.Establishments, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (q *Queries) ListEstablishments(ctx context.Context, req *registryv1.ListEs
 
 // GetCentre finds a team by its id.
 func (q *Queries) GetCentre(ctx context.Context, req *registryv1.GetCentreRequest) (*registryv1.GetCentreResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Centres, req.GetCentreId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Centres, only(req.GetCentreId()), req.GetCentreId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -83,7 +86,7 @@ func (q *Queries) GetCentre(ctx context.Context, req *registryv1.GetCentreReques
 
 // ListCentres finds the teams that match, by name.
 func (q *Queries) ListCentres(ctx context.Context, req *registryv1.ListCentresRequest) (*registryv1.ListCentresResponse, error) {
-	l, err := list(ctx, q, lens.Centres, req, req.GetText())
+	l, err := list(ctx, q, lens.Centres, everything, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +95,7 @@ func (q *Queries) ListCentres(ctx context.Context, req *registryv1.ListCentresRe
 
 // GetNetwork finds a network by its id.
 func (q *Queries) GetNetwork(ctx context.Context, req *registryv1.GetNetworkRequest) (*registryv1.GetNetworkResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Networks, req.GetNetworkId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Networks, small, req.GetNetworkId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +104,7 @@ func (q *Queries) GetNetwork(ctx context.Context, req *registryv1.GetNetworkRequ
 
 // ListNetworks finds the networks that match, by name.
 func (q *Queries) ListNetworks(ctx context.Context, req *registryv1.ListNetworksRequest) (*registryv1.ListNetworksResponse, error) {
-	l, err := list(ctx, q, lens.Networks, req, req.GetText())
+	l, err := list(ctx, q, lens.Networks, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -110,7 +113,7 @@ func (q *Queries) ListNetworks(ctx context.Context, req *registryv1.ListNetworks
 
 // GetFiliere finds a filière by its id.
 func (q *Queries) GetFiliere(ctx context.Context, req *registryv1.GetFiliereRequest) (*registryv1.GetFiliereResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Filieres, req.GetFiliereId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Filieres, small, req.GetFiliereId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -119,7 +122,7 @@ func (q *Queries) GetFiliere(ctx context.Context, req *registryv1.GetFiliereRequ
 
 // ListFilieres finds the filières that match, by name.
 func (q *Queries) ListFilieres(ctx context.Context, req *registryv1.ListFilieresRequest) (*registryv1.ListFilieresResponse, error) {
-	l, err := list(ctx, q, lens.Filieres, req, req.GetText())
+	l, err := list(ctx, q, lens.Filieres, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +131,7 @@ func (q *Queries) ListFilieres(ctx context.Context, req *registryv1.ListFilieres
 
 // GetPlatform finds a platform by its id.
 func (q *Queries) GetPlatform(ctx context.Context, req *registryv1.GetPlatformRequest) (*registryv1.GetPlatformResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Platforms, req.GetPlatformId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Platforms, small, req.GetPlatformId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -137,7 +140,7 @@ func (q *Queries) GetPlatform(ctx context.Context, req *registryv1.GetPlatformRe
 
 // ListPlatforms finds the platforms that match, by name.
 func (q *Queries) ListPlatforms(ctx context.Context, req *registryv1.ListPlatformsRequest) (*registryv1.ListPlatformsResponse, error) {
-	l, err := list(ctx, q, lens.Platforms, req, req.GetText())
+	l, err := list(ctx, q, lens.Platforms, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +149,7 @@ func (q *Queries) ListPlatforms(ctx context.Context, req *registryv1.ListPlatfor
 
 // GetCycle finds a cycle by its id.
 func (q *Queries) GetCycle(ctx context.Context, req *registryv1.GetCycleRequest) (*registryv1.GetCycleResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Cycles, req.GetCycleId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Cycles, small, req.GetCycleId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -155,7 +158,7 @@ func (q *Queries) GetCycle(ctx context.Context, req *registryv1.GetCycleRequest)
 
 // ListCycles finds the cycles that match, by name.
 func (q *Queries) ListCycles(ctx context.Context, req *registryv1.ListCyclesRequest) (*registryv1.ListCyclesResponse, error) {
-	l, err := list(ctx, q, lens.Cycles, req, req.GetText())
+	l, err := list(ctx, q, lens.Cycles, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -164,7 +167,7 @@ func (q *Queries) ListCycles(ctx context.Context, req *registryv1.ListCyclesRequ
 
 // GetAct finds an act by its id.
 func (q *Queries) GetAct(ctx context.Context, req *registryv1.GetActRequest) (*registryv1.GetActResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Acts, req.GetActId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Acts, small, req.GetActId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -173,7 +176,7 @@ func (q *Queries) GetAct(ctx context.Context, req *registryv1.GetActRequest) (*r
 
 // ListActs finds the acts that match, by name.
 func (q *Queries) ListActs(ctx context.Context, req *registryv1.ListActsRequest) (*registryv1.ListActsResponse, error) {
-	l, err := list(ctx, q, lens.Acts, req, req.GetText())
+	l, err := list(ctx, q, lens.Acts, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -182,7 +185,7 @@ func (q *Queries) ListActs(ctx context.Context, req *registryv1.ListActsRequest)
 
 // GetCampaign finds a campaign by its id.
 func (q *Queries) GetCampaign(ctx context.Context, req *registryv1.GetCampaignRequest) (*registryv1.GetCampaignResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Campaigns, req.GetCampaignId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Campaigns, only(req.GetCampaignId()), req.GetCampaignId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +194,7 @@ func (q *Queries) GetCampaign(ctx context.Context, req *registryv1.GetCampaignRe
 
 // ListCampaigns finds the campaigns that match, by name.
 func (q *Queries) ListCampaigns(ctx context.Context, req *registryv1.ListCampaignsRequest) (*registryv1.ListCampaignsResponse, error) {
-	l, err := list(ctx, q, lens.Campaigns, req, req.GetText())
+	l, err := list(ctx, q, lens.Campaigns, everything, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +203,7 @@ func (q *Queries) ListCampaigns(ctx context.Context, req *registryv1.ListCampaig
 
 // GetPlan finds a plan by its id.
 func (q *Queries) GetPlan(ctx context.Context, req *registryv1.GetPlanRequest) (*registryv1.GetPlanResponse, error) {
-	v, resolved, err := get(ctx, q, lens.Plans, req.GetPlanId(), req.GetAsOf())
+	v, resolved, err := get(ctx, q, lens.Plans, small, req.GetPlanId(), req.GetAsOf())
 	if err != nil {
 		return nil, err
 	}
@@ -209,7 +212,7 @@ func (q *Queries) GetPlan(ctx context.Context, req *registryv1.GetPlanRequest) (
 
 // ListPlans finds the plans that match, by code.
 func (q *Queries) ListPlans(ctx context.Context, req *registryv1.ListPlansRequest) (*registryv1.ListPlansResponse, error) {
-	l, err := list(ctx, q, lens.Plans, req, req.GetText())
+	l, err := list(ctx, q, lens.Plans, small, req, req.GetText())
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ func (q *Queries) GetLabel(ctx context.Context, req *registryv1.GetLabelRequest)
 		return nil, err
 	}
 	var entry *registryv1.LabelEntry
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, Need{Part: &Part{Labels: []string{req.GetLabelId()}}}, func(l lens.Lens) (err error) {
 		entry, err = l.Label(req.GetLabelId())
 		return err
 	})
@@ -36,15 +36,34 @@ func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequ
 	if err != nil {
 		return nil, err
 	}
-	resp := &registryv1.ListLabelsResponse{}
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
-		resp.Entries, err = l.FindLabels(req, func(total int) (from, to int) {
-			resp.TotalSize = uint32(total)
-			from, to, resp.NextPageToken = p.span(total)
-			return from, to
-		})
-		return err
+	var filter *lens.LabelFilter
+	need := everything
+	err = q.view(ctx, p.moment, small, func(l lens.Lens) (err error) {
+		if filter, err = l.LabelFilter(req); err != nil {
+			return err
+		}
+		if b := l.Bounds(filter); b != nil {
+			need = Need{Part: &Part{Bounds: b}}
+		}
+		return nil
 	})
+	if err != nil {
+		return nil, err
+	}
+	resp := &registryv1.ListLabelsResponse{}
+	find := func(l lens.Lens) error {
+		resp.Entries = l.FindLabels(filter, p.pager(&resp.TotalSize, &resp.NextPageToken))
+		return nil
+	}
+	err = q.view(ctx, p.moment, need, find)
+	if err == nil && resp.GetTotalSize() == 0 && filter.HasText() {
+		err = q.view(ctx, p.moment, everything, func(l lens.Lens) error {
+			if l.Forgive(filter) {
+				return find(l)
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, err
 	}

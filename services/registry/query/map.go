@@ -18,7 +18,7 @@ func (q *Queries) GetMap(ctx context.Context, req *registryv1.GetMapRequest) (*r
 		return nil, err
 	}
 	var resp *registryv1.GetMapResponse
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, everything, func(l lens.Lens) (err error) {
 		resp, err = l.Map(req)
 		return err
 	})
@@ -42,7 +42,7 @@ func (q *Queries) CompareMaps(ctx context.Context, req *registryv1.CompareMapsRe
 	filter := &registryv1.GetMapRequest{Filiere: req.GetFiliere(), Network: req.GetNetwork(), Roles: req.GetRoles(), Region: req.GetRegion(), Text: req.GetText()}
 	resp := &registryv1.CompareMapsResponse{From: q.resolved(from), To: q.resolved(to)}
 	var inner error
-	err := q.src.View(ctx, max(from.known, to.known), func(s *registry.State, _ uint64) {
+	err := q.src.View(ctx, Need{Known: []uint64{from.known, to.known}}, func(s *registry.State) {
 		resp.Changes, inner = lens.CompareMaps(q.look(from, s), q.look(to, s), filter)
 	})
 	if err := cmp.Or(err, inner); err != nil {
@@ -59,7 +59,7 @@ func (q *Queries) GetDirectory(ctx context.Context, req *registryv1.GetDirectory
 		return nil, err
 	}
 	var resp *registryv1.GetDirectoryResponse
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, everything, func(l lens.Lens) (err error) {
 		resp, err = l.Directory(req.GetTerritory())
 		return err
 	})
@@ -87,7 +87,7 @@ func (q *Queries) FindCentres(ctx context.Context, req *registryv1.FindCentresRe
 		return nil, err
 	}
 	resp := &registryv1.FindCentresResponse{}
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, everything, func(l lens.Lens) (err error) {
 		resp.Centres, resp.OrphaRelease, err = l.FindCentres(req)
 		return err
 	})
@@ -107,7 +107,7 @@ func (q *Queries) GetRegion(ctx context.Context, req *registryv1.GetRegionReques
 		return nil, err
 	}
 	var resp *registryv1.GetRegionResponse
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, everything, func(l lens.Lens) (err error) {
 		resp, err = l.Region(req.GetRegion())
 		return err
 	})
@@ -126,7 +126,7 @@ func (q *Queries) ListLinks(ctx context.Context, req *registryv1.ListLinksReques
 		return nil, err
 	}
 	resp := &registryv1.ListLinksResponse{}
-	err = q.view(ctx, p.moment, func(l lens.Lens) (err error) {
+	err = q.view(ctx, p.moment, everything, func(l lens.Lens) (err error) {
 		resp.Entries, err = l.Links(req)
 		return err
 	})
@@ -146,7 +146,7 @@ func (q *Queries) GetSuccession(ctx context.Context, req *registryv1.GetSuccessi
 		return nil, err
 	}
 	var resp *registryv1.GetSuccessionResponse
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, everything, func(l lens.Lens) (err error) {
 		resp, err = l.Succession(req.GetEntityId())
 		return err
 	})

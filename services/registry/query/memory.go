@@ -1,7 +1,7 @@
-// Package query answers every read of the register from a registry.State that
-// another goroutine folds. Nothing it answers was recorded after the moment asked
-// for, so an answer at a date and a position is the same for ever (but for persons
-// erased since).
+// Package query answers every read of the register from a registry.State: the one that
+// another goroutine folds, or a part of one that was restored from rows. Nothing it
+// answers was recorded after the moment asked for, so an answer at a date and a position
+// is the same for ever (but for persons erased since).
 package query
 
 import (
@@ -17,10 +17,13 @@ import (
 // Source is where the answers come from. All functions are required and safe for
 // concurrent use. None but the one given to View is called while View runs.
 type Source struct {
-	// View runs f while the state cannot change; head is the last position that may
-	// be shown, always the end of a commit. The state may hold rows of later
-	// positions. View waits for head to reach minPosition, within ctx.
-	View func(ctx context.Context, minPosition uint64, f func(s *registry.State, head uint64)) error
+	// Head is the last position that may be shown, always the end of a commit. It waits
+	// for that to reach minPosition, within ctx.
+	Head func(ctx context.Context, minPosition uint64) (uint64, error)
+	// View runs f over a state that holds at least what is needed, while it cannot
+	// change; it may hold more, and rows of later positions. It waits for the head to
+	// reach the positions of the need, within ctx.
+	View func(ctx context.Context, need Need, f func(s *registry.State)) error
 	// KnownAt is the last position whose known time is at or before t, 0 for none.
 	KnownAt func(t time.Time) uint64
 	// KnownTime is the known time of a position, UTC; zero for position 0.

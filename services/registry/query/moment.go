@@ -47,9 +47,11 @@ func (q *Queries) resolve(ctx context.Context, asOf *registryv1.AsOf, page *page
 // rather than invalid: it may exist already and be announced here in a moment.
 func (q *Queries) settle(ctx context.Context, asOf *registryv1.AsOf, page *pageToken) (moment, error) {
 	var m moment
-	if err := q.src.View(ctx, asOf.GetMinPosition(), func(_ *registry.State, head uint64) { m.head = head }); err != nil {
+	head, err := q.src.Head(ctx, asOf.GetMinPosition())
+	if err != nil {
 		return moment{}, err
 	}
+	m.head = head
 	if page != nil {
 		m.valid, m.known, m.provisional = page.valid, page.known, page.provisional
 		return m, m.reached()
@@ -112,13 +114,15 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 	return r
 }
 
-// view runs f over the register as it was known at a moment, while it cannot change.
-func (q *Queries) view(ctx context.Context, m moment, f func(lens.Lens) error) error {
+// view runs f over what it needs of the register as it was known at a moment, while it
+// cannot change.
+func (q *Queries) view(ctx context.Context, m moment, need Need, f func(lens.Lens) error) error {
 	if m.replay != nil {
 		return f(q.look(m, nil))
 	}
 	var inner error
-	if err := q.src.View(ctx, m.known, func(s *registry.State, _ uint64) { inner = f(q.look(m, s)) }); err != nil {
+	need.Known = append(need.Known, m.known)
+	if err := q.src.View(ctx, need, func(s *registry.State) { inner = f(q.look(m, s)) }); err != nil {
 		return err
 	}
 	return inner

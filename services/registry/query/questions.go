@@ -30,7 +30,7 @@ func (q *Queries) DiffRegister(ctx context.Context, req *registryv1.DiffRegister
 	}
 	resp := &registryv1.DiffRegisterResponse{From: q.resolved(from), To: q.resolved(to)}
 	var inner error
-	err = q.src.View(ctx, max(from.known, to.known), func(s *registry.State, _ uint64) {
+	err = q.src.View(ctx, Need{Known: []uint64{from.known, to.known}, Between: true}, func(s *registry.State) {
 		resp.Learned, resp.World, inner = lens.Diff(q.look(from, s), q.look(to, s), req.GetFiliere(), req.GetNetwork())
 	})
 	if err := cmp.Or(err, inner); err != nil {
@@ -49,8 +49,16 @@ func (q *Queries) GetCoverage(ctx context.Context, req *registryv1.GetCoverageRe
 		return nil, err
 	}
 	var resp *registryv1.GetCoverageResponse
+	var need Need
+	err = q.view(ctx, m, need, func(l lens.Lens) error {
+		need.Past = l.Extended()
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
 	var bridges []lens.Bridge
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, need, func(l lens.Lens) (err error) {
 		resp, bridges, err = l.Coverage(req.GetFiliere(), req.GetWithinDays())
 		return err
 	})
@@ -81,7 +89,7 @@ func (q *Queries) CountEntities(ctx context.Context, req *registryv1.CountEntiti
 		return nil, err
 	}
 	resp := &registryv1.CountEntitiesResponse{Unit: req.GetUnit(), WithCrc: req.GetWithCrc(), Resolved: q.resolved(m)}
-	err = q.view(ctx, m, func(l lens.Lens) error {
+	err = q.view(ctx, m, everything, func(l lens.Lens) error {
 		resp.Total, resp.Rows = l.Count(req)
 		return nil
 	})
@@ -101,7 +109,7 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 		return nil, err
 	}
 	var act *labellingv1.Act
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, small, func(l lens.Lens) (err error) {
 		act, err = lens.Acts.Get(l, req.GetActId())
 		return err
 	})
@@ -113,7 +121,7 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 	}
 	var resp *registryv1.ListActEffectsResponse
 	var topology []uint64
-	err = q.view(ctx, m, func(l lens.Lens) error {
+	err = q.view(ctx, m, Need{Part: &Part{Act: req.GetActId()}}, func(l lens.Lens) error {
 		resp, topology = l.Effects(act)
 		return nil
 	})
@@ -140,7 +148,7 @@ func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest)
 	}
 	resp := &registryv1.ListTodoResponse{Resolved: q.resolved(m)}
 	var drafts map[string]uint64
-	err = q.view(ctx, m, func(l lens.Lens) error {
+	err = q.view(ctx, m, everything, func(l lens.Lens) error {
 		resp.Items, drafts = l.Todo()
 		return nil
 	})
@@ -163,7 +171,7 @@ func (q *Queries) ListOffices(ctx context.Context, req *registryv1.ListOfficesRe
 		return nil, err
 	}
 	resp := &registryv1.ListOfficesResponse{Resolved: q.resolved(m)}
-	err = q.view(ctx, m, func(l lens.Lens) error {
+	err = q.view(ctx, m, Need{Part: &Part{About: []string{req.GetHolderId()}}}, func(l lens.Lens) error {
 		offices, err := l.Offices(req.GetHolderId())
 		for _, o := range offices {
 			resp.Offices = append(resp.Offices, &registryv1.OfficeEntry{Office: o})

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"strings"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/eventlog"
@@ -16,7 +17,7 @@ func (q *Queries) ListHistory(ctx context.Context, req *registryv1.ListHistoryRe
 		return nil, err
 	}
 	var positions []uint64
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, Need{Part: &Part{About: []string{req.GetEntityId()}}}, func(l lens.Lens) (err error) {
 		positions, err = l.Touching(req.GetEntityId())
 		return err
 	})
@@ -36,8 +37,12 @@ func (q *Queries) facts(ctx context.Context, m moment, positions []uint64, about
 	if err != nil {
 		return nil, err
 	}
+	need := Need{Past: []string{about}, Part: &Part{}}
+	for _, r := range records {
+		need.Past = append(need.Past, r.Subject[strings.LastIndexByte(r.Subject, '.')+1:])
+	}
 	facts := make([]*registryv1.Fact, len(records))
-	err = q.view(ctx, m, func(l lens.Lens) (err error) {
+	err = q.view(ctx, m, need, func(l lens.Lens) (err error) {
 		for i, r := range records {
 			if facts[i], err = l.Fact(r, about); err != nil {
 				return err

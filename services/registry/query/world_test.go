@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -105,13 +106,21 @@ func (w *world) queries() *query.Queries { return query.New(w.source()) }
 
 func (w *world) source() query.Source {
 	return query.Source{
-		View: func(ctx context.Context, minPosition uint64, f func(s *registry.State, head uint64)) error {
+		Head: func(ctx context.Context, minPosition uint64) (uint64, error) {
 			w.mu.RLock()
 			defer w.mu.RUnlock()
 			if minPosition > w.head {
+				return 0, context.DeadlineExceeded
+			}
+			return w.head, ctx.Err()
+		},
+		View: func(ctx context.Context, need query.Need, f func(s *registry.State)) error {
+			w.mu.RLock()
+			defer w.mu.RUnlock()
+			if slices.Max(need.Known) > w.head {
 				return context.DeadlineExceeded
 			}
-			f(&w.state, w.head)
+			f(&w.state)
 			return ctx.Err()
 		},
 		KnownAt: func(t time.Time) uint64 {

@@ -54,7 +54,7 @@ func TestErrorsReachTheCaller(t *testing.T) {
 // Every RPC asks the queries.
 func TestEveryRPCIsServed(t *testing.T) {
 	queries := query.New(query.Source{
-		View: func(context.Context, uint64, func(*registry.State, uint64)) error { return context.Canceled },
+		Head: func(context.Context, uint64) (uint64, error) { return 0, context.Canceled },
 	})
 	for _, service := range []struct {
 		server any
@@ -77,8 +77,9 @@ func dial(t *testing.T, failure error) registryv1.RegistryServiceClient {
 	t.Helper()
 	var empty registry.State
 	queries := query.New(query.Source{
-		View: func(_ context.Context, _ uint64, f func(*registry.State, uint64)) error {
-			f(&empty, 0)
+		Head: func(context.Context, uint64) (uint64, error) { return 0, nil },
+		View: func(_ context.Context, _ query.Need, f func(*registry.State)) error {
+			f(&empty)
 			return failure
 		},
 		KnownAt:   func(time.Time) uint64 { return 0 },
