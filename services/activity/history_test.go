@@ -33,9 +33,11 @@ func dump(t testing.TB, s *State) string {
 			all[fmt.Sprintf("measures %s, valid %s to %s, known %d to %d", id, v.Valid.From, v.Valid.To, v.KnownFrom, v.KnownTo)] = v.Value
 		}
 	}
-	for k, list := range s.index.lists {
-		if len(*list) > 0 {
-			all[fmt.Sprintf("index %d of %s", k.of, k.id)] = fmt.Sprint(*list)
+	for of, lists := range s.index.lists {
+		for id, list := range lists {
+			if len(*list) > 0 {
+				all[fmt.Sprintf("index %d of %s", of, id)] = fmt.Sprint(*list)
+			}
 		}
 	}
 	return all.Text(t)

@@ -68,7 +68,7 @@ func (s *State) periodOpened(at uint64, f *activityv1.PeriodOpened, why *eventv1
 	if _, _, err := spanOf(f.GetSpan()); err != nil {
 		return err
 	}
-	s.Periods.Assert(f.GetPeriodId(), always, at, &activityv1.Period{
+	p := &activityv1.Period{
 		PeriodId:   f.GetPeriodId(),
 		Code:       f.GetCode(),
 		Span:       f.GetSpan(),
@@ -76,8 +76,9 @@ func (s *State) periodOpened(at uint64, f *activityv1.PeriodOpened, why *eventv1
 		Indicators: f.GetIndicators(),
 		Open:       true,
 		Basis:      rest(nil, why),
-	})
-	s.index.enter(at, key{periodsByCode, f.GetCode()}, f.GetPeriodId())
+	}
+	s.Periods.Assert(p.GetPeriodId(), always, at, p)
+	s.indexPeriod(at, p)
 	return nil
 }
 

@@ -32,7 +32,7 @@ func (s *State) reportSubmitted(at uint64, f *activityv1.ReportSubmitted, meta *
 	if f.GetRevision() != before.GetRevision()+1 || known != (before.GetReportId() == f.GetReportId()) || !known && isThere(&s.Reports, f.GetReportId()) {
 		return fmt.Errorf("%w: revision %d of report %q", errUnfit, f.GetRevision(), f.GetReportId())
 	}
-	s.Reports.Assert(f.GetReportId(), always, at, &activityv1.Report{
+	r := &activityv1.Report{
 		ReportId:       f.GetReportId(),
 		PeriodId:       f.GetPeriodId(),
 		Reporter:       f.GetReporter(),
@@ -42,10 +42,10 @@ func (s *State) reportSubmitted(at uint64, f *activityv1.ReportSubmitted, meta *
 		FrozenPosition: frozenAt(at, meta),
 		Basis:          rest(nil, meta.GetBasis()),
 		Submitter:      meta.GetActor(),
-	})
+	}
+	s.Reports.Assert(r.GetReportId(), always, at, r)
 	if !known {
-		s.index.enter(at, key{reportsByPeriod, f.GetPeriodId()}, f.GetReportId())
-		s.index.enter(at, key{reportsByReporter, reporter}, f.GetReportId())
+		s.indexReport(at, r)
 	}
 	return nil
 }

@@ -48,13 +48,7 @@ func (s *State) keepUndertaking(at uint64, u *activityv1.Undertaking, cancelled 
 	u = proto.CloneOf(u)
 	u.Cancelled, u.Basis = cancelled, on
 	s.Undertakings.Assert(u.GetUndertakingId(), always, at, u)
-	k := key{undertakingsByHolder, labelling.HolderID(u.GetHolder())}
-	for id := range s.index.of(k, bitemporal.Latest) {
-		if id == u.GetUndertakingId() {
-			return nil
-		}
-	}
-	s.index.enter(at, k, u.GetUndertakingId())
+	s.indexUndertaking(at, u)
 	return nil
 }
 

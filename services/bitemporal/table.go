@@ -61,8 +61,12 @@ type Table[V any] struct {
 	entities dense.List[entity[V]] // in order of first assertion; the last one is never bare
 	bare     int                   // entities without any version
 	last     uint64                // highest position asserted
-	settled  uint64
-	journal  []touch // what Rollback must look at, by position
+
+	// What Rollback and Changed look at: every touch after the position since, by
+	// position. held is one more than the position that since may not pass, so that
+	// the zero value holds nothing.
+	journal     []touch
+	since, held uint64
 }
 
 // longJournal is how many touches a replay may leave behind for those that follow.
@@ -225,6 +229,23 @@ func (t *Table[V]) Count(id string, known uint64) (n int) {
 	return n
 }
 
+// First returns the version of id that was recorded first: of [Table.History], the first.
+func (t *Table[V]) First(id string) (v Version[V], ok bool) {
+	place, found := t.find(id)
+	if !found {
+		return v, false
+	}
+	e := t.entity(place)
+	for _, part := range [...][]Version[V]{e.past(), e.live()} {
+		for i := range part {
+			if !ok || byRecording(part[i], v) < 0 {
+				v, ok = part[i], true
+			}
+		}
+	}
+	return v, ok
+}
+
 // History returns all versions of id, closed ones included, in order of recording: by
 // KnownFrom, then Valid.From.
 func (t *Table[V]) History(id string) []Version[V] {
@@ -234,9 +255,7 @@ func (t *Table[V]) History(id string) []Version[V] {
 	}
 	e := t.entity(place)
 	out := slices.Concat(e.past(), e.live())
-	slices.SortFunc(out, func(a, b Version[V]) int {
-		return cmp.Or(cmp.Compare(a.KnownFrom, b.KnownFrom), byValid(a, b))
-	})
+	slices.SortFunc(out, byRecording)
 	return out
 }
 
@@ -252,8 +271,9 @@ func (t *Table[V]) IDs() iter.Seq[string] {
 	}
 }
 
-// All yields every version of every id, closed ones included, in an order that means
-// nothing. The table must not be written to meanwhile.
+// All yields every version of every id, closed ones included: the ids in order of first
+// assertion, the versions of each in an order that means nothing. The table must not be
+// written to meanwhile.
 func (t *Table[V]) All() iter.Seq2[string, Version[V]] {
 	return func(yield func(string, Version[V]) bool) {
 		for place := range t.entities.Len() {
@@ -276,7 +296,7 @@ func (t *Table[V]) Len() int { return t.entities.Len() - t.bare }
 // as if it had never been. It costs as much as what is forgotten, except below the
 // position settled, where it looks at every entity.
 func (t *Table[V]) Rollback(to uint64) {
-	if to < t.settled {
+	if to < t.since {
 		for place := range t.entities.Len() {
 			t.rollbackEntity(uint32(place), to)
 		}
@@ -289,15 +309,15 @@ func (t *Table[V]) Rollback(to uint64) {
 		t.journal = t.journal[:len(t.journal)-1]
 	}
 	t.last = min(t.last, to)
-	t.settled = min(t.settled, to)
+	t.since = min(t.since, to)
 	t.trim()
 }
 
 // Settle says that positions up to and including to will not be rolled back, and drops
-// the bookkeeping kept for them.
+// the bookkeeping kept for them, but for what is held.
 func (t *Table[V]) Settle(to uint64) {
-	t.settled = max(t.settled, to)
-	kept := sort.Search(len(t.journal), func(i int) bool { return t.journal[i].at > to })
+	t.since = max(t.since, min(to, t.held-1))
+	kept := t.touchedAfter(t.since)
 	switch {
 	case kept == 0:
 	case kept == len(t.journal) && cap(t.journal) > longJournal:
@@ -305,6 +325,68 @@ func (t *Table[V]) Settle(to uint64) {
 	default:
 		t.journal = slices.Delete(t.journal, 0, kept)
 	}
+}
+
+// Hold keeps the bookkeeping of positions after one, though they are settled, so that
+// [Table.Changed] is quick from there on; what was dropped before stays so. It takes
+// the place of an earlier Hold; from [Latest] on, nothing is held, as at first.
+func (t *Table[V]) Hold(position uint64) { t.held = position + 1 }
+
+// Changed yields the versions that were opened or closed at a position after one, up to
+// and including another, each once, those of an id together, in an order that means
+// nothing. A KnownTo may be beyond. It costs as much as what was touched in between where that is still kept (see
+// [Table.Hold]); else it looks at every version. The table must not be written to
+// meanwhile.
+func (t *Table[V]) Changed(after, to uint64) iter.Seq2[string, Version[V]] {
+	return func(yield func(string, Version[V]) bool) {
+		for place := range t.touchedBetween(after, to) {
+			e := t.entity(place)
+			for _, part := range [...][]Version[V]{e.closedAfter(after), e.live()} {
+				for i := range part {
+					v := &part[i]
+					closed := v.KnownTo <= to && v.KnownTo != Latest
+					if v.KnownFrom <= to && (v.KnownFrom > after || closed) && !yield(e.id, *v) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// touchedBetween yields the places at which something was touched at these positions, and
+// maybe others, each once.
+func (t *Table[V]) touchedBetween(after, to uint64) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		n := uint32(t.entities.Len())
+		var touches []touch
+		if after >= t.since {
+			touches = t.journal[t.touchedAfter(after):max(t.touchedAfter(to), t.touchedAfter(after))]
+		}
+		if after < t.since || len(touches) >= int(n) {
+			for place := range n {
+				if !yield(place) {
+					return
+				}
+			}
+			return
+		}
+		places := make([]uint32, len(touches))
+		for i := range touches {
+			places[i] = touches[i].entity
+		}
+		slices.Sort(places)
+		for _, place := range slices.Compact(places) {
+			if place >= n || !yield(place) { // what was trimmed is forgotten
+				return
+			}
+		}
+	}
+}
+
+// touchedAfter is where the touches after a position begin in the journal.
+func (t *Table[V]) touchedAfter(position uint64) int {
+	return sort.Search(len(t.journal), func(i int) bool { return t.journal[i].at > position })
 }
 
 func (t *Table[V]) entity(place uint32) *entity[V] { return t.entities.At(int(place)) }
@@ -331,7 +413,7 @@ func (t *Table[V]) trim() {
 }
 
 func (t *Table[V]) touched(at uint64, place uint32) {
-	if n := len(t.journal); at <= t.settled || n > 0 && t.journal[n-1] == (touch{at, place}) {
+	if n := len(t.journal); at <= t.since || n > 0 && t.journal[n-1] == (touch{at, place}) {
 		return
 	}
 	t.journal = append(t.journal, touch{at, place})
@@ -475,6 +557,10 @@ func firstEndingAfter[V any](live []Version[V], d Date) int {
 		return 1
 	}
 	return sort.Search(len(live), func(i int) bool { return live[i].Valid.To > d })
+}
+
+func byRecording[V any](a, b Version[V]) int {
+	return cmp.Or(cmp.Compare(a.KnownFrom, b.KnownFrom), byValid(a, b))
 }
 
 func byValid[V any](a, b Version[V]) int { return cmp.Compare(a.Valid.From, b.Valid.From) }

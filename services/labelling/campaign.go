@@ -19,14 +19,15 @@ func (s *State) campaignOpened(at uint64, f *labellingv1.CampaignOpened, why *ev
 	if f.GetCampaignId() == "" || isThere(&s.Campaigns, f.GetCampaignId()) {
 		return fmt.Errorf("%w: campaign %q is there already", errUnfit, f.GetCampaignId())
 	}
-	s.Campaigns.Assert(f.GetCampaignId(), always, at, &labellingv1.Campaign{
+	c := &labellingv1.Campaign{
 		CampaignId: f.GetCampaignId(),
 		Name:       f.GetName(),
 		CycleId:    f.GetCycleId(),
 		Calls:      f.GetCalls(),
 		Basis:      rest(nil, why),
-	})
-	s.campaignsByName.enter(identifier.Fold(f.GetName()), f.GetCampaignId())
+	}
+	s.Campaigns.Assert(c.GetCampaignId(), always, at, c)
+	s.indexCampaign(c)
 	return nil
 }
 
@@ -41,7 +42,7 @@ func (s *State) outcomeRecorded(at uint64, f *labellingv1.OutcomeRecorded, why *
 		return fmt.Errorf("%w: outcome %q is there already", errUnfit, f.GetOutcomeId())
 	}
 	// Versions share the outcomes, of which a campaign has hundreds.
-	s.Campaigns.Assert(c.GetCampaignId(), always, at, &labellingv1.Campaign{
+	c = &labellingv1.Campaign{
 		CampaignId: c.GetCampaignId(),
 		Name:       c.GetName(),
 		CycleId:    c.GetCycleId(),
@@ -55,8 +56,9 @@ func (s *State) outcomeRecorded(at uint64, f *labellingv1.OutcomeRecorded, why *
 			Date:      f.GetDate(),
 			Basis:     why,
 		}),
-	})
-	s.campaignsByOutcome.enter(f.GetOutcomeId(), c.GetCampaignId())
+	}
+	s.Campaigns.Assert(c.GetCampaignId(), always, at, c)
+	s.indexCampaign(c)
 	return nil
 }
 

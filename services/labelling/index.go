@@ -84,7 +84,45 @@ func (x *index) of(key string) iter.Seq[string] {
 	}
 }
 
-func (x *indexes) indexCycle(c *labellingv1.CycleRegistered) {
+// Reindex enters in its indexes what the tables hold, for those tables of which nothing is
+// entered yet: where rows were put into tables of a state, or of a copy of one that shares
+// the other tables and their indexes with it.
+func (s *State) Reindex() {
+	if s.cyclesByName.empty() {
+		for _, v := range s.Cycles.All() {
+			s.indexCycle(v.Value)
+		}
+	}
+	if s.actsByTitle.empty() {
+		for _, v := range s.Acts.All() {
+			s.indexAct(v.KnownFrom, v.Value)
+		}
+	}
+	if s.labelsByHolder.empty() {
+		for _, v := range s.Labels.All() {
+			s.indexLabel(v.Value)
+		}
+	}
+	if s.assertionsByEntity.empty() {
+		for key, v := range s.Assertions.All() {
+			s.indexAssertion(v.KnownFrom, key, v.Value)
+		}
+	}
+	if s.officesByHolder.empty() {
+		for _, v := range s.Offices.All() {
+			s.indexOffice(v.Value)
+		}
+	}
+	if s.campaignsByName.empty() {
+		for _, v := range s.Campaigns.All() {
+			s.indexCampaign(v.Value)
+		}
+	}
+}
+
+func (x *index) empty() bool { return x.first == nil }
+
+func (x *indexes) indexCycle(c *labellingv1.Cycle) {
 	for _, name := range namesOf(c) {
 		x.cyclesByName.enter(identifier.Fold(name), c.GetCycleId())
 	}
@@ -111,8 +149,30 @@ func (x *indexes) indexLabel(l *labellingv1.Label) {
 	}
 }
 
-func (x *indexes) indexAssertion(entity, key string) {
-	x.assertionsByEntity.begin(entity, key)
+// indexAssertion enters what is said of an entity, and later what that was settled to be
+// about.
+func (x *indexes) indexAssertion(at uint64, key string, a *labellingv1.Assertion) {
+	if at == a.GetPosition() {
+		x.assertionsByEntity.begin(a.GetEntityId(), key)
+		return
+	}
+	for _, id := range []string{a.GetSettledLabelId(), a.GetBasis().GetActId()} {
+		if id != "" && id != a.GetEntityId() {
+			x.assertionsByEntity.enter(id, key)
+		}
+	}
+}
+
+func (x *indexes) indexOffice(o *labellingv1.Office) {
+	x.officesByHolder.begin(o.GetHolderId(), o.GetOfficeId())
+}
+
+// indexCampaign enters a campaign and, of its outcomes, the last: it had the others before.
+func (x *indexes) indexCampaign(c *labellingv1.Campaign) {
+	x.campaignsByName.enter(identifier.Fold(c.GetName()), c.GetCampaignId())
+	if all := c.GetOutcomes(); len(all) > 0 {
+		x.campaignsByOutcome.enter(all[len(all)-1].GetOutcomeId(), c.GetCampaignId())
+	}
 }
 
 func (x *indexes) rollbackLists(to uint64) {
@@ -244,10 +304,8 @@ func (s *State) knows(id string) bool {
 
 // grantedAt is the position at which a label was granted, 0 if it never was.
 func (s *State) grantedAt(id string) uint64 {
-	if versions := s.Labels.History(id); len(versions) > 0 {
-		return versions[0].KnownFrom
-	}
-	return 0
+	first, _ := s.Labels.First(id)
+	return first.KnownFrom
 }
 
 // touched reports whether the event at a position is one of the label's.

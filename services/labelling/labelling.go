@@ -218,15 +218,16 @@ func (s *State) cycleRegistered(at uint64, f *labellingv1.CycleRegistered, why *
 	if err := checkDates(f.GetPeriod(), ""); err != nil {
 		return err
 	}
-	s.Cycles.Assert(f.GetCycleId(), always, at, &labellingv1.Cycle{
+	c := &labellingv1.Cycle{
 		CycleId:    f.GetCycleId(),
 		Code:       f.GetCode(),
 		Aliases:    f.GetAliases(),
 		Period:     f.GetPeriod(),
 		Thresholds: f.GetThresholds(),
 		Basis:      rest(nil, why),
-	})
-	s.indexCycle(f)
+	}
+	s.Cycles.Assert(c.GetCycleId(), always, at, c)
+	s.indexCycle(c)
 	return nil
 }
 
@@ -374,14 +375,15 @@ func (s *State) assertionRecorded(at uint64, f *labellingv1.AssertionRecorded, w
 		return fmt.Errorf("%w: the assertion is about nothing", errUnfit)
 	}
 	key := assertionKey(f.GetEntityId(), at)
-	s.Assertions.Assert(key, always, at, &labellingv1.Assertion{
+	a := &labellingv1.Assertion{
 		EntityId: f.GetEntityId(),
 		Field:    f.GetField(),
 		Value:    f.GetValue(),
 		Basis:    why,
 		Position: at,
-	})
-	s.indexAssertion(f.GetEntityId(), key)
+	}
+	s.Assertions.Assert(key, always, at, a)
+	s.indexAssertion(at, key, a)
 	return nil
 }
 

@@ -49,7 +49,7 @@ func (s *State) officeTaken(at uint64, f *labellingv1.OfficeTaken, why *eventv1.
 		Basis:    rest(nil, why),
 	}
 	s.Offices.Assert(office.GetOfficeId(), tenure(office).days(), at, office)
-	s.officesByHolder.begin(office.GetHolderId(), office.GetOfficeId())
+	s.indexOffice(office)
 	return nil
 }
 

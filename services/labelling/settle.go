@@ -24,11 +24,7 @@ func (s *State) assertionSettled(at uint64, f *labellingv1.AssertionSettled, why
 	a = proto.CloneOf(a)
 	a.Settlement, a.SettledLabelId, a.SettledBasis = f.GetOutcome(), f.GetLabelId(), why
 	s.Assertions.Assert(key, always, at, a)
-	for _, id := range []string{f.GetLabelId(), a.GetBasis().GetActId()} {
-		if id != "" && id != a.GetEntityId() {
-			s.assertionsByEntity.enter(id, key)
-		}
-	}
+	s.indexAssertion(at, key, a)
 	return nil
 }
 

@@ -19,9 +19,13 @@ import (
 
 // table is a table of the state under the name it has in the digest, for ever.
 type table struct {
-	name string
-	len  int
-	add  func(r []Row, name string, position uint64) []Row
+	name    string
+	none    any // value, of the type of its values
+	len     int
+	add     func(rows []Row, after, to uint64) []Row // those opened or closed in between, as known then
+	first   func(id string) uint64                    // position at which the first row of an id was opened
+	hold    func(position uint64)
+	restore func(rows []Row) error // into a table that is empty
 }
 
 // tables are all two-time tables of the state.
@@ -51,19 +55,25 @@ func (s *State) tables() []table {
 }
 
 func of[V any](name string, t *bitemporal.Table[V]) table {
-	return table{name, t.Len(), func(rows []Row, name string, position uint64) []Row {
-		for id, v := range t.All() {
-			if v.KnownFrom > position {
-				continue
+	var none V
+	return table{
+		name: name, none: none, len: t.Len(), hold: t.Hold,
+		add: func(rows []Row, after, to uint64) []Row {
+			for id, v := range t.Changed(after, to) {
+				if v.KnownTo > to {
+					v.KnownTo = StillKnown
+				}
+				known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
+				rows = append(rows, Row{Table: name, ID: id, Version: known})
 			}
-			if v.KnownTo > position {
-				v.KnownTo = StillKnown
-			}
-			known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
-			rows = append(rows, Row{name, id, known})
-		}
-		return rows
-	}}
+			return rows
+		},
+		first: func(id string) uint64 {
+			v, _ := t.First(id)
+			return v.KnownFrom
+		},
+		restore: func(rows []Row) error { return restore(t, rows) },
+	}
 }
 
 // Rows returns the rows as known at a position, which must not be beyond the one folded.
@@ -75,7 +85,7 @@ func (s *State) Rows(position uint64) Rows {
 	}
 	rows := make([]Row, 0, n+n/4)
 	for _, t := range tables {
-		rows = t.add(rows, t.name, position)
+		rows = t.add(rows, 0, position)
 	}
 	return Rows{rows}
 }

@@ -21,14 +21,13 @@ func (s *State) continuityDeclared(at uint64, f *topologyv1.ContinuityDeclared, 
 	if kept == none || kept != other {
 		return fmt.Errorf("%w: %q and %q of one kind", errUnknown, f.GetKeptId(), f.GetOtherId())
 	}
-	err := register(&s.Continuities, f.GetContinuityId(), "", at, &topologyv1.Continuity{
+	c := &topologyv1.Continuity{
 		ContinuityId: f.GetContinuityId(), KeptId: f.GetKeptId(), OtherId: f.GetOtherId(), Basis: rest(nil, why),
-	})
-	if err != nil {
+	}
+	if err := register(&s.Continuities, c.GetContinuityId(), "", at, c); err != nil {
 		return err
 	}
-	s.continuities.enter(f.GetKeptId(), f.GetContinuityId())
-	s.continuities.enter(f.GetOtherId(), f.GetContinuityId())
+	s.indexContinuity(c)
 	return nil
 }
 

@@ -48,9 +48,7 @@ func (s *State) linkDeclared(at uint64, f *topologyv1.LinkDeclared, why *eventv1
 	if err := register(&s.Links, l.GetLinkId(), l.GetPeriod().GetStart(), at, l); err != nil {
 		return err
 	}
-	for _, id := range endsOf(l) {
-		s.links.enter(id, l.GetLinkId())
-	}
+	s.indexLink(l)
 	return nil
 }
 

@@ -168,8 +168,8 @@ func (s *State) establishmentIdentified(at uint64, f *topologyv1.EstablishmentId
 		e.Finess, e.FinessKind, e.Siret = f.GetFiness(), f.GetFinessKind(), f.GetSiret()
 		e.Basis = rest(e.GetBasis(), why)
 	})
-	if err == nil && f.GetFiness() != "" {
-		s.finess.enter(f.GetFiness(), f.GetEstablishmentId())
+	if err == nil {
+		s.indexFINESS(f.GetFiness(), f.GetEstablishmentId())
 	}
 	return err
 }

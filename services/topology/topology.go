@@ -111,6 +111,44 @@ func (x *index) enter(key, id string) {
 	(*x)[key] = append(ids, id)
 }
 
+// Reindex enters in its indexes what the tables hold, for those tables of which nothing is
+// entered yet: where rows were put into tables of a state, or of a copy of one that shares
+// the other tables and their indexes with it.
+func (s *State) Reindex() {
+	if s.finess == nil {
+		for id, v := range s.Establishments.All() {
+			s.indexFINESS(v.Value.GetFiness(), id)
+		}
+	}
+	if s.links == nil {
+		for _, v := range s.Links.All() {
+			s.indexLink(v.Value)
+		}
+	}
+	if s.continuities == nil {
+		for _, v := range s.Continuities.All() {
+			s.indexContinuity(v.Value)
+		}
+	}
+}
+
+func (s *State) indexFINESS(number, id string) {
+	if number != "" {
+		s.finess.enter(number, id)
+	}
+}
+
+func (s *State) indexLink(l *topologyv1.Link) {
+	for _, id := range endsOf(l) {
+		s.links.enter(id, l.GetLinkId())
+	}
+}
+
+func (s *State) indexContinuity(c *topologyv1.Continuity) {
+	s.continuities.enter(c.GetKeptId(), c.GetContinuityId())
+	s.continuities.enter(c.GetOtherId(), c.GetContinuityId())
+}
+
 // Evolve folds the event at a position into the state. Positions must not go back. It
 // changes nothing and returns an error where the event was written by a newer binary,
 // states a fact unknown here, or does not fit what came before; the caller must then
@@ -218,8 +256,8 @@ func (s *State) establishmentRegistered(at uint64, f *topologyv1.EstablishmentRe
 		Place:           f.GetPlace(),
 		Basis:           rest(nil, why),
 	})
-	if err == nil && f.GetFiness() != "" {
-		s.finess.enter(f.GetFiness(), f.GetEstablishmentId())
+	if err == nil {
+		s.indexFINESS(f.GetFiness(), f.GetEstablishmentId())
 	}
 	return err
 }

@@ -187,12 +187,9 @@ var rank = func() map[string]int {
 	return all
 }()
 
-// appendRow appends a row as COPY takes it.
+// appendRow appends a row of one of the tables as COPY takes it.
 func appendRow(b []byte, r *registry.Row) ([]byte, error) {
 	t := byName[r.Table]
-	if t == nil {
-		return nil, fmt.Errorf("table %s has no place in schema version %d", r.Table, schemaVersion)
-	}
 	b = appendCount(b, 5+len(t.columns))
 	b = appendText(b, r.ID)
 	b = appendKey(b, r.ID)
@@ -201,7 +198,7 @@ func appendRow(b []byte, r *registry.Row) ([]byte, error) {
 	value := r.Value()
 	b, err := appendSized(b, func(b []byte) ([]byte, error) { return registry.AppendValue(b, value) })
 	if err != nil {
-		return nil, fmt.Errorf("row %s of %s: %w", r.ID, r.Table, err)
+		return nil, fmt.Errorf("%w: %s of %s: %w", errUnfit, r.ID, r.Table, err)
 	}
 	for i := range t.columns {
 		b = t.columns[i].put(b, r.ID, value)

@@ -1,0 +1,355 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"golang.org/x/sync/errgroup"
+
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/registry"
+)
+
+const (
+	theLock   = 0x6d61696c6c616765     // advisory, of the one process that keeps the rows
+	lockRetry = 300 * time.Millisecond // of those that wait for it
+	heartbeat = 2 * time.Second        // between two looks whether the connection stands
+	drainSize = 20_000                 // positions in one transaction, or one commit
+	cheaper   = 100_000                // positions behind from which a rebuild may be quicker
+	nap       = 200 * time.Millisecond // where a replica cannot be viewed
+)
+
+// cursor is how far a schema is.
+type cursor struct {
+	schema   string
+	position uint64
+}
+
+// projector keeps the rows, in the one process that holds the lock. What it writes to the
+// schema that is read goes through the connection that holds it: without the lock nothing
+// can be written.
+type projector struct {
+	*Store
+	conn *pgx.Conn
+
+	mu   sync.Mutex // held while live is written to, or another takes its place
+	live *cursor    // nil while there is none, or none that can be gone on with
+	held held
+}
+
+// held is the positions after which changes must be kept, of the schema that is read and of
+// the one that is filled.
+type held struct {
+	mu            sync.Mutex
+	live, filling *uint64
+}
+
+// project keeps the rows until the database is lost.
+func (s *Store) project(ctx context.Context) error {
+	conn, err := s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer hangUp(conn)
+	if err := lead(ctx, conn); err != nil {
+		return err
+	}
+	p := &projector{Store: s, conn: conn}
+	s.update(func(n *seen) { n.projects, n.halted = true, nil })
+	defer s.update(func(n *seen) { n.projects = false })
+	s.logger.InfoContext(ctx, "keeping the read model")
+	if err := p.begin(ctx); err != nil {
+		return err
+	}
+	both, ctx := errgroup.WithContext(ctx)
+	both.Go(func() error { return p.keep(ctx) })
+	both.Go(func() error { return p.rebuilds(ctx) })
+	return both.Wait()
+}
+
+// lead waits for the lock and makes what is missing in the database.
+func lead(ctx context.Context, conn *pgx.Conn) error {
+	for {
+		var got bool
+		if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", int64(theLock)).Scan(&got); err != nil {
+			return fmt.Errorf("take the lock: %w", err)
+		}
+		if got {
+			break
+		}
+		if pause(ctx, lockRetry); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	if _, err := conn.Exec(ctx, modelDDL); err != nil {
+		return fmt.Errorf("make what is missing: %w", err)
+	}
+	return nil
+}
+
+// begin finds out what there is: the schema to go on with, or that one is to be filled.
+func (p *projector) begin(ctx context.Context) error {
+	models, err := p.tidy(ctx)
+	if err != nil {
+		return err
+	}
+	fill := true
+	for _, m := range models {
+		switch {
+		case m.State == filling || m.State == stopped:
+			fill = false
+		case m.State == live && m.Version == schemaVersion:
+			c := cursor{m.Schema, uint64(m.Position)}
+			switch head, err := p.ours(ctx, m); {
+			case err != nil && lost(err):
+				return err
+			case err != nil:
+				p.halt(ctx, err)
+			case head-c.position > max(cheaper, c.position):
+				p.logger.InfoContext(ctx, "the read model is so far behind that it is filled anew", "position", c.position, "head", head)
+				continue
+			default:
+				p.live = &c
+			}
+			models, fill = nil, false
+		}
+		if models == nil {
+			break
+		}
+	}
+	if fill {
+		err = pgx.BeginFunc(ctx, p.conn, func(tx pgx.Tx) error { return register(ctx, tx) })
+		if err != nil {
+			return fmt.Errorf("begin a schema: %w", err)
+		}
+	}
+	return nil
+}
+
+// tidy forgets schemas that somebody dropped, and fillings of other versions, and returns
+// the others.
+func (p *projector) tidy(ctx context.Context) (models []model, err error) {
+	all, _, err := look(ctx, p.conn)
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range all {
+		var there bool
+		if err := p.conn.QueryRow(ctx, "select to_regnamespace($1) is not null", m.Schema).Scan(&there); err != nil {
+			return nil, fmt.Errorf("look for a schema: %w", err)
+		}
+		unfilled := m.State == filling || m.State == stopped
+		if there && (!unfilled || m.Version == schemaVersion) || !there && unfilled && m.Phase == "" && m.Version == schemaVersion {
+			models = append(models, m)
+			continue
+		}
+		if err := forget(ctx, p.conn, m.Schema); err != nil {
+			return nil, err
+		}
+	}
+	return models, nil
+}
+
+func forget(ctx context.Context, conn *pgx.Conn, schema string) error {
+	err := pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "delete from maillage.model where schema = $1", schema); err != nil {
+			return err
+		}
+		_, err := tx.Exec(ctx, "drop schema if exists "+schema+" cascade")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("forget schema %s: %w", schema, err)
+	}
+	return nil
+}
+
+// ours says whether a schema was filled from this log, and returns the head of the log.
+func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
+	forked := func(format string, args ...any) error {
+		f := fault.New(fault.Damaged, "READ_MODEL_FORKED", "", format, args...)
+		f.Position = uint64(m.Position)
+		return f
+	}
+	position := uint64(m.Position)
+	waiting, cancel := context.WithTimeout(ctx, s.patience)
+	defer cancel()
+	var id string
+	view := func(ctx context.Context, position uint64) error {
+		return s.register.View(ctx, position, func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at })
+	}
+	if err := view(waiting, position); err != nil {
+		for ctx.Err() == nil { // a replica that replays has no head yet
+			if err = view(ctx, 0); err == nil {
+				break
+			}
+			pause(ctx, nap)
+		}
+		if ctx.Err() != nil {
+			return 0, ctx.Err()
+		}
+		if head < position {
+			return 0, forked("The read model is at position %d, the log ends at %d.", position, head)
+		}
+	}
+	if position == 0 {
+		return head, nil
+	}
+	if id != m.LogID {
+		return 0, forked("The read model comes from log %s, not from %s.", m.LogID, id)
+	}
+	for r, err := range s.register.Records(ctx, position-1, position) {
+		if err != nil {
+			return 0, fmt.Errorf("read position %d: %w", position, err)
+		}
+		if leaf := eventlog.LeafHash(r); string(leaf[:]) != string(m.Leaf) {
+			return 0, forked("Position %d of the log is not the one that the read model was made from.", position)
+		}
+	}
+	return head, nil
+}
+
+// halt stops the keeping of the schema that is read. Only a rebuild or another process
+// brings it back.
+func (p *projector) halt(ctx context.Context, err error) {
+	p.live = nil
+	p.logger.ErrorContext(ctx, "the read model is halted", "error", err)
+	p.update(func(n *seen) { n.halted = err })
+}
+
+// keep brings every commit into the schema that is read.
+func (p *projector) keep(ctx context.Context) error {
+	limit := uint64(drainSize)
+	for {
+		_, moved := p.now()
+		p.mu.Lock()
+		at := p.live
+		p.mu.Unlock()
+		if at == nil {
+			select {
+			case <-moved:
+				continue
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		if err := p.await(ctx, at.position+1); err != nil {
+			return err
+		}
+		if err := p.step(ctx, &limit); err != nil {
+			return err
+		}
+	}
+}
+
+// await waits for a position, and makes sure meanwhile that the connection stands.
+func (p *projector) await(ctx context.Context, position uint64) error {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, heartbeat)
+		err := p.register.View(waiting, position, func(*registry.State, uint64) {})
+		early := waiting.Err() == nil
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if early {
+			pause(ctx, nap)
+		}
+		p.mu.Lock()
+		err = p.conn.Ping(ctx)
+		p.mu.Unlock()
+		if err != nil {
+			return fmt.Errorf("the connection that holds the lock: %w", err)
+		}
+	}
+}
+
+// step brings what follows into the schema that is read. What the database refuses is
+// tried again in smaller parts, down to the commit at fault, which halts it.
+func (p *projector) step(ctx context.Context, limit *uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.live == nil {
+		return nil
+	}
+	from := p.live.position
+	next, err := p.drain(ctx, p.conn, *p.live, *limit, &p.held.live)
+	switch {
+	case err == nil:
+		p.live = &next
+		*limit = min(2**limit, drainSize)
+		p.update(func(n *seen) {
+			if n.live == next.schema {
+				n.position = max(n.position, next.position)
+			}
+		})
+		return nil
+	case ctx.Err() != nil || lost(err):
+		return err
+	case *limit > 1:
+		*limit = max(1, min(*limit, next.position-from)/2)
+		return nil
+	}
+	f := fault.New(fault.Damaged, "READ_MODEL_HALTED", "", "What was recorded at positions %d to %d cannot be brought into the read model: %v", from+1, next.position, err)
+	f.Position = from + 1
+	p.halt(ctx, f)
+	return nil
+}
+
+// drain brings the commits after a cursor into its schema, in one transaction: at most as
+// many positions as the limit, but one commit at least. With an error it returns how far it
+// would have come.
+func (p *projector) drain(ctx context.Context, conn *pgx.Conn, c cursor, limit uint64, mine **uint64) (next cursor, err error) {
+	var head uint64
+	if err := p.register.View(ctx, 0, func(_ *registry.State, at uint64) { head = at }); err != nil {
+		return c, fmt.Errorf("view the register: %w", err)
+	}
+	if head <= c.position {
+		return c, nil
+	}
+	next = cursor{c.schema, p.register.CommitEnd(min(head, c.position+limit))}
+	if next.position <= c.position {
+		next.position = p.commitOf(c.position + 1)
+	}
+	var d drained
+	err = p.register.View(ctx, 0, func(s *registry.State, _ uint64) {
+		d.take(s, c.position, next.position)
+		p.held.hold(s, mine, c.position)
+	})
+	if err != nil {
+		return next, fmt.Errorf("view the register: %w", err)
+	}
+	if err := p.pack(ctx, &d, c.position, next.position); err != nil {
+		return next, err
+	}
+	return next, d.apply(ctx, conn, c, next)
+}
+
+// commitOf is the last position of the commit that a position is part of.
+func (s *Store) commitOf(position uint64) uint64 {
+	end := position
+	for s.register.CommitEnd(end) < position {
+		end++
+	}
+	return end
+}
+
+// hold has the state keep what changed after the least of the positions that still need it.
+func (h *held) hold(s *registry.State, mine **uint64, position uint64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	*mine = &position
+	for _, other := range []*uint64{h.live, h.filling} {
+		if other != nil {
+			position = min(position, *other)
+		}
+	}
+	hold(s, position)
+}
+
+var errTaken = errors.New("another process keeps the read model")
