@@ -94,7 +94,8 @@ func hashesOf(ctx context.Context, conn *pgx.Conn, schema, name string, position
 
 // compare compares the digest of a schema with that of the fold: READ_MODEL_DIFFERS names
 // the first entity that differs.
-func (f *filler) compare(ctx context.Context, at cursor) error {
+func (f *filler) compare(ctx context.Context) error {
+	at := f.at
 	var rows registry.Rows
 	err := f.register.View(ctx, at.position, func(s *registry.State, _ uint64) { rows = s.Rows(at.position) })
 	if err != nil {

@@ -392,7 +392,7 @@ func (s *Store) order(ctx context.Context, f func(pgx.Tx) error) error {
 		if err := f(tx); err != nil {
 			return err
 		}
-		_, err := tx.Exec(ctx, "select pg_notify($1, '')", channel)
+		_, err := tx.Exec(ctx, "set local "+durable+"; notify "+channel+", ''")
 		return err
 	})
 	if refused, ok := errors.AsType[*fault.Error](err); ok {
@@ -409,6 +409,10 @@ const (
 	duplicateTable  = "42P07"
 	duplicateObject = "42710"
 )
+
+// durable makes what is told of a commit true for ever, whatever the database is set to: a
+// position that was shown never goes back. What is being filled does without.
+const durable = "synchronous_commit = on"
 
 // code is the SQLSTATE of what the database answered, empty where it did not.
 func code(err error) string {

@@ -105,6 +105,7 @@ type filler struct {
 	conns   []*pgx.Conn
 	rows    []registry.Row // as known at the target, in order
 	effects []effect
+	at      cursor // from the target on
 }
 
 // fill fills a schema from where it was left, and has it read.
@@ -151,37 +152,35 @@ func (p *projector) heed(ctx context.Context, schema string, end context.CancelC
 	}
 }
 
+// run goes through the phases. Each may have been done before, in whole or in part.
 func (f *filler) run(ctx context.Context, schema string) error {
 	if err := f.start(ctx, schema); err != nil {
 		return err
 	}
-	if err := f.enter(ctx, copying); err != nil {
-		return err
+	f.at = cursor{schema, uint64(f.Position)}
+	for _, phase := range f.phases() {
+		if err := f.enter(ctx, phase.name); err != nil {
+			return err
+		}
+		if err := phase.do(ctx); err != nil {
+			return err
+		}
 	}
-	if err := f.copy(ctx); err != nil {
-		return err
+	return f.takeOver(ctx)
+}
+
+type phase struct {
+	name string
+	do   func(context.Context) error
+}
+
+func (f *filler) phases() []phase {
+	return []phase{
+		{copying, f.copy},
+		{indexes, f.index},
+		{catchingUp, func(ctx context.Context) error { return f.catchUp(ctx, nearHead) }},
+		{comparing, f.compare},
 	}
-	if err := f.enter(ctx, indexes); err != nil {
-		return err
-	}
-	if err := f.index(ctx); err != nil {
-		return err
-	}
-	if err := f.enter(ctx, catchingUp); err != nil {
-		return err
-	}
-	f.rows, f.effects = nil, nil
-	at, err := f.catchUp(ctx, cursor{schema, uint64(f.Position)}, nearHead)
-	if err != nil {
-		return err
-	}
-	if err := f.enter(ctx, comparing); err != nil {
-		return err
-	}
-	if err := f.compare(ctx, at); err != nil {
-		return err
-	}
-	return f.takeOver(ctx, at)
 }
 
 // start takes up a schema where it was left; one that was not begun, or not from this log,
@@ -220,8 +219,10 @@ func (f *filler) start(ctx context.Context, schema string) error {
 func (f *filler) view(ctx context.Context, position uint64) (logID string, target uint64) {
 	err := f.register.View(ctx, position, func(s *registry.State, head uint64) {
 		logID, target = s.Identity().LogID, cmp.Or(position, head)
-		f.rows, f.effects = changes(s, 0, target)
-		f.held.hold(s, &f.held.filling, target)
+		f.held.within(s, &f.held.filling, target, func() {
+			changes := s.Changes(0, target)
+			f.rows, f.effects = slices.Collect(changes.All()), effectsOf(changes)
+		})
 	})
 	if err != nil {
 		return "", 0
@@ -368,7 +369,7 @@ func (f *filler) mark(ctx context.Context, tx pgx.Tx, part string, from, to int)
 // index makes the indexes and constraints that are missing.
 func (f *filler) index(ctx context.Context) error {
 	steps, next := indexings(f.Schema), atomic.Int64{}
-	group, ctx := errgroup.WithContext(ctx)
+	group, within := errgroup.WithContext(ctx)
 	for _, conn := range f.conns {
 		group.Go(func() error {
 			for {
@@ -376,7 +377,7 @@ func (f *filler) index(ctx context.Context) error {
 				if i >= len(steps) {
 					return nil
 				}
-				if err := f.indexOne(ctx, conn, steps[i]); err != nil {
+				if err := f.indexOne(within, conn, steps[i]); err != nil {
 					return err
 				}
 			}
@@ -418,12 +419,16 @@ func (f *filler) indexOne(ctx context.Context, conn *pgx.Conn, step indexing) er
 }
 
 // catchUp brings in what was recorded meanwhile, until little is missing.
-func (f *filler) catchUp(ctx context.Context, at cursor, near uint64) (cursor, error) {
+func (f *filler) catchUp(ctx context.Context, near uint64) error {
+	f.rows, f.effects = nil, nil
 	for {
-		next, err := f.drain(ctx, f.conns[0], at, drainSize, &f.held.filling)
-		if err != nil || next.position-at.position < near {
-			return next, err
+		next, err := f.drain(ctx, f.conns[0], f.at, drainSize, &f.held.filling)
+		if err != nil {
+			return err
 		}
-		at = next
+		gained := next.position - f.at.position
+		if f.at = next; gained < near {
+			return nil
+		}
 	}
 }

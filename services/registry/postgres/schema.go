@@ -72,13 +72,14 @@ type column struct {
 }
 
 // Columns that every two-time table has.
-const common = "id, key, valid, known, value"
+const common = "id, key, valid, known, first, value"
 
 var comments = map[string]string{
 	"id":    "Id of the entity; one has a row for each version of it",
 	"key":   "The id as a number, where it is one that the register mints",
 	"valid": "Days on which this version holds, in Europe/Paris",
 	"known": "Positions of the log at which it is believed; without an end while it still is",
+	"first": "It is of the versions of its entity that were recorded first",
 	"value": "The version itself, a message encoded deterministically: what the other columns are derived from",
 }
 
@@ -105,7 +106,7 @@ func creation(schema string) string {
 	fmt.Fprintf(&b, "create schema %s; comment on schema %[1]s is 'The register, version %d of the tables; made from the log, and made anew at will';\n", schema, schemaVersion)
 	for i := range tables {
 		t := &tables[i]
-		fmt.Fprintf(&b, "create table %s.%s (id text collate \"C\" not null, key bigint, valid daterange not null, known int8range not null, value bytea not null", schema, t.name)
+		fmt.Fprintf(&b, "create table %s.%s (id text collate \"C\" not null, key bigint, valid daterange not null, known int8range not null, first boolean not null, value bytea not null", schema, t.name)
 		for _, c := range t.columns {
 			fmt.Fprintf(&b, ", %s %s", c.name, c.kind)
 		}
@@ -190,11 +191,12 @@ var rank = func() map[string]int {
 // appendRow appends a row of one of the tables as COPY takes it.
 func appendRow(b []byte, r *registry.Row) ([]byte, error) {
 	t := byName[r.Table]
-	b = appendCount(b, 5+len(t.columns))
+	b = appendCount(b, 6+len(t.columns))
 	b = appendText(b, r.ID)
 	b = appendKey(b, r.ID)
 	b = appendDays(b, r.Version.Valid)
 	b = appendPositions(b, r.Version.KnownFrom, r.Version.KnownTo)
+	b = appendBool(b, r.First)
 	value := r.Value()
 	b, err := appendSized(b, func(b []byte) ([]byte, error) { return registry.AppendValue(b, value) })
 	if err != nil {

@@ -12,14 +12,14 @@ func views(string) string { return "" }
 
 // takeOver has a schema read in place of the one that is, which is kept. Nothing is written
 // to that one meanwhile, so that no position is lost; readers go on.
-func (f *filler) takeOver(ctx context.Context, at cursor) error {
+func (f *filler) takeOver(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	at, err := f.catchUp(ctx, at, 1)
-	if err != nil {
+	if err := f.catchUp(ctx, 1); err != nil {
 		return err
 	}
-	err = pgx.BeginFunc(ctx, f.projector.conn, func(tx pgx.Tx) error {
+	at := f.at
+	err := pgx.BeginFunc(ctx, f.projector.conn, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "update maillage.model set state = 'KEPT' where state = 'LIVE'"); err != nil {
 			return err
 		}

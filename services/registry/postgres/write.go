@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"golang.org/x/sync/errgroup"
 
+	"maillage/services/bitemporal"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/registry"
@@ -56,7 +57,7 @@ func (s *Store) project(ctx context.Context) error {
 		return err
 	}
 	defer hangUp(conn)
-	if err := lead(ctx, conn); err != nil {
+	if err := s.lead(ctx, conn); err != nil {
 		return err
 	}
 	p := &projector{Store: s, conn: conn}
@@ -73,8 +74,8 @@ func (s *Store) project(ctx context.Context) error {
 }
 
 // lead waits for the lock and makes what is missing in the database.
-func lead(ctx context.Context, conn *pgx.Conn) error {
-	for {
+func (s *Store) lead(ctx context.Context, conn *pgx.Conn) error {
+	for idle := false; ; idle = true {
 		var got bool
 		if err := conn.QueryRow(ctx, "select pg_try_advisory_lock($1)", int64(theLock)).Scan(&got); err != nil {
 			return fmt.Errorf("take the lock: %w", err)
@@ -82,11 +83,16 @@ func lead(ctx context.Context, conn *pgx.Conn) error {
 		if got {
 			break
 		}
+		if !idle { // what another process brings in need not be kept here
+			if err := s.register.View(ctx, 0, func(state *registry.State, _ uint64) { state.Hold(bitemporal.Latest) }); err != nil {
+				return fmt.Errorf("view the register: %w", err)
+			}
+		}
 		if pause(ctx, lockRetry); ctx.Err() != nil {
 			return ctx.Err()
 		}
 	}
-	if _, err := conn.Exec(ctx, modelDDL); err != nil {
+	if _, err := conn.Exec(ctx, "set "+durable+";"+modelDDL); err != nil {
 		return fmt.Errorf("make what is missing: %w", err)
 	}
 	return nil
@@ -128,7 +134,7 @@ func (p *projector) begin(ctx context.Context) error {
 			return fmt.Errorf("begin a schema: %w", err)
 		}
 	}
-	return nil
+	return p.reload(ctx)
 }
 
 // tidy forgets schemas that somebody dropped, and fillings of other versions, and returns
@@ -177,25 +183,18 @@ func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
 		return f
 	}
 	position := uint64(m.Position)
+	var id string
+	show := func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at }
+	if err := s.register.View(ctx, 0, show); err != nil { // it may replay for long
+		return 0, fmt.Errorf("view the register: %w", err)
+	}
 	waiting, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
-	var id string
-	view := func(ctx context.Context, position uint64) error {
-		return s.register.View(ctx, position, func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at })
-	}
-	if err := view(waiting, position); err != nil {
-		for ctx.Err() == nil { // a replica that replays has no head yet
-			if err = view(ctx, 0); err == nil {
-				break
-			}
-			pause(ctx, nap)
+	if err := s.register.View(waiting, position, show); err != nil {
+		if waiting.Err() == nil || ctx.Err() != nil {
+			return 0, fmt.Errorf("view the register: %w", err)
 		}
-		if ctx.Err() != nil {
-			return 0, ctx.Err()
-		}
-		if head < position {
-			return 0, forked("The read model is at position %d, the log ends at %d.", position, head)
-		}
+		return 0, forked("The read model is at position %d, the log ends at %d.", position, head)
 	}
 	if position == 0 {
 		return head, nil
@@ -318,8 +317,7 @@ func (p *projector) drain(ctx context.Context, conn *pgx.Conn, c cursor, limit u
 	}
 	var d drained
 	err = p.register.View(ctx, 0, func(s *registry.State, _ uint64) {
-		d.take(s, c.position, next.position)
-		p.held.hold(s, mine, c.position)
+		p.held.within(s, mine, c.position, func() { d.take(s, c.position, next.position) })
 	})
 	if err != nil {
 		return next, fmt.Errorf("view the register: %w", err)
@@ -339,17 +337,20 @@ func (s *Store) commitOf(position uint64) uint64 {
 	return end
 }
 
-// hold has the state keep what changed after the least of the positions that still need it.
-func (h *held) hold(s *registry.State, mine **uint64, position uint64) {
+// within calls f, and has the state keep what changes after the least of the positions that
+// still need it. Whoever else views the state meanwhile is not concerned by either.
+func (h *held) within(s *registry.State, mine **uint64, position uint64, f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	f()
 	*mine = &position
+	least := position
 	for _, other := range []*uint64{h.live, h.filling} {
 		if other != nil {
-			position = min(position, *other)
+			least = min(least, *other)
 		}
 	}
-	hold(s, position)
+	s.Hold(least)
 }
 
 var errTaken = errors.New("another process keeps the read model")

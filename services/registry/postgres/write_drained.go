@@ -47,15 +47,22 @@ const (
 )
 
 func (d *drained) take(s *registry.State, after, to uint64) {
-	rows, effects := changes(s, after, to)
-	d.logID, d.effects = s.Identity().LogID, effects
-	for _, r := range rows {
+	changes := s.Changes(after, to)
+	d.logID, d.effects = s.Identity().LogID, effectsOf(changes)
+	for r := range changes.All() {
 		if r.Version.KnownFrom <= after {
 			d.closed = append(d.closed, r)
 		} else {
 			d.opened = append(d.opened, r)
 		}
 	}
+}
+
+func effectsOf(c registry.Changes) (all []effect) {
+	for act, fact := range c.Effects() {
+		all = append(all, effect{act, fact})
+	}
+	return all
 }
 
 // pack encodes what was taken, with the records.
