@@ -10,3 +10,6 @@ func TablesOf(s *State) (names []string) {
 	slices.Sort(names)
 	return names
 }
+
+// RowsOf are rows that were kept elsewhere.
+func RowsOf(rows []Row) Rows { return Rows{rows} }

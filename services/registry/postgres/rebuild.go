@@ -265,7 +265,7 @@ func (f *filler) make(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for part, total := range map[string]int{"rows": len(f.rows) + len(f.effects), "records": int(target), "indexes": len(indexings(f.Schema))} {
+		for part, total := range map[string]int{"rows": len(f.rows) + len(f.effects), "records": int(target), "indexes": len(indexings(f.Schema, nil))} {
 			if _, err := tx.Exec(ctx, "insert into maillage.filled (schema, part, total) values ($1, $2, $3)", f.Schema, part, total); err != nil {
 				return err
 			}
@@ -368,7 +368,12 @@ func (f *filler) mark(ctx context.Context, tx pgx.Tx, part string, from, to int)
 
 // index makes the indexes and constraints that are missing.
 func (f *filler) index(ctx context.Context) error {
-	steps, next := indexings(f.Schema), atomic.Int64{}
+	var next atomic.Int64
+	count := make(map[string]int)
+	for i := range f.rows {
+		count[f.rows[i].Table]++
+	}
+	steps := indexings(f.Schema, count)
 	group, within := errgroup.WithContext(ctx)
 	for _, conn := range f.conns {
 		group.Go(func() error {
@@ -398,10 +403,10 @@ func (f *filler) index(ctx context.Context) error {
 }
 
 func (f *filler) indexOne(ctx context.Context, conn *pgx.Conn, step indexing) error {
-	if step.constraint {
+	if step.constraint != "" {
 		var there bool
-		if err := conn.QueryRow(ctx, "select to_regclass($1) is not null", f.Schema+"."+step.name).Scan(&there); err != nil {
-			return fmt.Errorf("look for %s: %w", step.name, err)
+		if err := conn.QueryRow(ctx, "select to_regclass($1) is not null", f.Schema+"."+step.constraint).Scan(&there); err != nil {
+			return fmt.Errorf("look for %s: %w", step.constraint, err)
 		}
 		if there {
 			return nil
@@ -412,7 +417,7 @@ func (f *filler) indexOne(ctx context.Context, conn *pgx.Conn, step indexing) er
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("make %s: %w", step.name, err)
+		return fmt.Errorf("make an index of %s: %w", step.table, err)
 	}
 	_, err = conn.Exec(ctx, "update maillage.filled set done = done + 1 where schema = $1 and part = 'indexes'", f.Schema)
 	return err

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
@@ -142,31 +143,30 @@ comment on column SCHEMA.event.commit_end is 'Last position of the commit that i
 
 // An indexing is a step of making a schema fast and guarded once it is filled.
 type indexing struct {
-	name, do   string
-	constraint bool // it cannot be said to be made only where it is missing
+	table, do  string
+	constraint string // that it adds, which cannot be said to be added only where missing
 }
 
-// indexings of a schema, those that take longest first. An exclusion constraint compares
-// ids as numbers where it can: GiST takes six times as long over texts.
-func indexings(schema string) (all []indexing) {
-	exclude := func(t *table, by, where string) {
-		name := t.name + "_" + by + "_once"
-		all = append(all, indexing{name, fmt.Sprintf("alter table %s.%s add constraint %s exclude using gist (%s with =, valid with &&, known with &&) where (%s)", schema, t.name, name, by, where), true})
+// indexings of a schema whose tables hold so many rows. Constraints come first, those that
+// take longest at the head: meanwhile nothing else is done to their table, so its indexes
+// come at the end. They compare ids as numbers where they can: GiST takes six times as long
+// over texts.
+func indexings(schema string, rows map[string]int) (all []indexing) {
+	exclude := func(t table, by, where string) string {
+		return fmt.Sprintf("add constraint %s_%s_once exclude using gist (%[2]s with =, valid with &&, known with &&) where (%[3]s)", t.name, by, where)
 	}
 	index := func(table string, n int, unique, on string) {
-		name := fmt.Sprintf("%s_%d", table, n)
-		all = append(all, indexing{name, fmt.Sprintf("create %sindex if not exists %s on %s.%s %s", unique, name, schema, table, on), false})
+		all = append(all, indexing{table, fmt.Sprintf("create %sindex if not exists %s_%d on %s.%[2]s %[5]s", unique, table, n, schema, on), ""})
 	}
-	for i := range tables {
-		exclude(&tables[i], "key", "key is not null")
-	}
-	for i := range tables {
-		exclude(&tables[i], "id", "key is null")
+	large := slices.Clone(tables)
+	slices.SortStableFunc(large, func(a, b table) int { return rows[b.name] - rows[a.name] })
+	for _, t := range large {
+		both := exclude(t, "key", "key is not null") + ", " + exclude(t, "id", "key is null")
+		all = append(all, indexing{t.name, fmt.Sprintf("alter table %s.%s %s", schema, t.name, both), t.name + "_key_once"})
 	}
 	index("event", 1, "unique ", "(position)")
 	index("act_effect", 1, "unique ", "(act_id, position)")
-	for i := range tables {
-		t := &tables[i]
+	for _, t := range slices.Backward(large) {
 		index(t.name, 1, "unique ", "(id, lower(known), lower(valid)) nulls not distinct")
 		index(t.name, 2, "", "(lower(known))")
 		index(t.name, 3, "", "(upper(known)) where not upper_inf(known)")

@@ -1,0 +1,229 @@
+package postgres
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"os"
+	"strconv"
+	"syscall"
+	"testing"
+	"time"
+
+	"maillage/services/eventlog"
+	"maillage/services/registry/postgres/postgrestest"
+	"maillage/services/registry/postgres/private"
+)
+
+// partly fills a schema up to a phase and leaves it, as a process that is killed does.
+func partly(t *testing.T, s *Store, phases int) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	conn, err := s.connect(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangUp(conn)
+	if err := s.lead(ctx, conn); err != nil {
+		t.Fatal(err)
+	}
+	p := &projector{Store: s, conn: conn}
+	if err := p.begin(ctx); err != nil {
+		t.Fatal(err)
+	}
+	f := &filler{projector: p}
+	for range indexers {
+		conn, err := s.connect(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer hangUp(conn)
+		f.conns = append(f.conns, conn)
+	}
+	n, _ := s.now()
+	if err := f.start(ctx, n.models[len(n.models)-1].Schema); err != nil {
+		t.Fatal(err)
+	}
+	f.at = cursor{f.Schema, uint64(f.Position)}
+	for _, phase := range f.phases()[:phases] {
+		if err := f.enter(ctx, phase.name); err != nil {
+			t.Fatal(err)
+		}
+		if err := phase.do(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestRebuildGoesOn leaves a rebuild after each phase, has more recorded, and has another
+// process go on.
+func TestRebuildGoesOn(t *testing.T) {
+	records := history(t, 200, 4)
+	for phases := range 5 {
+		t.Run(fmt.Sprint("after phase ", phases), func(t *testing.T) {
+			w, url := newWorld(), postgrestest.Database(t)
+			w.commit(t, 2, records[:100]...)
+			s := open(t, url, w)
+			partly(t, s, phases)
+			w.commit(t, 2, records[100:150]...)
+			run(t, s)
+			w.commit(t, 2, records[150:]...)
+			if p := reaches(t, s, w.head); p.Schema != "maillage_1" {
+				t.Errorf("%s was filled", p.Schema)
+			}
+			same(t, s, w, w.head, 100, 120)
+		})
+	}
+}
+
+// TestRebuildBeside fills a schema while another is read; that one is kept until told.
+func TestRebuildBeside(t *testing.T) {
+	w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 5)
+	w.commit(t, 2, records[:100]...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i, r := range records[100:] {
+		w.commit(t, 1, r)
+		if i%10 == 0 {
+			same(t, s, w, 100) // readers go on
+		}
+	}
+	p := until(t, s, "the takeover", func(p Progress) bool { return p.Schema == "maillage_2" && len(p.Kept) == 1 && p.Position == w.head })
+	same(t, s, w, w.head)
+	if p.Rebuild != nil || p.Kept[0] != "maillage_1" {
+		t.Errorf("%+v", p)
+	}
+	for _, schema := range []string{"maillage_2", "maillage_9", "public"} {
+		if err := s.Drop(t.Context(), schema); reason(err) != "NOT_KEPT" {
+			t.Errorf("dropping %s: %v", schema, err)
+		}
+	}
+	if err := s.Drop(t.Context(), "maillage_1"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the drop", func(p Progress) bool { return len(p.Kept) == 0 })
+	if got := query(t, url, "select nspname::text from pg_namespace where nspname like 'maillage_%'"); len(got) != 1 || got[0] != "maillage_2" {
+		t.Errorf("schemas %v", got)
+	}
+}
+
+// TestStop stops a rebuild that cannot end, has it go on, and gives one up.
+func TestStop(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 2, history(t, 100, 6)...)
+	s := open(t, url, w)
+	read, open := s.register.Records, make(chan struct{})
+	s.register.Records = func(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
+		return func(yield func(eventlog.Record, error) bool) {
+			if after == 0 {
+				select {
+				case <-open:
+				case <-ctx.Done():
+					yield(eventlog.Record{}, ctx.Err())
+					return
+				}
+			}
+			read(ctx, after, to)(yield)
+		}
+	}
+	run(t, s)
+	until(t, s, "a rebuild", func(p Progress) bool { return p.Rebuild != nil && p.Rebuild.Phase == copying })
+	if err := s.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the stop", func(p Progress) bool { return p.Rebuild != nil && p.Rebuild.Phase == stopped && p.Projects })
+	close(open)
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	reaches(t, s, w.head)
+	same(t, s, w, w.head)
+}
+
+// TestOtherVersion: what a binary of another version left is read by it no longer, and kept.
+func TestOtherVersion(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 2, history(t, 100, 7)...)
+	s := open(t, url, w)
+	stop := run(t, s)
+	reaches(t, s, w.head)
+	stop()
+	exec(t, url, "update maillage.model set version = 0")
+	again := open(t, url, w)
+	run(t, again)
+	p := reaches(t, again, w.head)
+	same(t, again, w, w.head)
+	if p.Schema != "maillage_2" || len(p.Kept) != 1 {
+		t.Errorf("%+v", p)
+	}
+}
+
+// TestDifference alters a row in a schema that is filled: it is not taken over, and the
+// entity is named. A rebuild begins anew then.
+func TestDifference(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 2, history(t, 200, 8)...)
+	s := open(t, url, w)
+	partly(t, s, 2)
+	id := query(t, url, "update maillage_1.labels set value = value || '\\x00' where ctid = (select max(ctid) from maillage_1.labels) returning id")[0]
+	run(t, s)
+	p := until(t, s, "the difference", func(p Progress) bool { return p.Rebuild != nil && p.Rebuild.Failed != nil })
+	if want := fmt.Sprintf("the first that differs is %s of labels.", id); reason(p.Rebuild.Failed) != "READ_MODEL_DIFFERS" || p.Schema != "" || !contains(p.Rebuild.Failed, want) {
+		t.Errorf("%+v, want %s", p, want)
+	}
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "another", func(p Progress) bool { return p.Schema == "maillage_2" && p.Position == w.head })
+	same(t, s, w, w.head)
+}
+
+// TestKilledInRebuilds kills the server in the middle of rebuilds, 50 times where
+// MAILLAGE_KILLS says so: each ends, and the digest is equal.
+func TestKilledInRebuilds(t *testing.T) {
+	kills := 3
+	if n, err := strconv.Atoi(os.Getenv("MAILLAGE_KILLS")); err == nil {
+		kills = n
+	} else if testing.Short() {
+		kills = 1
+	}
+	dir, err := os.MkdirTemp("", "maillage-kills-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := private.Start(t.Context(), private.Options{Dir: dir, Throwaway: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(server.Close)
+	w := newWorld()
+	w.commit(t, 2, history(t, 400, 9)...)
+	s := open(t, server.URL(private.Database), w)
+	run(t, s)
+	last := reaches(t, s, w.head).Schema
+	for i := range kills {
+		if err := s.Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		until(t, s, "a rebuild", func(p Progress) bool { return p.Rebuild != nil || p.Schema != last })
+		pid := server.PID()
+		time.Sleep(time.Duration(i*7%200) * time.Millisecond)      // anywhere in it
+		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // as pg_ctl stop -m immediate does
+			t.Fatal(err)
+		}
+		p := until(t, s, "the takeover", func(p Progress) bool {
+			if p.Rebuild != nil && p.Rebuild.Failed != nil {
+				t.Fatal(p.Rebuild.Failed)
+			}
+			return p.Schema != "" && p.Schema != last && p.Rebuild == nil
+		})
+		last = p.Schema
+		retry(t, func() error { _, _, err := s.Digest(t.Context(), w.head); return err })
+		same(t, s, w, w.head)
+	}
+}

@@ -1,0 +1,189 @@
+package postgres
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"maillage/services/fault"
+	"maillage/services/registry"
+	"maillage/services/registry/postgres/postgrestest"
+)
+
+func contains(err error, part string) bool { return strings.Contains(err.Error(), part) }
+
+// retry calls f until it succeeds.
+func retry(t *testing.T, f func() error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for err := f(); err != nil; err = f() {
+		if pause(ctx, 20*time.Millisecond); ctx.Err() != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTwoProjectors: one keeps the rows, the other knows how far they are and takes over.
+func TestTwoProjectors(t *testing.T) {
+	w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 10)
+	w.commit(t, 2, records[:100]...)
+	one, other := open(t, url, w), open(t, url, w)
+	stop := run(t, one)
+	reaches(t, one, 100)
+	run(t, other)
+	w.commit(t, 2, records[100:150]...)
+	reaches(t, one, 150)
+	if p := reaches(t, other, 150); p.Projects || !one.Progress().Projects {
+		t.Errorf("both keep the rows: %+v", p)
+	}
+	if err := other.Rebuild(t.Context()); err != nil { // asked of the one that waits
+		t.Fatal(err)
+	}
+	until(t, other, "the takeover", func(p Progress) bool { return p.Schema == "maillage_2" })
+	stop()
+	w.commit(t, 2, records[150:]...)
+	if p := reaches(t, other, w.head); !p.Projects {
+		t.Errorf("%+v", p)
+	}
+	same(t, other, w, w.head, 120)
+}
+
+// TestHalts breaks rows behind its back: the commit that meets them halts it, all before are
+// in, and nothing is skipped. A rebuild gets it going.
+func TestHalts(t *testing.T) {
+	const (
+		ends = "update %[1]s.%[2]s set known = int8range(lower(known), 100) where id = '%[3]s' and upper_inf(known)"
+		is   = `create temp table other as select * from %[1]s.%[2]s limit 1; update other set id = '%[3]s', key = %[4]s, valid = '(,)', known = '[100,)';
+			insert into %[1]s.%[2]s select * from other`
+	)
+	for name, c := range map[string]struct {
+		sql, says string
+		met       func(registry.Row) (at uint64, ok bool)
+	}{
+		"a row that is to end is not as it was": {ends, "are not in", func(r registry.Row) (uint64, bool) {
+			return r.Version.KnownTo, r.Version.KnownFrom <= 100 && r.Version.KnownTo > 100 && r.Version.KnownTo != registry.StillKnown
+		}},
+		"a row stands where another is to be": {is, "exclusion constraint", func(r registry.Row) (uint64, bool) {
+			return r.Version.KnownFrom, r.First && r.Version.KnownFrom > 100
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 11)
+			w.commit(t, 1, records[:100]...)
+			s := open(t, url, w)
+			run(t, s)
+			schema := reaches(t, s, w.head).Schema
+			var whole registry.State
+			for _, r := range records {
+				if _, err := whole.Evolve(r); err != nil {
+					t.Fatal(err)
+				}
+			}
+			var broken registry.Row
+			at := uint64(math.MaxUint64)
+			for r := range whole.Changes(0, whole.Position()).All() {
+				there := query(t, url, fmt.Sprintf("select count(*)::text from %s.%s", schema, r.Table))[0] != "0"
+				if met, ok := c.met(r); ok && met < at && there {
+					broken, at = r, met
+				}
+			}
+			key := "null"
+			if k, ok := keyOf(broken.ID); ok {
+				key = fmt.Sprint(k)
+			}
+			exec(t, url, fmt.Sprintf(c.sql, schema, broken.Table, broken.ID, key))
+			w.commit(t, 1, records[100:]...)
+			p := until(t, s, "a halt", func(p Progress) bool { return p.Halted != nil })
+			f, _ := errors.AsType[*fault.Error](p.Halted)
+			if f == nil || f.Reason != "READ_MODEL_HALTED" || f.Position != at || !contains(f, c.says) {
+				t.Errorf("halted at %d by %v", at, p.Halted)
+			}
+			until(t, s, "what was before", func(p Progress) bool { return p.Position == at-1 })
+			same(t, s, w, 99)
+			if err := s.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			p = until(t, s, "the rebuild", func(p Progress) bool { return p.Schema != schema && p.Position == w.head })
+			if p.Halted != nil {
+				t.Errorf("still halted: %v", p.Halted)
+			}
+			same(t, s, w, w.head)
+		})
+	}
+}
+
+// TestForked: a database that was filled from another log, or further than the log goes, is
+// left alone until somebody says what is to be done.
+func TestForked(t *testing.T) {
+	records := history(t, 120, 12)
+	for name, other := range map[string]func() *world{
+		"the log ends before": func() *world {
+			w := newWorld()
+			w.commit(t, 1, records[:50]...)
+			return w
+		},
+		"the log says something else there": func() *world {
+			w := newWorld()
+			w.commit(t, 1, history(t, 120, 13)...)
+			return w
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, url := newWorld(), postgrestest.Database(t)
+			w.commit(t, 1, records[:100]...)
+			s := open(t, url, w)
+			stop := run(t, s)
+			reaches(t, s, 100)
+			stop()
+			w = other()
+			s = open(t, url, w)
+			s.patience = 50 * time.Millisecond
+			run(t, s)
+			p := until(t, s, "a halt", func(p Progress) bool { return p.Halted != nil })
+			f, _ := errors.AsType[*fault.Error](p.Halted)
+			if f == nil || f.Reason != "READ_MODEL_FORKED" || f.Position != 100 {
+				t.Errorf("halted by %v", p.Halted)
+			}
+			if err := s.Rebuild(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			until(t, s, "the rebuild", func(p Progress) bool { return p.Schema == "maillage_2" && p.Halted == nil && p.Position == w.head })
+			same(t, s, w, w.head)
+		})
+	}
+}
+
+// TestDropped takes the database away under way, empties it, and takes schemas away.
+func TestDropped(t *testing.T) {
+	w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 14)
+	config, err := pgx.ParseConfig(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	postgres := strings.Replace(url, "/"+config.Database+"?", "/postgres?", 1)
+	w.commit(t, 2, records[:100]...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+
+	exec(t, postgres, "drop database "+config.Database+" with (force)")
+	w.commit(t, 2, records[100:150]...)
+	if _, _, err := s.Digest(t.Context(), 100); reason(err) != "READ_MODEL_UNAVAILABLE" {
+		t.Errorf("it answers %v", err)
+	}
+	exec(t, postgres, "create database "+config.Database)
+	reaches(t, s, 150)
+	same(t, s, w, 150, 100)
+
+	exec(t, url, "drop schema maillage_1 cascade")
+	w.commit(t, 2, records[150:]...)
+	until(t, s, "another schema", func(p Progress) bool { return p.Schema == "maillage_2" && p.Position == w.head })
+	same(t, s, w, w.head)
+}
