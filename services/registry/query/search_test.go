@@ -72,6 +72,10 @@ func TestSearchForgives(t *testing.T) {
 		"nor a misspelling of that": {
 			labels(&registryv1.ListLabelsRequest{Text: "neker", Roles: []labellingv1.Role{competence}}), "",
 		},
+		"within a filière": {labels(&registryv1.ListLabelsRequest{Text: "duchene", Filiere: "FILNEMUS"}), "LNECKER000"},
+		"what is meant is in another network": {
+			labels(&registryv1.ListLabelsRequest{Text: "neker", Network: "Sarcomes de l'enfant"}), "",
+		},
 		"nor what only collaborates":  {of("nancy"), ""},
 		"nothing is like it":          {of("xylophone"), ""},
 		"three letters must be right": {of("lyn"), ""},
