@@ -10,7 +10,7 @@ func TestWordSimilarity(t *testing.T) {
 	}{
 		{"neker", "ap hp hopital necker enfants malades", 0.44444445},
 		{"berrard", "centre leon berard", 0.6666667},
-		{"duchene", "dystrophie musculaire de duchenne", 0.75},
+		{"duchene", "myopathie de duchenne", 0.75},
 		{"word", "two words", 0.8},
 		{"lyon", "lyon", 1},
 		{"lyon", "centre hospitalier", 0},

@@ -60,7 +60,7 @@ const (
 
 func searchFor(text string, f folder) search {
 	s := search{folder: f}
-	for _, w := range strings.Fields(f.fold(text)) {
+	for w := range strings.FieldsSeq(f.fold(text)) {
 		s.words = append(s.words, word{text: w})
 	}
 	return s

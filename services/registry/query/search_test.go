@@ -24,7 +24,7 @@ func spelled(tb testing.TB) *world {
 		establishment("ENANCY0000", "", "CHRU de Nancy", "540000001", "Vandœuvre-lès-Nancy", "54"),
 		establishment("ELATER0000", "2027-01-01", "Hôpital Lariboisière", "750000002", "Paris", "75"),
 		filiere("FFILNEMUS0", "", "FILNEMUS", "Maladies neuromusculaires", ""),
-		network("NDUCHENNE0", "", "Dystrophie musculaire de Duchenne", "DMD", "FFILNEMUS0"),
+		network("NDUCHENNE0", "", "Myopathie de Duchenne", "DMD", "FFILNEMUS0"),
 		network("NBERARDI00", "", "Maladie de Bérardi", "", ""),
 		network("NBERARD000", "", "Syndrome de Bérard", "", ""),
 		network("NSARCOME00", "", "Sarcomes de l’enfant", "", ""),
@@ -97,7 +97,7 @@ func TestSearchForgives(t *testing.T) {
 			return names(r.GetCentres(), func(i int) string { return r.GetCentres()[i].GetCentreId() }), err
 		}, "CNECKER000"},
 		"networks": {func() ([]string, error) {
-			r, err := q.ListNetworks(ctx, &registryv1.ListNetworksRequest{Text: "distrophie"})
+			r, err := q.ListNetworks(ctx, &registryv1.ListNetworksRequest{Text: "miopathie"})
 			return names(r.GetNetworks(), func(i int) string { return r.GetNetworks()[i].GetNetworkId() }), err
 		}, "NDUCHENNE0"},
 		"what is most like it, alone": {func() ([]string, error) {
