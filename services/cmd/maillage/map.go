@@ -23,7 +23,7 @@ type MapCmd struct {
 	Network string     `help:"Sigle, intitulé ou identifiant."`
 	Role    []roleFlag `help:"coordonnateur, constitutif, référence, compétence (CCMR), CRC, non-précisé ; un collaborateur n'en a pas."`
 	Region  string     `help:"Code INSEE ou nom."`
-	Text    string     `placeholder:"MOTS" help:"Mots de l'intitulé ou du sigle du réseau, de l'hôpital ou de la ville."`
+	Text    string     `placeholder:"MOTS" help:"Mots de l'intitulé ou du sigle du réseau, de l'hôpital ou de la ville ; un mot mal écrit vaut pour le plus ressemblant."`
 	SVG     string     `name:"svg" placeholder:"FICHIER|-" help:"Écrire l'image (SVG)."`
 	GeoJSON string     `name:"geojson" placeholder:"FICHIER|-" help:"Écrire les centres et leurs liens pour un SIG (GeoJSON)."`
 	From    day        `placeholder:"AAAA-MM-JJ" help:"Lister ce qui est apparu, a bougé et a disparu depuis ce jour."`

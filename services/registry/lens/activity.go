@@ -63,9 +63,27 @@ func (l Lens) Undertakings(req *registryv1.ListUndertakingsRequest, page Pager) 
 	if err != nil {
 		return nil, err
 	}
-	var found []*activityv1.Undertaking
-	folds := folder{}
-	words := strings.Fields(folds.fold(req.GetText()))
+	sought := searchFor(req.GetText(), folder{})
+	found := l.undertakings(req, &sought, plans, axis)
+	if len(found) == 0 && sought.forgive(func(yield func(string, []string) bool) {
+		for id := range l.s.Activity.Undertakings.IDs() {
+			if u, known := l.s.Activity.Undertakings.Last(id, l.m.known); known && !yield("", []string{u.GetTitle()}) {
+				return
+			}
+		}
+	}) {
+		found = l.undertakings(req, &sought, plans, axis)
+	}
+	from, to := page(len(found))
+	entries := make([]*registryv1.UndertakingEntry, 0, to-from)
+	for _, u := range found[from:to] {
+		entries = append(entries, l.undertakingEntry(u))
+	}
+	return entries, nil
+}
+
+// undertakings finds those that match, latest first.
+func (l Lens) undertakings(req *registryv1.ListUndertakingsRequest, sought *search, plans idSet, axis string) (found []*activityv1.Undertaking) {
 	for id := range l.s.Activity.Undertakings.IDs() {
 		u, known := l.s.Activity.Undertakings.Last(id, l.m.known)
 		serves := func(a *activityv1.AxisCited) bool {
@@ -77,7 +95,7 @@ func (l Lens) Undertakings(req *registryv1.ListUndertakingsRequest, page Pager) 
 		case req.GetHolderId() != "" && labelling.HolderID(u.GetHolder()) != req.GetHolderId():
 		case req.GetMission() != "" && !slices.Contains(u.GetMissionCodes(), req.GetMission()):
 		case plans != nil && !slices.ContainsFunc(u.GetAxes(), serves):
-		case req.GetYear() != 0 && !runsIn(u, req.GetYear()), !matches(words, folds.all([]string{u.GetTitle()}), ""):
+		case req.GetYear() != 0 && !runsIn(u, req.GetYear()), !sought.finds([]string{u.GetTitle()}, ""):
 		default:
 			found = append(found, u)
 		}
@@ -88,12 +106,7 @@ func (l Lens) Undertakings(req *registryv1.ListUndertakingsRequest, page Pager) 
 			strings.Compare(a.GetUndertakingId(), b.GetUndertakingId()),
 		)
 	})
-	from, to := page(len(found))
-	entries := make([]*registryv1.UndertakingEntry, 0, to-from)
-	for _, u := range found[from:to] {
-		entries = append(entries, l.undertakingEntry(u))
-	}
-	return entries, nil
+	return found
 }
 
 // axisNamed is the plans of a code or id, and the code of an axis after a slash, where one

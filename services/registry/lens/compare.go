@@ -34,11 +34,15 @@ func CompareMaps(before, after Lens, req *registryv1.GetMapRequest) ([]*registry
 		}
 		return all[id]
 	}
-	for _, c := range before.mapCentres(f) {
+	there, here := before.mapCentres(f), after.mapCentres(f)
+	if len(there)+len(here) == 0 && f.misspelled(before, after) {
+		there, here = before.mapCentres(f), after.mapCentres(f)
+	}
+	for _, c := range there {
 		one := at(c)
 		one.before = append(one.before, c)
 	}
-	for _, c := range after.mapCentres(f) {
+	for _, c := range here {
 		one := at(c)
 		one.after = append(one.after, c)
 	}

@@ -27,8 +27,7 @@ type LabelFilter struct {
 
 	region, department string // INSEE codes, empty for any
 
-	words []string
-	folder
+	search
 }
 
 // LabelFilter resolves the filters against what was known at the moment, so that an answer
@@ -38,8 +37,7 @@ func (l Lens) LabelFilter(req *registryv1.ListLabelsRequest) (*LabelFilter, erro
 	f := &LabelFilter{
 		roles:    req.GetRoles(),
 		statuses: req.GetStatuses(),
-		words:    strings.Fields(identifier.Fold(req.GetText())),
-		folder:   folder{},
+		search:   searchFor(req.GetText(), folder{}),
 	}
 	if len(f.statuses) == 0 && !l.m.operational() {
 		f.statuses = []labellingv1.Status{
@@ -152,7 +150,7 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 	if sought == "" {
 		return nil, nil
 	}
-	words := strings.Fields(sought)
+	words := searchFor(filter, f)
 	t, whole := k.table(l.s), k.table(l.whole)
 	find := func(t *bitemporal.Table[V], known uint64) idSet {
 		found := idSet{}
@@ -161,7 +159,7 @@ func named[V any](l Lens, f folder, k Kind[V], word, filter string, names func(V
 				called := f.all(names(version.Value))
 				switch {
 				case f.fold(id) == sought, slices.Contains(called, sought),
-					code != nil && (f.fold(code(version.Value)) == sought || matches(words, called, "")):
+					code != nil && (f.fold(code(version.Value)) == sought || words.finds(called, "")):
 					found[id] = true
 				}
 			}
@@ -267,19 +265,49 @@ func (f *LabelFilter) matches(h *holding) bool {
 		})) &&
 		(f.department == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return departmentOf(p) == f.department })) &&
 		(f.region == "" || slices.ContainsFunc(h.places, func(p *topologyv1.Place) bool { return regionOf(p) == f.region })) &&
-		f.hasWords(h)
+		(len(f.words) == 0 || f.finds(h.texts(), ""))
 }
 
-func (f *LabelFilter) hasWords(h *holding) bool {
-	if len(f.words) == 0 {
-		return true
-	}
-	text := []string{h.network.GetTitle(), h.network.GetAcronym(), h.holderName}
+// texts is what words are looked for in.
+func (h *holding) texts() []string {
+	texts := make([]string, 0, 3+len(h.establishments)+len(h.places))
+	texts = append(texts, h.network.GetTitle(), h.network.GetAcronym(), h.holderName)
 	for _, e := range h.establishments {
-		text = append(text, e.GetName())
+		texts = append(texts, e.GetName())
 	}
 	for _, p := range h.places {
-		text = append(text, p.GetCity())
+		texts = append(texts, p.GetCity())
 	}
-	return matches(f.words, f.all(text), "")
+	return texts
+}
+
+// Forgive takes the words of a filter for misspelled that nothing in the whole register
+// has, and tells whether to look again. It needs all labels and links.
+func (l Lens) Forgive(f *LabelFilter) bool { return f.misspelled(l) }
+
+// HasText tells whether words are looked for.
+func (f *LabelFilter) HasText() bool { return len(f.words) > 0 }
+
+// misspelled forgives the words that nothing has that labels and collaborations are found
+// by, at any of the moments: of every label known there, and of those who collaborate on
+// the day.
+func (f *LabelFilter) misspelled(moments ...Lens) bool {
+	return len(f.words) > 0 && f.forgive(func(yield func(string, []string) bool) {
+		for _, l := range moments {
+			for id := range l.s.Labelling.Labels.IDs() {
+				label, known := l.s.Labelling.Label(id, l.m.known)
+				if h := l.holding(label); known && !yield("", h.texts()) {
+					return
+				}
+			}
+			for link := range l.s.Topology.LinksOn(l.m.valid, l.m.known) {
+				if link.GetKind() != topologyv1.LinkKind_LINK_KIND_COLLABORATES {
+					continue
+				}
+				if h := l.collaborating(link); !yield("", h.texts()) {
+					return
+				}
+			}
+		}
+	})
 }

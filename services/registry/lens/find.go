@@ -45,7 +45,7 @@ func (l Lens) FindCentres(req *registryv1.FindCentresRequest) (found []*registry
 		f.networks = treating
 	}
 	middle, near := identifier.Department(from)
-	for _, c := range l.mapCentres(f) {
+	for _, c := range l.searched(f) {
 		one := &registryv1.FoundCentre{Centre: c, DistanceKm: -1}
 		if near && (middle.Latitude != 0 || middle.Longitude != 0) && c.GetPointPrecision() != registryv1.PointPrecision_POINT_PRECISION_UNSPECIFIED {
 			one.DistanceKm = kilometres(middle.Latitude, middle.Longitude, c.GetLatitude(), c.GetLongitude())

@@ -123,20 +123,37 @@ func (k Kind[V]) Get(l Lens, id string) (v V, err error) {
 }
 
 // Find finds the entities that hold on the day and in whose words every word of a text is
-// found, by their sort key and id.
+// found, by their sort key and id. A word of four letters or more that none of them has is
+// taken for a misspelling of what is most like it among their words.
 func (k Kind[V]) Find(l Lens, text string) []V {
 	type row struct {
 		key, id string
 		value   V
 	}
 	var rows []row
-	folds, t := folder{}, k.table(l.s)
-	sought := strings.Fields(folds.fold(text))
-	for id := range t.IDs() {
-		v, held := t.At(id, l.m.valid, l.m.known)
-		if held && matches(sought, folds.all(k.words(l, v)), folds.fold(id)) {
-			rows = append(rows, row{folds.fold(k.sorted(v)), id, v})
+	sought, t := searchFor(text, folder{}), k.table(l.s)
+	held := func(yield func(string, V) bool) {
+		for id := range t.IDs() {
+			if v, held := t.At(id, l.m.valid, l.m.known); held && !yield(id, v) {
+				return
+			}
 		}
+	}
+	find := func() {
+		for id, v := range held {
+			if sought.finds(k.words(l, v), sought.fold(id)) {
+				rows = append(rows, row{sought.fold(k.sorted(v)), id, v})
+			}
+		}
+	}
+	if find(); len(rows) == 0 && sought.forgive(func(yield func(string, []string) bool) {
+		for id, v := range held {
+			if !yield(sought.fold(id), k.words(l, v)) {
+				return
+			}
+		}
+	}) {
+		find()
 	}
 	slices.SortFunc(rows, func(a, b row) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.id, b.id)) })
 	found := make([]V, len(rows))

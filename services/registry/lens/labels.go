@@ -27,7 +27,8 @@ func (l Lens) entryOf(label *labellingv1.Label, status labellingv1.Status) *regi
 // FindLabels finds the labels that match, by filière, network, role and place; those
 // without filière come last. It prints those that page chooses, which is called once with
 // how many there are. In the operational window they are those that work, or may,
-// whatever their status, unless statuses are asked for besides.
+// whatever their status, unless statuses are asked for besides. Where there are none,
+// Forgive may find what is meant.
 func (l Lens) FindLabels(f *LabelFilter, page Pager) []*registryv1.LabelEntry {
 	all := l.find(f)
 	from, to := page(len(all))

@@ -21,7 +21,7 @@ func (l Lens) Map(req *registryv1.GetMapRequest) (*registryv1.GetMapResponse, er
 	if err != nil {
 		return nil, err
 	}
-	resp := &registryv1.GetMapResponse{Centres: l.mapCentres(f)}
+	resp := &registryv1.GetMapResponse{Centres: l.searched(f)}
 	resp.Counts = mapCounts(resp.GetCentres())
 	for _, c := range resp.GetCentres() {
 		if c.GetPointPrecision() == registryv1.PointPrecision_POINT_PRECISION_UNSPECIFIED {
@@ -38,6 +38,15 @@ func (l Lens) mapFilter(req *registryv1.GetMapRequest) (*LabelFilter, error) {
 	return l.LabelFilter(&registryv1.ListLabelsRequest{
 		Filiere: req.GetFiliere(), Network: req.GetNetwork(), Roles: req.GetRoles(), Region: req.GetRegion(), Text: req.GetText(),
 	})
+}
+
+// searched is the same, with misspelled words forgiven.
+func (l Lens) searched(f *LabelFilter) []*registryv1.MapCentre {
+	centres := l.mapCentres(f)
+	if len(centres) == 0 && f.misspelled(l) {
+		return l.mapCentres(f)
+	}
+	return centres
 }
 
 // chart collects centres.
@@ -115,10 +124,7 @@ func (c *chart) addLabel(one *labelState) {
 }
 
 func (c *chart) addCollaboration(link *topologyv1.Link) {
-	var h holding
-	h.inNetwork(c.Lens, link.GetToId())
-	centre := near(&c.s.Topology.Centres, link.GetFromId(), c.m)
-	h.at(c.Lens, centre.GetPlace(), centre.GetEstablishmentIds())
+	h := c.collaborating(link)
 	if !c.matches(&h) {
 		return
 	}
@@ -127,6 +133,14 @@ func (c *chart) addCollaboration(link *topologyv1.Link) {
 		LinkId: link.GetLinkId(), NetworkId: link.GetToId(), NetworkAcronym: h.network.GetAcronym(), NetworkTitle: h.network.GetTitle(),
 		FiliereId: h.filiere.GetFiliereId(), FiliereAcronym: h.filiere.GetAcronym(), Confirmed: link.GetConfirmed(),
 	})
+}
+
+// collaborating looks up what belongs to a collaboration, as to a label.
+func (l Lens) collaborating(link *topologyv1.Link) (h holding) {
+	h.inNetwork(l, link.GetToId())
+	centre := near(&l.s.Topology.Centres, link.GetFromId(), l.m)
+	h.at(l, centre.GetPlace(), centre.GetEstablishmentIds())
+	return h
 }
 
 // centre is a centre on the map, put there when it is first met; h is at its places.

@@ -191,16 +191,16 @@ func (t *todo) seat(label *labellingv1.Label) {
 	if printed == "" {
 		return
 	}
-	folds := folder{}
+	sought := searchFor(printed, folder{})
 	centre := near(&l.s.Topology.Centres, label.GetHolder().GetSite().GetCentreId(), l.m)
 	if len(centre.GetEstablishmentIds()) == 0 {
 		return
 	}
 	for _, id := range centre.GetEstablishmentIds() {
 		for _, v := range l.s.Topology.Establishments.Versions(id, l.m.known) {
-			name := folds.fold(v.Value.GetName())
-			if name == "" || matches(strings.Fields(folds.fold(printed)), []string{name}, "") ||
-				matches(strings.Fields(name), []string{folds.fold(printed)}, "") {
+			name := v.Value.GetName()
+			called := searchFor(name, sought.folder)
+			if len(called.words) == 0 || sought.finds([]string{name}, "") || called.finds([]string{printed}, "") {
 				return
 			}
 		}

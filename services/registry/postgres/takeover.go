@@ -7,9 +7,6 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
-// views is the SQL that shows a schema to analysts.
-func views(string) string { return "" }
-
 // takeOver has a schema read in place of the one that is, which is kept. Nothing is written
 // to that one meanwhile, so that no position is lost; readers go on.
 func (f *filler) takeOver(ctx context.Context) error {

@@ -100,6 +100,7 @@ func BenchmarkListLabels(b *testing.B) {
 		"first1000": {PageSize: 1000},
 		"filiere":   {Filiere: "filiere 7"},
 		"text":      {Text: "therese 17"},
+		"misspelt":  {Text: "theresse 17"},
 	} {
 		b.Run(name, func(b *testing.B) {
 			for b.Loop() {

@@ -51,10 +51,19 @@ func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequ
 		return nil, err
 	}
 	resp := &registryv1.ListLabelsResponse{}
-	err = q.view(ctx, p.moment, need, func(l lens.Lens) error {
+	find := func(l lens.Lens) error {
 		resp.Entries = l.FindLabels(filter, p.pager(&resp.TotalSize, &resp.NextPageToken))
 		return nil
-	})
+	}
+	err = q.view(ctx, p.moment, need, find)
+	if err == nil && resp.GetTotalSize() == 0 && filter.HasText() {
+		err = q.view(ctx, p.moment, everything, func(l lens.Lens) error {
+			if l.Forgive(filter) {
+				return find(l)
+			}
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -586,7 +586,7 @@ func TestListEntities(t *testing.T) {
 			return names(r.GetEstablishments(), func(i int) string { return r.GetEstablishments()[i].GetEstablishmentId() }), err
 		}, "EBRON00000"},
 		"part of an id is found nowhere": {func() ([]string, error) {
-			r, err := q.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{Text: "ebron"})
+			r, err := q.ListEstablishments(ctx, &registryv1.ListEstablishmentsRequest{Text: "ebron0"})
 			return names(r.GetEstablishments(), func(i int) string { return r.GetEstablishments()[i].GetEstablishmentId() }), err
 		}, ""},
 		"establishments of 2004": {func() ([]string, error) {
