@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"pgregory.net/rapid"
 
+	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -141,7 +142,7 @@ func (a *questions) once(q, other *query.Queries) {
 
 func answer(t *rapid.T, method, req reflect.Value) (proto.Message, error) {
 	out := method.Call([]reflect.Value{reflect.ValueOf(t.Context()), req})
-	err, _ := out[1].Interface().(error)
+	err, _ := reflect.TypeAssert[error](out[1])
 	return out[0].Interface().(proto.Message), err
 }
 
@@ -165,6 +166,8 @@ func (a *questions) fill(m protoreflect.Message) {
 			m.Set(f, protoreflect.ValueOfString(rapid.SampledFrom(append(all, "")).Draw(a.t, "id")))
 		case f.Name() == "region":
 			m.Set(f, protoreflect.ValueOfString(rapid.SampledFrom([]string{"", "11", "988"}).Draw(a.t, "region")))
+		case f.Name() == "period":
+			m.Set(f, protoreflect.ValueOfString(rapid.SampledFrom(append(a.ids["codes"], "")).Draw(a.t, "period")))
 		case f.Name() == "year":
 			m.Set(f, protoreflect.ValueOfUint32(rapid.SampledFrom([]uint32{0, 2021, 2024, 2025}).Draw(a.t, "year")))
 		case f.Name() == "revision":
@@ -179,9 +182,12 @@ func ids(s *registry.State) map[string][]string {
 	all := map[string][]string{}
 	for r := range s.Rows(s.Position()).All() {
 		all[r.Table], all[""] = append(all[r.Table], r.ID), append(all[""], r.ID)
-		if l, ok := r.Value().(*labellingv1.Label); ok {
-			holder := labelling.HolderID(l.GetHolder())
+		switch v := r.Value().(type) {
+		case *labellingv1.Label:
+			holder := labelling.HolderID(v.GetHolder())
 			all["sites"], all[""] = append(all["sites"], holder), append(all[""], holder)
+		case *activityv1.Period:
+			all["codes"] = append(all["codes"], v.GetCode())
 		}
 	}
 	for table, ids := range all {
