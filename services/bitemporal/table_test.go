@@ -1,6 +1,7 @@
 package bitemporal
 
 import (
+	"cmp"
 	"flag"
 	"fmt"
 	"maps"
