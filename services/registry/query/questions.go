@@ -127,15 +127,26 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 		m.valid = day
 	}
 	var resp *registryv1.ListActEffectsResponse
-	var topology []uint64
+	var done lens.Done
 	err = q.view(ctx, m, Need{Part: &Part{Act: req.GetActId()}}, func(l lens.Lens) error {
-		resp, topology = l.Effects(act)
+		resp, done = l.Effects(act)
 		return nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	if resp.Topology, err = q.facts(ctx, m, topology, ""); err != nil {
+	whole := Need{}
+	if done.Before > 0 {
+		whole = Need{From: done.Before, To: m.known}
+	}
+	err = q.view(ctx, m, whole, func(l lens.Lens) error {
+		resp.Undetermined, resp.ToDecide = l.Unsaid(act, done)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if resp.Topology, err = q.facts(ctx, m, done.Topology, ""); err != nil {
 		return nil, err
 	}
 	for _, e := range resp.GetEffects() {
@@ -158,7 +169,7 @@ func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest)
 	}
 	resp := &registryv1.ListTodoResponse{Resolved: q.resolved(m)}
 	var waiting map[string]uint64
-	err = q.view(ctx, m, everything, func(l lens.Lens) error {
+	err = q.view(ctx, m, activities, func(l lens.Lens) error {
 		resp.Items, waiting = l.Todo()
 		return nil
 	})
