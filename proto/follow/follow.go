@@ -209,7 +209,7 @@ func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
 			delay = 0
 		}
 		delay = min(max(2*delay, 50*time.Millisecond), 5*time.Second)
-		wait := delay/2 + rand.N(delay/2+1) //nolint:gosec // jitter
+		wait := delay/2 + rand.N(delay/2+1)
 		if f.Retry != nil {
 			f.Retry(err, wait)
 		}

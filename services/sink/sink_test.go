@@ -120,7 +120,7 @@ func TestSinks(t *testing.T) {
 					t.Fatal(err)
 				}
 				s = open(t, name)
-				defer s.Close() //nolint:errcheck // only read
+				defer s.Close()
 				got, err := s.Place(t.Context())
 				if err != nil {
 					t.Fatal(err)
@@ -153,7 +153,7 @@ func TestSinks(t *testing.T) {
 				}
 				c.alter(t, name)
 				s = open(t, name)
-				defer s.Close() //nolint:errcheck // only read
+				defer s.Close()
 				if _, err := s.Place(t.Context()); !errors.Is(err, sink.ErrAltered) {
 					t.Errorf("an altered copy: %v", err)
 				}
@@ -203,7 +203,7 @@ func TestLinesAfterCrash(t *testing.T) {
 				t.Fatal(err)
 			}
 			s = open(t, copied)
-			defer s.Close() //nolint:errcheck // only read
+			defer s.Close()
 			if place, err = s.Place(t.Context()); err != nil {
 				t.Fatal(err)
 			}
