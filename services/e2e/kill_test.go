@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -12,6 +14,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"maillage/proto/follow"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -24,6 +27,7 @@ type book struct {
 	acked map[string]string // request id: centre id
 	at    map[string]uint64 // request id: position
 	seen  uint64            // greatest head that a reader was shown
+	copy  string            // kept by a follower that is killed with the process
 }
 
 func register(ctx context.Context, conn grpc.ClientConnInterface, request string) (*topologyv1.RegisterCentreResponse, error) {
@@ -33,7 +37,8 @@ func register(ctx context.Context, conn grpc.ClientConnInterface, request string
 }
 
 // TestKill kills the process under load, again and again. No acknowledged command is
-// lost, none is applied twice, and nothing once seen is ever gone.
+// lost, none is applied twice, and nothing once seen is ever gone. A follower that is
+// killed beside it ends with a copy of all of it, root and all.
 func TestKill(t *testing.T) {
 	rounds := 10
 	if testing.Short() {
@@ -43,7 +48,7 @@ func TestKill(t *testing.T) {
 		rounds = n
 	}
 	data := t.TempDir()
-	b := &book{asked: map[string]bool{}, acked: map[string]string{}, at: map[string]uint64{}}
+	b := &book{asked: map[string]bool{}, acked: map[string]string{}, at: map[string]uint64{}, copy: filepath.Join(t.TempDir(), "copy.jsonl")}
 	for round := range rounds {
 		s := up(t, data)
 		b.settle(t, s)
@@ -52,6 +57,7 @@ func TestKill(t *testing.T) {
 	s := up(t, data)
 	b.settle(t, s)
 	b.check(t, s)
+	b.followed(t, s)
 	t.Logf("%d rounds, %d commands acknowledged", rounds, len(b.acked))
 	if code := s.stop(); code != 0 {
 		t.Errorf("exit code %d", code)
@@ -64,6 +70,10 @@ func (b *book) load(t *testing.T, s *server, round int) {
 	conn := s.dial()
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
+	follower := exec.CommandContext(t.Context(), binary, "follow", "--sink", "jsonl:"+b.copy, "--server", s.grpc)
+	if err := follower.Start(); err != nil {
+		t.Fatal(err)
+	}
 	enough := make(chan struct{})
 	var once sync.Once
 	var wg sync.WaitGroup
@@ -104,8 +114,32 @@ func (b *book) load(t *testing.T, s *server, round int) {
 	case <-ctx.Done():
 		t.Error("too few commands were acknowledged in 30 s")
 	}
+	if round%2 == 0 {
+		_ = follower.Process.Kill()
+	}
 	s.kill()
 	wg.Wait()
+	_ = follower.Process.Kill()
+	_ = follower.Wait()
+}
+
+// followed brings the copy up to date and compares its root with that of the ledger.
+func (b *book) followed(t *testing.T, s *server) {
+	if _, stderr, code := s.cli("follow", "--sink", "jsonl:"+b.copy, "--until-up-to-date"); code != 0 {
+		t.Fatalf("the copy does not go on: %d: %s", code, stderr)
+	}
+	text, err := os.ReadFile(b.copy + ".place")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var place follow.Place
+	if err := place.UnmarshalText(text); err != nil {
+		t.Fatal(err)
+	}
+	own, _ := place.Root()
+	if got, want := fmt.Sprintf("%d %v", place.Position, own), root(t, s); got != want {
+		t.Errorf("the copy is at %s, the ledger at %s", got, want)
+	}
 }
 
 // settle asks again for whatever has no answer: it must now get the one answer.
