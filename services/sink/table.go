@@ -14,8 +14,9 @@ import (
 // good.
 type table struct{ conn *pgx.Conn }
 
-// Only one follower keeps a copy: the lock is held while it is connected.
-const followerLock = 0x6d61696c6c616765 // "maillage"
+// Only one follower keeps a copy: the lock is held while it is connected. It is another one
+// than that of the read model, which may be kept in the same database.
+const followerLock = 0x666f6c6c6f776572 // "follower"
 
 const schema = `
 CREATE TABLE IF NOT EXISTS maillage_event (
