@@ -31,14 +31,28 @@ import (
 type copies struct {
 	name  func(t *testing.T) string
 	alter func(t *testing.T, name string)
+	empty func(t *testing.T, name string)
 }
 
 var all = map[string]copies{
 	"lines": {
 		name:  func(t *testing.T) string { return "jsonl:" + filepath.Join(t.TempDir(), "copy.jsonl") },
 		alter: alterLines,
+		empty: func(t *testing.T, name string) {
+			t.Helper()
+			if err := os.Truncate(strings.TrimPrefix(name, "jsonl:"), 0); err != nil {
+				t.Fatal(err)
+			}
+		},
 	},
-	"table": {name: func(t *testing.T) string { return postgrestest.Database(t) }, alter: alterTable},
+	"table": {
+		name:  func(t *testing.T) string { return postgrestest.Database(t) },
+		alter: alterTable,
+		empty: func(t *testing.T, name string) {
+			t.Helper()
+			query(t, name, "WITH gone AS (DELETE FROM maillage_event RETURNING position) SELECT count(*)::text FROM gone")
+		},
+	},
 }
 
 func query(t *testing.T, url, sql string) string {
@@ -160,14 +174,32 @@ func TestSinks(t *testing.T) {
 			t.Run("has one follower", func(t *testing.T) {
 				name := c.name(t)
 				s := open(t, name)
-				if again, err := sink.Open(t.Context(), name); err == nil {
-					t.Error("two followers write to one copy", again.Close())
+				if _, err := sink.Open(t.Context(), name); !errors.Is(err, sink.ErrTaken) {
+					t.Errorf("two followers write to one copy: %v", err)
 				}
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
 				if err := open(t, name).Close(); err != nil {
 					t.Fatal(err)
+				}
+			})
+			t.Run("refuses what is missing", func(t *testing.T) {
+				name := c.name(t)
+				s := open(t, name)
+				_, err := s.Place(t.Context())
+				for _, b := range batches(t, 1, 3) { // as with a filter: no root tells
+					place, err2 := follow.From(b.After.Position, b.After.Cursor, &feedv1.Filter{Kinds: []string{"label"}})
+					err = errors.Join(err, err2, s.Take(t.Context(), follow.Batch{Commits: b.Commits, After: place}))
+				}
+				if err := errors.Join(err, s.Close()); err != nil {
+					t.Fatal(err)
+				}
+				c.empty(t, name)
+				s = open(t, name)
+				defer s.Close() //nolint:errcheck // only read
+				if _, err := s.Place(t.Context()); !errors.Is(err, sink.ErrAltered) {
+					t.Errorf("a copy that was emptied: %v", err)
 				}
 			})
 			t.Run("refuses what was altered", func(t *testing.T) {
@@ -189,6 +221,29 @@ func TestSinks(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A file that no place stands beside is not cut, whoever wrote it.
+func TestLinesWithoutPlace(t *testing.T) {
+	for name, content := range map[string]string{
+		"a copy": `{"records":[{"position":"1"}]}` + "\n", "a note": "bring bread", "no commit": "{}\n", "lines": "a\nb\n",
+	} {
+		file := filepath.Join(t.TempDir(), "copy.jsonl")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, "jsonl:"+file)
+		_, err := s.Place(t.Context())
+		if !errors.Is(err, sink.ErrAltered) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadFile(file); err != nil || string(left) != content {
+			t.Errorf("%s: %q is left: %v", name, left, err)
+		}
 	}
 }
 
