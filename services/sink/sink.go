@@ -32,6 +32,9 @@ var ErrAltered = errors.New("the copy was altered since it was made")
 // ErrTaken says that another follower writes to a copy.
 var ErrTaken = errors.New("a copy has one follower")
 
+// ErrName says that a name is not that of a sink.
+var ErrName = errors.New("jsonl:FILE or postgres:URL")
+
 // Open opens a sink by its name, jsonl:FILE or postgres:URL, where URL is what follows
 // "postgres:" of a postgres://... address, or the address itself.
 func Open(ctx context.Context, name string) (Sink, error) {
@@ -44,7 +47,7 @@ func Open(ctx context.Context, name string) (Sink, error) {
 	case kind == "postgres" && where != "":
 		return openTable(ctx, where)
 	}
-	return nil, fmt.Errorf("%q is no sink: jsonl:FILE or postgres:URL", name)
+	return nil, fmt.Errorf("%q is no sink: %w", name, ErrName)
 }
 
 // lastOf is the position of the last record of a commit.
