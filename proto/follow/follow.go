@@ -333,6 +333,10 @@ func (c *check) take(m *feedv1.WatchResponse) error {
 	if beat == nil {
 		return nil
 	}
+	if beat.GetHead() == nil { // much was filtered out, and there is more
+		c.place.Cursor = beat.GetCursor()
+		return nil
+	}
 	if beat.GetHead().GetSize() < c.place.Position {
 		return &ForkError{Common: beat.GetHead().GetSize(), Err: fmt.Errorf("the head is announced at %d, and %d was handed on", beat.GetHead().GetSize(), c.place.Position)}
 	}

@@ -207,6 +207,14 @@ func TestFollow(t *testing.T) {
 			plays:  []play{{answers(commit(2, 2), beat(5)), errGone}, {answers: answers(commit(7, 7))}},
 			want:   []uint64{2, 7}, asked: []string{"", "c5"},
 		},
+		"a filter of which little is chosen": {
+			filter: &feedv1.Filter{Kinds: []string{"label"}},
+			plays: []play{
+				{answers(commit(2, 2), &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{Cursor: "c5"}}), errGone},
+				{answers: answers(commit(7, 7))},
+			},
+			want: []uint64{2, 7}, asked: []string{"", "c5"},
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := &recorded{watches: tc.plays}

@@ -338,6 +338,50 @@ func TestHeartbeats(t *testing.T) {
 	})
 }
 
+// A reader of which the filter leaves nothing hears how far that is while the log is read,
+// and is told when the process stops.
+func TestHeartbeatsBehind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		w.append(slices.Repeat([]int{1}, 100)...)
+		source := w.source()
+		records := source.Records
+		source.Records = func(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
+			return func(yield func(eventlog.Record, error) bool) {
+				for r, err := range records(ctx, after, to) {
+					if r.Position == 2 {
+						r.Subject = "registry.topology.network.N2"
+					}
+					if time.Sleep(time.Second); !yield(r, err) {
+						return
+					}
+				}
+			}
+		}
+		f := New(source, Limits{})
+		few := w.follow(f, &feedv1.WatchRequest{Filter: &feedv1.Filter{Kinds: []string{"network"}}}, nil)
+		o := w.follow(f, &feedv1.WatchRequest{Filter: &feedv1.Filter{Kinds: []string{"centre"}}}, nil)
+		time.Sleep(17*time.Second + time.Second/2) // of the bubble's clock
+		synctest.Wait()
+		few.check(t, []uint64{2})
+		few.leave(t)
+		o.check(t, nil)
+		if at, err := parseCursor(o.cursor); o.beats != 3 || err != nil || at.Position != 15 {
+			t.Errorf("%d heartbeats in 17 s, the last one at %d: %v", o.beats, at.Position, err)
+		}
+		f.Close()
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		select {
+		case err := <-o.end:
+			refused(t, err, "STOPPING", 0)
+		default:
+			t.Error("it reads on while the process stops")
+			o.leave(t)
+		}
+	})
+}
+
 // One reader that stops taking is closed with its last position; the others go on.
 func TestSlowReader(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

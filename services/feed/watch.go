@@ -8,6 +8,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 )
@@ -26,6 +27,7 @@ type reader struct {
 
 	at   eventlog.Cursor // all up to here was sent or filtered out
 	live bool            // it has caught up once
+	sent time.Time       // when the last message was taken
 }
 
 // Watch sends the commits after a place and those to come until the context ends, whose
@@ -34,7 +36,7 @@ type reader struct {
 func (f *Feed) Watch(ctx context.Context, req *feedv1.WatchRequest, send func(*feedv1.WatchResponse) error) error {
 	f.join(ctx)
 	defer f.leave()
-	r := &reader{f: f, keep: filterOf(req.GetFilter()), send: send, heartbeat: defaultHeartbeat}
+	r := &reader{f: f, keep: filterOf(req.GetFilter()), send: send, heartbeat: defaultHeartbeat, sent: time.Now()}
 	if d := req.GetHeartbeatInterval(); d != nil {
 		r.heartbeat = d.AsDuration()
 	}
@@ -78,7 +80,7 @@ func (r *reader) run(ctx context.Context) error {
 			case <-ctx.Done():
 				return ctx.Err()
 			case <-r.f.closing:
-				err = fault.New(fault.Unavailable, "STOPPING", "", "the process is stopping; go on from the last cursor, here or at another one")
+				err = stopping()
 			case <-idle.C:
 				err = r.beat(ctx)
 			}
@@ -87,6 +89,20 @@ func (r *reader) run(ctx context.Context) error {
 			return err
 		}
 		idle.Reset(r.heartbeat)
+	}
+}
+
+func stopping() error {
+	return fault.New(fault.Unavailable, "STOPPING", "", "the process is stopping; go on from the last cursor, here or at another one")
+}
+
+// stops tells whether the feed is being closed.
+func (f *Feed) stops() bool {
+	select {
+	case <-f.closing:
+		return true
+	default:
+		return false
 	}
 }
 
@@ -105,20 +121,36 @@ func (r *reader) catchUp(ctx context.Context) error {
 		if err != nil {
 			return broken(err)
 		}
+		if r.f.stops() {
+			return stopping()
+		}
 		one, err := r.f.message(ctx, c, r.keep)
 		if err != nil {
 			return err
 		}
-		if more := proto.Size(one); one != nil {
-			if size+more > maxSend && size > 0 {
-				if err := r.hand(ctx, &m); err != nil {
-					return err
-				}
-				m, size = feedv1.WatchResponse{}, 0
+		more := proto.Size(one)
+		if size > 0 && size+more > maxSend {
+			if err := r.hand(ctx, &m); err != nil {
+				return err
 			}
+			m, size = feedv1.WatchResponse{}, 0
+		}
+		if one != nil {
 			m.Commits, size = append(m.Commits, one), size+more
 		}
 		r.at = c.end
+		if time.Since(r.sent) < r.heartbeat {
+			continue
+		}
+		if size > 0 { // little of much is chosen: it does not wait for more
+			err = r.hand(ctx, &m)
+			m, size = feedv1.WatchResponse{}, 0
+		} else {
+			err = r.tell(ctx, nil)
+		}
+		if err != nil {
+			return err
+		}
 	}
 	if size > 0 {
 		return r.hand(ctx, &m)
@@ -140,6 +172,8 @@ func (r *reader) pause(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
+	case <-r.f.closing:
+		return stopping()
 	}
 }
 
@@ -215,6 +249,11 @@ func (r *reader) beat(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	return r.tell(ctx, head.Proto())
+}
+
+// tell sends a heartbeat, without a head to a reader that has not caught up.
+func (r *reader) tell(ctx context.Context, head *ledgerv1.Head) error {
 	if r.at.Leaf == ([32]byte{}) {
 		r.at.Leaf = r.f.ring.leafOf(r.at.Position)
 	}
@@ -223,7 +262,7 @@ func (r *reader) beat(ctx context.Context) error {
 		return err
 	}
 	return r.hand(ctx, &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{
-		Head: head.Proto(), Cursor: cursor, Time: timestamppb.New(r.f.src.Now()),
+		Head: head, Cursor: cursor, Time: timestamppb.New(r.f.src.Now()),
 	}})
 }
 
@@ -235,6 +274,7 @@ func (r *reader) hand(ctx context.Context, m *feedv1.WatchResponse) error {
 	defer patience.Stop()
 	select {
 	case err := <-done:
+		r.sent = time.Now()
 		return err
 	case <-ctx.Done():
 		return ctx.Err()

@@ -28,7 +28,10 @@ const (
 	maxLag    = 1000                   // positions that a ledger which follows may be behind and be ready
 )
 
-var errStarting = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
+var (
+	errStarting  = fault.New(fault.Unavailable, "STARTING", "", "the process is starting")
+	errPreparing = fault.New(fault.Unavailable, "PREPARING", "", "the process loads what it was started with")
+)
 
 // join connects to the log, replays it, and waits until this process can be asked. While
 // the broker, the log or the ledger is not there it tries again: services start in any
@@ -38,9 +41,10 @@ func (p *process) join(ctx, running context.Context) error {
 	for {
 		err := p.joinOnce(ctx, running)
 		if err == nil {
-			if p.config.Prepare == nil {
-				p.joined.Store(true)
+			if p.config.Prepare != nil {
+				p.unready(errPreparing)
 			}
+			p.joined.Store(true)
 			return nil
 		}
 		if ctx.Err() != nil || !p.passes(err) {
@@ -226,10 +230,21 @@ func (p *process) waitFor(err error) {
 // ready returns nil once the process answers and takes commands, and otherwise what it
 // waits for.
 func (p *process) ready() error {
-	if err := p.follows(); err != nil || p.model == nil {
+	err := p.follows()
+	if p.model == nil || err != nil && !errors.Is(err, errPreparing) {
 		return err
 	}
-	return p.model.ready(p.runner.Progress().Gate.Size)
+	if late := p.model.ready(p.runner.Progress().Gate.Size); late != nil {
+		return late // which the preparing waits for as well
+	}
+	return err
+}
+
+// unready says why the process is not ready though it can be asked; nil where it is.
+func (p *process) unready(err *fault.Error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.unprepared = err
 }
 
 // follows returns nil once the process takes commands, whatever becomes of the rows that

@@ -16,12 +16,17 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
+	"maillage/services/registry/postgres/postgrestest"
 	"maillage/services/serve"
+	"maillage/services/submit"
 )
 
 // free is an address that nothing listens on.
@@ -152,6 +157,38 @@ func TestPrepared(t *testing.T) {
 		if code, body := get(c.HTTP); fails != nil && !strings.Contains(body, fails.Error()) {
 			t.Errorf("readiness says %d %s", code, body)
 		}
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// TestPreparedWithRows: a process that answers from rows is prepared once they are there;
+// until then it takes commands.
+func TestPreparedWithRows(t *testing.T) {
+	nowhere := "postgres://" + free(t) + "/none"
+	for name, url := range map[string]string{"": postgrestest.Database(t), "READ_MODEL_UNAVAILABLE": nowhere} {
+		ctx, cancel := context.WithCancel(context.Background())
+		ended, prepared := make(chan error, 1), make(chan struct{})
+		c := serve.Config{Data: t.TempDir(), NATS: "off", GRPC: free(t), HTTP: free(t), Postgres: url}
+		c.Prepare = func(serve.Addresses) error { close(prepared); return nil }
+		go func() { ended <- serve.Run(ctx, c, nil) }()
+		waiting(t, c.HTTP, name)
+		if name == "" {
+			<-prepared
+		}
+		conn, err := grpc.NewClient(c.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = topologyv1.NewTopologyServiceClient(conn).RegisterFiliere(metadata.AppendToOutgoingContext(t.Context(), submit.IdentityKey, "officer"), &topologyv1.RegisterFiliereRequest{
+			Basis: &eventv1.Basis{Source: "test"}, Acronym: "F", Name: "Filière F",
+		})
+		if err != nil {
+			t.Errorf("a command with %q: %v", name, err)
+		}
+		_ = conn.Close()
 		cancel()
 		if err := <-ended; err != nil {
 			t.Error(err)

@@ -132,13 +132,13 @@ func (m *readModel) ready(head uint64) error {
 }
 
 // awaitReadModel waits until the rows are where the register is, and says whether the
-// process goes on.
+// process goes on. It can be asked meanwhile, also for what sets the rows right.
 func (p *process) awaitReadModel(ctx context.Context) bool {
 	said := ""
 	look := time.NewTicker(20 * time.Millisecond)
 	defer look.Stop()
 	for p.model != nil {
-		err := p.ready()
+		err := p.model.ready(p.runner.Progress().Gate.Size)
 		if err == nil {
 			return true
 		}

@@ -197,6 +197,7 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	if p.model != nil {
 		p.model.keep(running)
 	}
+	p.tellHealth(server)
 	ask := p.awaitReadModel(ctx)
 	if ask {
 		p.prepare(ctx, addresses)
@@ -230,19 +231,12 @@ func (p *process) prepare(ctx context.Context, at Addresses) {
 	if p.config.Prepare == nil {
 		return
 	}
-	unready := func(err *fault.Error) {
-		p.mu.Lock()
-		defer p.mu.Unlock()
-		p.unprepared = err
-	}
-	unready(fault.New(fault.Unavailable, "PREPARING", "", "the process loads what it was started with"))
-	p.joined.Store(true)
 	if err := p.config.Prepare(at); err != nil {
 		slog.ErrorContext(ctx, "not ready", "err", err)
-		unready(fault.New(fault.Unavailable, "NOT_PREPARED", "", "what the process was started with is not loaded: %v", err))
+		p.unready(fault.New(fault.Unavailable, "NOT_PREPARED", "", "what the process was started with is not loaded: %v", err))
 		return
 	}
-	unready(nil)
+	p.unready(nil)
 }
 
 // listen serves gRPC and health. stop ends both.

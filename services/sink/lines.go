@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +23,14 @@ type lines struct {
 	file  *os.File
 	place string
 	size  int64
+	far   far
+}
+
+// far is what FILE.place holds. It stands there before the first line: lines without it are
+// none of ours, or have lost it, and nothing of them is cut.
+type far struct {
+	Records int          `json:"records"` // that were taken
+	Place   follow.Place `json:"place"`
 }
 
 func openLines(name string) (_ *lines, err error) {
@@ -30,22 +39,51 @@ func openLines(name string) (_ *lines, err error) {
 		return nil, err
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s is being written by another follower: %w", name, err), f.Close())
+		if errors.Is(err, unix.EWOULDBLOCK) {
+			err = fmt.Errorf("%s is being written to by another follower: %w", name, ErrTaken)
+		}
+		return nil, errors.Join(err, f.Close())
 	}
 	return &lines{file: f, place: name + ".place"}, nil
 }
 
 // Place implements Sink. It reads the copy whole.
-func (l *lines) Place(context.Context) (place follow.Place, err error) {
+func (l *lines) Place(context.Context) (follow.Place, error) {
+	err := l.begin()
+	if err == nil {
+		err = l.again()
+	}
+	return l.far.Place, err
+}
+
+// begin reads how far the copy is good, and says so of one that is empty.
+func (l *lines) begin() error {
 	text, err := os.ReadFile(l.place)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return place, err
+	if err == nil {
+		l.far = far{}
+		if err := json.Unmarshal(text, &l.far); err != nil {
+			return fmt.Errorf("%w: %s: %w", ErrAltered, l.place, err)
+		}
+		return nil
 	}
-	if err := place.UnmarshalText(text); err != nil {
-		return place, err
+	if !errors.Is(err, os.ErrNotExist) {
+		return err
 	}
+	is, err := l.file.Stat()
+	if err != nil {
+		return err
+	}
+	if is.Size() > 0 {
+		return fmt.Errorf("%w: %s is not there to tell how far it is good", ErrAltered, l.place)
+	}
+	return l.keep()
+}
+
+// again reads the lines, and cuts what is beyond the place.
+func (l *lines) again() error {
+	place := l.far.Place
 	if _, err := l.file.Seek(0, io.SeekStart); err != nil {
-		return place, err
+		return err
 	}
 	l.size = 0
 	kept := func(yield func(*feedv1.Commit, error) bool) {
@@ -58,6 +96,9 @@ func (l *lines) Place(context.Context) (place follow.Place, err error) {
 			c := &feedv1.Commit{}
 			if err == nil {
 				err = protojson.Unmarshal(line, c)
+			}
+			if err == nil && len(c.GetRecords()) == 0 {
+				err = errors.New("no record")
 			}
 			if err != nil {
 				yield(nil, fmt.Errorf("%w: the line at byte %d: %w", ErrAltered, l.size, err))
@@ -72,20 +113,22 @@ func (l *lines) Place(context.Context) (place follow.Place, err error) {
 			}
 		}
 	}
-	if err := check(place, kept); err != nil {
-		return place, err
+	if err := check(place, l.far.Records, kept); err != nil {
+		return err
 	}
 	if err := l.file.Truncate(l.size); err != nil {
-		return place, err
+		return err
 	}
-	_, err = l.file.Seek(l.size, io.SeekStart)
-	return place, err
+	_, err := l.file.Seek(l.size, io.SeekStart)
+	return err
 }
 
 // Take implements Sink.
 func (l *lines) Take(_ context.Context, b follow.Batch) error {
 	var out bytes.Buffer
+	l.far.Place = b.After
 	for _, c := range b.Commits {
+		l.far.Records += len(c.GetRecords())
 		line, err := protojson.Marshal(c)
 		if err != nil {
 			return err
@@ -100,7 +143,11 @@ func (l *lines) Take(_ context.Context, b follow.Batch) error {
 		return err
 	}
 	l.size += int64(out.Len())
-	text, err := b.After.MarshalText()
+	return l.keep()
+}
+
+func (l *lines) keep() error {
+	text, err := json.Marshal(l.far)
 	if err != nil {
 		return err
 	}

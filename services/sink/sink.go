@@ -18,7 +18,8 @@ import (
 //   - A batch taken is kept with the place after it, both or none: after a crash at any
 //     moment the copy ends where its place says, and taking goes on from there.
 //   - Place returns that place, the beginning for an empty copy. A copy of the whole log
-//     whose records were altered since they were taken is refused.
+//     whose records were altered since they were taken is refused, and any copy of which
+//     some are missing.
 type Sink interface {
 	Place(ctx context.Context) (follow.Place, error)
 	Take(ctx context.Context, b follow.Batch) error
@@ -27,6 +28,12 @@ type Sink interface {
 
 // ErrAltered says that a copy is not what was taken.
 var ErrAltered = errors.New("the copy was altered since it was made")
+
+// ErrTaken says that another follower writes to a copy.
+var ErrTaken = errors.New("a copy has one follower")
+
+// ErrName says that a name is not that of a sink.
+var ErrName = errors.New("jsonl:FILE or postgres:URL")
 
 // Open opens a sink by its name, jsonl:FILE or postgres:URL, where URL is what follows
 // "postgres:" of a postgres://... address, or the address itself.
@@ -40,7 +47,7 @@ func Open(ctx context.Context, name string) (Sink, error) {
 	case kind == "postgres" && where != "":
 		return openTable(ctx, where)
 	}
-	return nil, fmt.Errorf("%q is no sink: jsonl:FILE or postgres:URL", name)
+	return nil, fmt.Errorf("%q is no sink: %w", name, ErrName)
 }
 
 // lastOf is the position of the last record of a commit.
@@ -49,10 +56,12 @@ func lastOf(c *feedv1.Commit) uint64 {
 	return records[len(records)-1].GetPosition()
 }
 
-// check reads what is kept up to a place: each position is after the one before it, the last
-// is that of the place and, of the whole log, the root of all is that of the place.
-func check(place follow.Place, kept iter.Seq2[*feedv1.Commit, error]) error {
+// check reads what is kept up to a place: there are as many records as were taken, each
+// position is after the one before it, the last is that of the place and, of the whole log,
+// the root of all is that of the place.
+func check(place follow.Place, taken int, kept iter.Seq2[*feedv1.Commit, error]) error {
 	var last uint64
+	found := 0
 	inOrder := func(yield func(*feedv1.Commit, error) bool) {
 		for c, err := range kept {
 			for _, r := range c.GetRecords() {
@@ -60,6 +69,7 @@ func check(place follow.Place, kept iter.Seq2[*feedv1.Commit, error]) error {
 					err = fmt.Errorf("%w: position %d comes after %d", ErrAltered, r.GetPosition(), last)
 				}
 				last = r.GetPosition()
+				found++
 			}
 			if !yield(c, err) || err != nil {
 				return
@@ -84,6 +94,9 @@ func check(place follow.Place, kept iter.Seq2[*feedv1.Commit, error]) error {
 		if err != nil {
 			return err
 		}
+	}
+	if found != taken {
+		return fmt.Errorf("%w: %d records are there, %d were taken", ErrAltered, found, taken)
 	}
 	if last != place.Position && last != 0 { // a copy that began later may be empty yet
 		return fmt.Errorf("%w: it ends at position %d, not %d", ErrAltered, last, place.Position)

@@ -1,18 +1,28 @@
 package sink_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/jackc/pgx/v5"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	"maillage/services/eventlog"
+	"maillage/services/registry"
+	"maillage/services/registry/postgres"
+	"maillage/services/registry/postgres/postgrestest"
 	"maillage/services/sink"
 )
 
@@ -21,13 +31,47 @@ import (
 type copies struct {
 	name  func(t *testing.T) string
 	alter func(t *testing.T, name string)
+	empty func(t *testing.T, name string)
 }
 
 var all = map[string]copies{
 	"lines": {
 		name:  func(t *testing.T) string { return "jsonl:" + filepath.Join(t.TempDir(), "copy.jsonl") },
 		alter: alterLines,
+		empty: func(t *testing.T, name string) {
+			t.Helper()
+			if err := os.Truncate(strings.TrimPrefix(name, "jsonl:"), 0); err != nil {
+				t.Fatal(err)
+			}
+		},
 	},
+	"table": {
+		name:  func(t *testing.T) string { return postgrestest.Database(t) },
+		alter: alterTable,
+		empty: func(t *testing.T, name string) {
+			t.Helper()
+			query(t, name, "WITH gone AS (DELETE FROM maillage_event RETURNING position) SELECT count(*)::text FROM gone")
+		},
+	},
+}
+
+func query(t *testing.T, url, sql string) string {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close(t.Context()) //nolint:errcheck // only read
+	var answer string
+	if err := conn.QueryRow(t.Context(), sql).Scan(&answer); err != nil {
+		t.Fatal(err)
+	}
+	return answer
+}
+
+func alterTable(t *testing.T, name string) {
+	t.Helper()
+	query(t, name, "UPDATE maillage_event SET subject = replace(subject, 'label.X2', 'label.Y2') WHERE position = 2 RETURNING subject")
 }
 
 func alterLines(t *testing.T, name string) {
@@ -130,14 +174,32 @@ func TestSinks(t *testing.T) {
 			t.Run("has one follower", func(t *testing.T) {
 				name := c.name(t)
 				s := open(t, name)
-				if again, err := sink.Open(t.Context(), name); err == nil {
-					t.Error("two followers write to one copy", again.Close())
+				if _, err := sink.Open(t.Context(), name); !errors.Is(err, sink.ErrTaken) {
+					t.Errorf("two followers write to one copy: %v", err)
 				}
 				if err := s.Close(); err != nil {
 					t.Fatal(err)
 				}
 				if err := open(t, name).Close(); err != nil {
 					t.Fatal(err)
+				}
+			})
+			t.Run("refuses what is missing", func(t *testing.T) {
+				name := c.name(t)
+				s := open(t, name)
+				_, err := s.Place(t.Context())
+				for _, b := range batches(t, 1, 3) { // as with a filter: no root tells
+					place, err2 := follow.From(b.After.Position, b.After.Cursor, &feedv1.Filter{Kinds: []string{"label"}})
+					err = errors.Join(err, err2, s.Take(t.Context(), follow.Batch{Commits: b.Commits, After: place}))
+				}
+				if err := errors.Join(err, s.Close()); err != nil {
+					t.Fatal(err)
+				}
+				c.empty(t, name)
+				s = open(t, name)
+				defer s.Close() //nolint:errcheck // only read
+				if _, err := s.Place(t.Context()); !errors.Is(err, sink.ErrAltered) {
+					t.Errorf("a copy that was emptied: %v", err)
 				}
 			})
 			t.Run("refuses what was altered", func(t *testing.T) {
@@ -159,6 +221,95 @@ func TestSinks(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// A file that no place stands beside is not cut, whoever wrote it.
+func TestLinesWithoutPlace(t *testing.T) {
+	for name, content := range map[string]string{
+		"a copy": `{"records":[{"position":"1"}]}` + "\n", "a note": "bring bread", "no commit": "{}\n", "lines": "a\nb\n",
+	} {
+		file := filepath.Join(t.TempDir(), "copy.jsonl")
+		if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		s := open(t, "jsonl:"+file)
+		_, err := s.Place(t.Context())
+		if !errors.Is(err, sink.ErrAltered) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if left, err := os.ReadFile(file); err != nil || string(left) != content {
+			t.Errorf("%s: %q is left: %v", name, left, err)
+		}
+	}
+}
+
+// A batch comes into the table with its place or not at all, and a commit that is there
+// twice is refused.
+func TestTableWhole(t *testing.T) {
+	url, given := postgrestest.Database(t), batches(t, 1, 3)
+	s := open(t, url)
+	for _, b := range given {
+		if err := s.Take(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	torn := batches(t, 1, 3, 2)[2]
+	torn.Commits[0].Records[1].Position = 4 // it stands there already
+	if err := s.Take(t.Context(), torn); err == nil {
+		t.Error("a position was taken twice")
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	const sums = "SELECT string_agg(concat_ws('|', position, subject, encode(body, 'hex'), commit_end), ' ' ORDER BY position) FROM maillage_event"
+	want := "1|registry.labelling.label.X1|01ff|1 2|registry.labelling.label.X2|02ff|4 3|registry.labelling.label.X3|03ff|4 4|registry.labelling.label.X4|04ff|4"
+	if got := query(t, url, sums); got != want {
+		t.Errorf("the table holds %s", got)
+	}
+	s = open(t, url)
+	defer s.Close() //nolint:errcheck // only read
+	place, err := s.Place(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	same(t, place, given[1].After)
+}
+
+// A copy may lie in the database that reads are answered from: neither keeps the other out.
+func TestTableBesideReadModel(t *testing.T) {
+	url := postgrestest.Database(t)
+	s := open(t, url)
+	defer s.Close() //nolint:errcheck // nothing is written
+	rows, err := postgres.Open(t.Context(), url, postgres.Register{
+		View: func(ctx context.Context, _ uint64, _ func(*registry.State, uint64)) error {
+			<-ctx.Done() // nothing is recorded yet
+			return ctx.Err()
+		},
+		Records:   func(context.Context, uint64, uint64) iter.Seq2[eventlog.Record, error] { return nil },
+		CommitEnd: func(uint64) uint64 { return 0 },
+		KnownTime: func(uint64) time.Time { return time.Time{} },
+	}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- rows.Run(ctx) }()
+	for !rows.Progress().Projects && ctx.Err() == nil {
+		runtime.Gosched()
+	}
+	if ctx.Err() != nil {
+		t.Error("the rows are not kept while a follower writes to the database")
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
@@ -214,9 +365,8 @@ func TestLinesAfterCrash(t *testing.T) {
 
 func TestNames(t *testing.T) {
 	for _, name := range []string{"", "jsonl:", "postgres:", "file.jsonl", "mysql://x"} {
-		if s, err := sink.Open(t.Context(), name); err == nil {
-			t.Errorf("%q is a sink", name)
-			_ = s.Close()
+		if _, err := sink.Open(t.Context(), name); !errors.Is(err, sink.ErrName) {
+			t.Errorf("%q is a sink: %v", name, err)
 		}
 	}
 }

@@ -3,8 +3,10 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
@@ -14,8 +16,9 @@ import (
 // good.
 type table struct{ conn *pgx.Conn }
 
-// Only one follower keeps a copy: the lock is held while it is connected.
-const followerLock = 0x6d61696c6c616765 // "maillage"
+// Only one follower keeps a copy: the lock is held while it is connected. It is another one
+// than that of the read model, which may be kept in the same database.
+const followerLock = 0x666f6c6c6f776572 // "follower"
 
 const schema = `
 CREATE TABLE IF NOT EXISTS maillage_event (
@@ -32,22 +35,32 @@ COMMENT ON COLUMN maillage_event.body IS 'The encoded Event of the context, in p
 COMMENT ON COLUMN maillage_event.commit_end IS 'Position of the last record of its commit that is here: they hold together';
 COMMENT ON COLUMN maillage_event.known_time IS 'Since when it is known';
 CREATE TABLE IF NOT EXISTS maillage_follower (
-	one   boolean PRIMARY KEY DEFAULT true CHECK (one),
-	place text NOT NULL
+	one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+	place   text NOT NULL,
+	records bigint NOT NULL
 );
 COMMENT ON TABLE maillage_follower IS 'How far the copy is good; written with it';
 COMMENT ON COLUMN maillage_follower.one IS 'There is one follower';
-COMMENT ON COLUMN maillage_follower.place IS 'Its place, for maillage follow';`
+COMMENT ON COLUMN maillage_follower.place IS 'Its place, for maillage follow';
+COMMENT ON COLUMN maillage_follower.records IS 'How many records it has taken';`
+
+// patience is how long the lock is waited for: a follower that was killed may hold it for a
+// moment more.
+const patience = "2s"
+
+const lockNotAvailable = "55P03"
 
 func openTable(ctx context.Context, url string) (*table, error) {
 	conn, err := pgx.Connect(ctx, url)
 	if err != nil {
 		return nil, err
 	}
-	var alone bool
-	err = conn.QueryRow(ctx, "SELECT pg_try_advisory_lock($1)", int64(followerLock)).Scan(&alone)
-	if err == nil && !alone {
-		err = errors.New("another follower writes to this database")
+	_, err = conn.Exec(ctx, "SET lock_timeout = '"+patience+"'")
+	if err == nil {
+		_, err = conn.Exec(ctx, "SELECT pg_advisory_lock($1)", int64(followerLock))
+	}
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && refused.Code == lockNotAvailable {
+		err = fmt.Errorf("the database is being written to by another follower: %w", ErrTaken)
 	}
 	if err == nil {
 		_, err = conn.Exec(ctx, schema)
@@ -61,7 +74,8 @@ func openTable(ctx context.Context, url string) (*table, error) {
 // Place implements Sink. Of the whole log it reads every record again.
 func (t *table) Place(ctx context.Context) (place follow.Place, err error) {
 	var text string
-	err = t.conn.QueryRow(ctx, "SELECT place FROM maillage_follower").Scan(&text)
+	var taken int
+	err = t.conn.QueryRow(ctx, "SELECT place, records FROM maillage_follower").Scan(&text, &taken)
 	if errors.Is(err, pgx.ErrNoRows) {
 		err = nil
 	}
@@ -71,7 +85,7 @@ func (t *table) Place(ctx context.Context) (place follow.Place, err error) {
 	if err != nil {
 		return place, err
 	}
-	return place, check(place, func(yield func(*feedv1.Commit, error) bool) {
+	return place, check(place, taken, func(yield func(*feedv1.Commit, error) bool) {
 		rows, err := t.conn.Query(ctx, "SELECT position, subject, body FROM maillage_event ORDER BY position")
 		if err != nil {
 			yield(nil, err)
@@ -114,7 +128,8 @@ func (t *table) Take(ctx context.Context, b follow.Batch) error {
 				return err
 			}
 		}
-		_, err := tx.Exec(ctx, "INSERT INTO maillage_follower (place) VALUES ($1) ON CONFLICT (one) DO UPDATE SET place = excluded.place", string(text))
+		_, err := tx.Exec(ctx, `INSERT INTO maillage_follower (place, records) VALUES ($1, $2)
+			ON CONFLICT (one) DO UPDATE SET place = excluded.place, records = maillage_follower.records + excluded.records`, string(text), len(rows))
 		return err
 	})
 }

@@ -238,6 +238,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"MEASURE_TWICE":            "le même site y est deux fois pour la même année et la même unité",
 	"MEASURES_UNCHANGED":       "tout est déjà au registre, à l'identique",
 	"MEASURE_UNKNOWN":          "aucune mesure de ce site, de cette année et de cette unité n'est au registre",
+	"COPY_TAKEN":               "un autre « maillage follow » tient déjà cette copie : arrêtez-le, ou donnez-en une autre avec --sink",
+	"COPY_UNUSABLE":            "la copie ne peut pas être tenue là où --sink le dit : vérifiez le chemin ou l'adresse, les droits et la place, puis recommencez (elle reprend où elle en est)",
 	"READ_MODEL_OFF":           "ce registre répond de sa mémoire : il a été démarré sans base PostgreSQL (--postgres)",
 	"READ_MODEL_MISPLACED":     "--postgres ne va qu'avec le service registry, qui répond aux lectures",
 	"READ_MODEL_UNAVAILABLE":   "la base PostgreSQL qui répond aux lectures n'est pas joignable ; les enregistrements se poursuivent : réessayez, ou prévenez l'exploitant",

@@ -12,6 +12,7 @@ import (
 
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	"maillage/services/fault"
 	"maillage/services/sink"
 )
 
@@ -73,12 +74,17 @@ func (c *FollowCmd) begin(a *app, f *follow.Follower) (from follow.Place, take f
 	if c.Sink != "" {
 		kept, err := sink.Open(a.ctx, c.Sink)
 		if err != nil {
-			return from, nil, nil, fmt.Errorf("copie %s : %w", c.Sink, err)
+			return from, nil, nil, c.unusable(err)
 		}
 		if from, err = kept.Place(a.ctx); err != nil {
-			return from, nil, nil, errors.Join(fmt.Errorf("copie %s : %w", c.Sink, err), kept.Close())
+			return from, nil, nil, errors.Join(c.unusable(err), kept.Close())
 		}
-		take, done = kept.Take, kept.Close
+		take, done = func(ctx context.Context, b follow.Batch) error {
+			if err := kept.Take(ctx, b); err != nil && ctx.Err() == nil {
+				return c.unusable(err)
+			}
+			return ctx.Err()
+		}, kept.Close
 	}
 	began := from.Position > 0 || from.Cursor != ""
 	switch {
@@ -124,6 +130,19 @@ func (c *FollowCmd) print(a *app, b follow.Batch) error {
 		}
 	}
 	return nil
+}
+
+// unusable says why a copy cannot be kept.
+func (c *FollowCmd) unusable(err error) error {
+	switch {
+	case errors.Is(err, sink.ErrAltered):
+		return err
+	case errors.Is(err, sink.ErrTaken):
+		return fault.New(fault.Refused, "COPY_TAKEN", "", "%v", err)
+	case errors.Is(err, sink.ErrName):
+		return usage("--sink s'écrit jsonl:FICHIER ou postgres://COMPTE@HÔTE/BASE")
+	}
+	return fault.New(fault.Unavailable, "COPY_UNUSABLE", "", "%v", err)
 }
 
 // damagedCopy says why a copy, or the register that it is of, is not what it was; empty

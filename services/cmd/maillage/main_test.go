@@ -25,6 +25,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
 
+	"maillage/proto/follow"
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
@@ -628,6 +629,31 @@ func TestDetailsShowSources(t *testing.T) {
 	for _, want := range []string{"compétence", "depuis 2017, fin inconnue", "BO, énoncé — n", "indéterminé", "22 novembre 2026"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
+		}
+	}
+}
+
+// TestCopiesInFrench: what is wrong with a copy is said of the copy, without its password.
+func TestCopiesInFrench(t *testing.T) {
+	a := &app{client: Client{Server: nobody, Timeout: time.Second}, ctx: t.Context()}
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "note"), []byte("bring bread"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]struct {
+		code int
+		say  string
+	}{
+		"jsonl:" + dir + "/none/copy":                    {exitFailed, "COPY_UNUSABLE"},
+		"postgres:nonsense":                              {exitFailed, "COPY_UNUSABLE"},
+		"postgres://maillage:secret@" + nobody + "/copy": {exitFailed, "COPY_UNUSABLE"},
+		"jsonl:" + dir + "/note":                         {exitDamage, "Mettez-la de côté"},
+		"copy.jsonl":                                     {exitUsage, "jsonl:FICHIER"},
+	} {
+		_, _, _, err := (&FollowCmd{Sink: name}).begin(a, &follow.Follower{})
+		text, code := a.explain(err)
+		if code != want.code || !strings.Contains(text, want.say) || strings.Contains(text, "secret") || strings.Contains(text, "--data") {
+			t.Errorf("%s: %q, %d", name, text, code)
 		}
 	}
 }

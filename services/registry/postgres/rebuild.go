@@ -140,7 +140,11 @@ func (p *projector) fill(ctx context.Context, schema string) (err error) {
 func (p *projector) heed(ctx context.Context, schema string, end context.CancelCauseFunc) {
 	for {
 		n, moved := p.now()
-		if !slices.ContainsFunc(n.models, func(m model) bool { return m.Schema == schema && m.State == filling }) {
+		i := slices.IndexFunc(n.models, func(m model) bool { return m.Schema == schema })
+		switch {
+		case i >= 0 && n.models[i].State == live: // the takeover is heard of before it has returned
+			return
+		case i < 0 || n.models[i].State != filling:
 			end(errStopped)
 			return
 		}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"os"
@@ -221,5 +222,23 @@ func TestKilledInRebuilds(t *testing.T) {
 		last = p.Schema
 		retry(t, func() error { _, _, err := s.Digest(t.Context(), w.head); return err })
 		same(t, s, w, w.head)
+	}
+}
+
+// TestHeeded: a rebuild that was taken over has not been stopped, though it may not know yet.
+func TestHeeded(t *testing.T) {
+	for state, want := range map[string]error{live: nil, stopped: errStopped, kept: errStopped, "": errStopped} {
+		s := open(t, postgrestest.Database(t), newWorld())
+		s.update(func(n *seen) {
+			if state != "" {
+				n.models = []model{{Schema: "maillage_1", State: state}}
+			}
+		})
+		ctx, end := context.WithCancelCause(t.Context())
+		(&projector{Store: s}).heed(ctx, "maillage_1", end)
+		if got := context.Cause(ctx); !errors.Is(got, want) {
+			t.Errorf("%q: %v, want %v", state, got, want)
+		}
+		end(nil)
 	}
 }

@@ -460,6 +460,7 @@ func (x *WatchResponse) GetHeartbeat() *Heartbeat {
 type Heartbeat struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The announced head. A reader of the whole feed that has come to its size has its root.
+	// Left out while a reader with a filter has not caught up.
 	Head *v1.Head `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
 	// Where to go on: all records up to here have been handed on or filtered out.
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
