@@ -158,7 +158,7 @@ func (q *Queries) ListTodo(ctx context.Context, req *registryv1.ListTodoRequest)
 	}
 	resp := &registryv1.ListTodoResponse{Resolved: q.resolved(m)}
 	var waiting map[string]uint64
-	err = q.view(ctx, m, everything, func(l lens.Lens) error {
+	err = q.view(ctx, m, activities, func(l lens.Lens) error {
 		resp.Items, waiting = l.Todo()
 		return nil
 	})
