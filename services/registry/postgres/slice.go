@@ -85,19 +85,21 @@ type statement struct {
 }
 
 // believed says that a row is looked at as believed at one of the positions: it goes into
-// the place of a condition, for which the first four arguments are.
-const believed = `lower(t.known) <= $1 and (t.known @> any($2::int8[]) or t.known && int8range($3, $4))`
+// the place of a condition, for which the first five arguments are. What comes before the
+// brackets follows from what is in them: indexes lead there.
+const believed = lasting + ` > $1 and lower(t.known) <= $2 and (t.known @> any($3::int8[]) or t.known && int8range($4, $5))`
 
 func (s *slice) positions(more ...any) []any {
-	from, to := int64(s.need.From), int64(s.need.To)
+	earliest, from, to := s.known[0], int64(s.need.From), int64(s.need.To)
 	if to > 0 {
+		earliest = min(earliest, from)
 		to++ // else an empty range, which nothing overlaps
 	}
-	return append([]any{s.latest, s.known, from, to}, more...)
+	return append([]any{earliest, s.latest, s.known, from, to}, more...)
 }
 
 // at asks for rows of a table believed at the positions, t, and for when each entity was
-// first recorded. A condition is about t, with more arguments from $5 on.
+// first recorded. A condition is about t, with more arguments from $6 on.
 func (s *slice) at(table, where string, more ...any) statement {
 	return statement{
 		sql: s.in(`select t.id, t.valid, t.known, t.value, (select min(lower(f.known)) from $S.` + table + ` f where f.id = t.id)
@@ -243,7 +245,7 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	part := s.need.Part
 	first := slices.Concat(s.past(s.need.Past), s.entities(part.Entities), s.about(part.About))
 	if len(part.Labels) > 0 {
-		first = append(first, s.showing(s.at("labels", `t.id = any($5)`, part.Labels)))
+		first = append(first, s.showing(s.at("labels", `t.id = any($6)`, part.Labels)))
 	}
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
@@ -299,7 +301,7 @@ func (s *slice) entities(ids []string) []statement {
 	if len(ids) == 0 {
 		return nil
 	}
-	return []statement{s.at("centres", `t.id = any($5)`, ids), s.at("campaigns", `t.id = any($5)`, ids)}
+	return []statement{s.at("centres", `t.id = any($6)`, ids), s.at("campaigns", `t.id = any($6)`, ids)}
 }
 
 // showing notes which labels a statement brings: those that are shown.
@@ -324,13 +326,13 @@ func (s *slice) matching(b *lens.Bounds) (all []statement) {
 	}
 	within := func(where string, ids []string) {
 		if len(ids) > 0 {
-			where += ` and ($6::text[] is null or t.cycle_id = any($6)) and ($7::text[] is null or t.role = any($7))`
+			where += ` and ($7::text[] is null or t.cycle_id = any($7)) and ($8::text[] is null or t.role = any($8))`
 			all = append(all, s.showing(s.at("labels", where, ids, b.Cycles, roles)))
 		}
 	}
-	within(`t.network_id = any($5)`, b.Networks)
-	within(`t.holder_id = any($5)`, b.Holders)
-	within(`t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $5::text[] and `+believed+`))`, b.Establishments)
+	within(`t.network_id = any($6)`, b.Networks)
+	within(`t.holder_id = any($6)`, b.Holders)
+	within(`t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $6::text[] and `+believed+`))`, b.Establishments)
 	return all
 }
 
@@ -372,12 +374,12 @@ func (s *slice) beside() []statement {
 	about := slices.AppendSeq(slices.Clone(ids), maps.Keys(holders))
 	of := func(ids map[string]bool) []string { return slices.Collect(maps.Keys(ids)) }
 	return slices.DeleteFunc([]statement{
-		s.at("labels", `t.id = any($5)`, of(successors)),
-		s.at("labels", `t.holder_id = any($5)`, of(holders)),
-		s.at("centres", `t.id = any($5)`, of(centres)),
-		s.at("offices", `t.holder_id = any($5)`, of(holders)),
-		s.at("assertions", `t.entity_id = any($5)`, about),
-	}, func(one statement) bool { return len(one.args[4].([]string)) == 0 })
+		s.at("labels", `t.id = any($6)`, of(successors)),
+		s.at("labels", `t.holder_id = any($6)`, of(holders)),
+		s.at("centres", `t.id = any($6)`, of(centres)),
+		s.at("offices", `t.holder_id = any($6)`, of(holders)),
+		s.at("assertions", `t.entity_id = any($6)`, about),
+	}, func(one statement) bool { return len(one.args[5].([]string)) == 0 })
 }
 
 // about asks for every version of what is under ids or names them.
@@ -442,8 +444,8 @@ func (s *slice) said() []statement {
 		s.ever("assertions", `t.entity_id = any($1)`, ids),
 		s.ever("assertions", `t.settled_label_id = any($1)`, ids),
 		s.ever("assertions", `t.act_id = any($1)`, ids),
-		s.at("labels", `t.holder_id = any($5)`, ends),
-		s.at("centres", `t.id = any($5::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($5) and `+believed+` and t.centre_id is not null))`, ends),
+		s.at("labels", `t.holder_id = any($6)`, ends),
+		s.at("centres", `t.id = any($6::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($6) and `+believed+` and t.centre_id is not null))`, ends),
 	}
 }
 
