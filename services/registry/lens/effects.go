@@ -54,26 +54,42 @@ func (l Lens) undetermined(act *labellingv1.Act) (lines []*labellingv1.Assertion
 	return lines
 }
 
+// LeavesToDecide tells whether labels that an act says nothing of may be left to decide on,
+// which looks at all labels as they were before it.
+func LeavesToDecide(act *labellingv1.Act) bool {
+	_, dated := labelling.EffectOf(act)
+	return dated && act.GetAbsencesStated() && act.GetAmendsActId() == ""
+}
+
+// Before is the last position before the lines of an act and what they refer to, that of
+// the lens where it has none.
+func (l Lens) Before(act *labellingv1.Act) uint64 {
+	before := l.m.known
+	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
+		if v.Value.GetLineCount() > 0 {
+			before = v.KnownFrom - 1
+		}
+	}
+	for _, fact := range slices.Backward(l.s.RestingOn(act.GetActId(), l.m.known)) {
+		if fact.Position == before { // of its commit, what is referred to comes first
+			before--
+		}
+	}
+	return before
+}
+
 // toDecide is the labels that were held before an act, that it says nothing of, and that
 // its list may have left out: it states those that it leaves out for sure.
 func (l Lens) toDecide(act *labellingv1.Act, effects []*registryv1.ActEffect) []*registryv1.LabelEntry {
-	day, dated := labelling.EffectOf(act)
-	if !dated || !act.GetAbsencesStated() || act.GetAmendsActId() != "" {
+	day, _ := labelling.EffectOf(act)
+	if !LeavesToDecide(act) {
 		return nil
 	}
 	before := l
-	before.m.valid = day
-	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
-		if v.Value.GetLineCount() > 0 {
-			before.m.known = v.KnownFrom - 1
-		}
-	}
+	before.m.valid, before.m.known = day, l.Before(act)
 	said, printed := idSet{}, idSet{}
-	for _, fact := range slices.Backward(l.s.RestingOn(act.GetActId(), l.m.known)) {
+	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
 		said[fact.LabelID] = true
-		if fact.Position == before.m.known { // of its commit, what is referred to comes first
-			before.m.known--
-		}
 	}
 	for _, e := range effects {
 		if e.GetLine() > 0 {

@@ -330,7 +330,7 @@ type whole struct {
 func wholeKey(schema string, need query.Need) string {
 	known := slices.Sorted(slices.Values(need.Known))
 	past := slices.Sorted(slices.Values(need.Past))
-	return fmt.Sprint(schema, slices.Compact(known), need.From, need.To, need.Activity, slices.Compact(past))
+	return fmt.Sprint(schema, slices.Compact(known), need.From, need.To, need.Activity, slices.Compact(past), need.Act)
 }
 
 // get returns a register, which is brought once for all who ask for it meanwhile.

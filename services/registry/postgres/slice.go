@@ -231,32 +231,28 @@ func (s *slice) resting() iter.Seq2[string, registry.Resting] {
 
 // rounds brings what is needed.
 func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...statement) error) error {
-	if s.need.Part == nil {
-		tables := largeTables
-		if s.need.Activity {
-			tables = slices.Concat(tables, activityTables)
-		}
-		all := s.past(s.need.Past)
-		for _, table := range tables {
-			all = append(all, s.at(table, "true"))
-		}
-		return ask(ctx, all...)
+	first := s.past(s.need.Past)
+	if s.need.Act != "" {
+		first = append(first, s.effectsOf(s.need.Act), s.ever("assertions", `t.act_id = any($1)`, []string{s.need.Act}))
 	}
 	part := s.need.Part
-	first := slices.Concat(s.past(s.need.Past), s.entities(part.Entities), s.about(part.About))
+	if part == nil {
+		if err := ask(ctx, append(first, s.whole()...)...); err != nil {
+			return err
+		}
+		return ask(ctx, s.done()...)
+	}
+	first = slices.Concat(first, s.entities(part.Entities), s.about(part.About))
 	if len(part.Labels) > 0 {
 		first = append(first, s.showing(s.at("labels", `t.id = any($6)`, part.Labels)))
 	}
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
-	if part.Act != "" {
-		first = append(first, s.effectsOf(part.Act))
-	}
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
-	if part.Act != "" {
+	if s.need.Act != "" {
 		if err := ask(ctx, s.done()...); err != nil {
 			return err
 		}
@@ -269,6 +265,19 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 		return err
 	}
 	return ask(ctx, s.said()...)
+}
+
+// whole asks for all that is believed at the positions.
+func (s *slice) whole() (all []statement) {
+	for _, table := range largeTables {
+		all = append(all, s.at(table, "true"))
+	}
+	if s.need.Activity {
+		for _, table := range activityTables {
+			all = append(all, s.at(table, "true"))
+		}
+	}
+	return all
 }
 
 // past asks for every version of what is under ids.

@@ -128,10 +128,21 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 	}
 	var resp *registryv1.ListActEffectsResponse
 	var topology []uint64
-	err = q.view(ctx, m, Need{Part: &Part{Act: req.GetActId()}}, func(l lens.Lens) error {
+	need := Need{Act: req.GetActId(), Part: &Part{}}
+	err = q.view(ctx, m, need, func(l lens.Lens) error {
+		if lens.LeavesToDecide(act) {
+			need.Known, need.Part = []uint64{l.Before(act)}, nil
+			return nil
+		}
 		resp, topology = l.Effects(act)
 		return nil
 	})
+	if err == nil && need.Part == nil {
+		err = q.view(ctx, m, need, func(l lens.Lens) error {
+			resp, topology = l.Effects(act)
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
