@@ -143,6 +143,9 @@ func (p *process) source() query.Source {
 	rows := p.model.Source(replica)
 	head := rows.Head
 	rows.Head = func(ctx context.Context, least uint64) (uint64, error) {
+		if broken, is := errors.AsType[*fault.Error](p.runner.Progress().Halted); is && broken.Kind == fault.Damaged {
+			return 0, broken // the rows may come from what was lost
+		}
 		own, cancel := context.WithTimeout(ctx, freshness)
 		defer cancel()
 		if at, err := head(own, max(least, p.runner.Progress().Gate.Size)); err == nil {

@@ -11,21 +11,11 @@ import (
 	"maillage/services/registry"
 )
 
-// Done is what an act did, besides what is answered of it.
-type Done struct {
-	// Topology is the positions of the facts of topology that rest on it.
-	Topology []uint64
-	// Before is the position that its list was recorded after; 0 where what it leaves to be
-	// decided is not asked for.
-	Before uint64
-
-	said, printed idSet // labels that it says something of, networks that it prints lines of
-}
-
 // Effects finds what an act did: to labels, by the lines of its annex and then those it
-// states to be left out, and to topology. It is read from the facts that rest on the act;
-// what a list leaves out unsaid is a status, not an effect: see Unsaid.
-func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResponse, done Done) {
+// states to be left out, and to topology, by the positions of the facts. It is read from
+// the facts that rest on the act; what a list leaves out unsaid is a status, not an
+// effect.
+func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResponse, topology []uint64) {
 	resp = &registryv1.ListActEffectsResponse{Act: act}
 	resting := l.s.RestingOn(act.GetActId(), l.m.known)
 	printed := idSet{}
@@ -35,7 +25,7 @@ func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResp
 	for _, fact := range resting {
 		switch {
 		case fact.Topology:
-			done.Topology = append(done.Topology, fact.Position)
+			topology = append(topology, fact.Position)
 		case fact.Line == 0 && printed[fact.LabelID]: // of when the act was cited only
 		case fact.LabelID != "":
 			resp.Effects = append(resp.Effects, l.effect(fact))
@@ -45,46 +35,8 @@ func (l Lens) Effects(act *labellingv1.Act) (resp *registryv1.ListActEffectsResp
 		return cmp.Or(lastIfNone(a.GetLine())-lastIfNone(b.GetLine()), cmp.Compare(a.GetPosition(), b.GetPosition()))
 	})
 	resp.Counts, resp.Totals = countEffects(resp.GetEffects()), l.checkTotals(act, resp.GetEffects())
-	done.said, done.printed = idSet{}, idSet{}
-	for _, fact := range resting {
-		done.said[fact.LabelID] = true
-	}
-	for _, e := range resp.GetEffects() {
-		if e.GetLine() > 0 {
-			done.printed[networkOf(e.GetEntry().GetLabel())] = true
-		}
-	}
-	done.Before = l.beforeList(act, resting)
-	return resp, done
-}
-
-// beforeList is the position that the list of an act was recorded after, where the act
-// states what it leaves out for sure.
-func (l Lens) beforeList(act *labellingv1.Act, resting []registry.Resting) (before uint64) {
-	if _, dated := labelling.EffectOf(act); !dated || !act.GetAbsencesStated() || act.GetAmendsActId() != "" {
-		return 0
-	}
-	before = l.m.known
-	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
-		if v.Value.GetLineCount() > 0 {
-			before = v.KnownFrom - 1
-		}
-	}
-	for _, fact := range slices.Backward(resting) {
-		if fact.Position == before { // of its commit, what is referred to comes first
-			before--
-		}
-	}
-	return before
-}
-
-// Unsaid is the lines of an act of which nobody knew the label, and the labels that it
-// leaves to be decided.
-func (l Lens) Unsaid(act *labellingv1.Act, done Done) (undetermined []*labellingv1.Assertion, toDecide []*registryv1.LabelEntry) {
-	if done.Before > 0 {
-		toDecide = l.toDecide(act, done)
-	}
-	return l.undetermined(act), toDecide
+	resp.Undetermined, resp.ToDecide = l.undetermined(act), l.toDecide(act, resp.GetEffects())
+	return resp, topology
 }
 
 // undetermined is the lines of an act of which nobody knew the label, by line.
@@ -102,22 +54,58 @@ func (l Lens) undetermined(act *labellingv1.Act) (lines []*labellingv1.Assertion
 	return lines
 }
 
+// LeavesToDecide tells whether labels that an act says nothing of may be left to decide on,
+// which looks at all labels as they were before it.
+func LeavesToDecide(act *labellingv1.Act) bool {
+	_, dated := labelling.EffectOf(act)
+	return dated && act.GetAbsencesStated() && act.GetAmendsActId() == ""
+}
+
+// Before is the last position before the lines of an act and what they refer to, that of
+// the lens where it has none.
+func (l Lens) Before(act *labellingv1.Act) uint64 {
+	before := l.m.known
+	for v := range l.s.Labelling.Acts.Each(act.GetActId()) {
+		if v.Value.GetLineCount() > 0 {
+			before = v.KnownFrom - 1
+		}
+	}
+	for _, fact := range slices.Backward(l.s.RestingOn(act.GetActId(), l.m.known)) {
+		if fact.Position == before { // of its commit, what is referred to comes first
+			before--
+		}
+	}
+	return before
+}
+
 // toDecide is the labels that were held before an act, that it says nothing of, and that
 // its list may have left out: it states those that it leaves out for sure.
-func (l Lens) toDecide(act *labellingv1.Act, done Done) []*registryv1.LabelEntry {
+func (l Lens) toDecide(act *labellingv1.Act, effects []*registryv1.ActEffect) []*registryv1.LabelEntry {
 	day, _ := labelling.EffectOf(act)
+	if !LeavesToDecide(act) {
+		return nil
+	}
 	before := l
-	before.m.valid, before.m.known = day, done.Before
+	before.m.valid, before.m.known = day, l.Before(act)
+	said, printed := idSet{}, idSet{}
+	for _, fact := range l.s.RestingOn(act.GetActId(), l.m.known) {
+		said[fact.LabelID] = true
+	}
+	for _, e := range effects {
+		if e.GetLine() > 0 {
+			printed[networkOf(e.GetEntry().GetLabel())] = true
+		}
+	}
 	scope, filieres := labelling.ScopeOf(act.GetScope()), map[string]string{}
 	var all []*found
 	for id := range l.s.Labelling.Labels.IDs() {
 		label, known := before.s.Labelling.Label(id, before.m.known)
-		if !known || done.said[id] || label.GetSuccessorId() != "" || networkOf(label) == "" {
+		if !known || said[id] || label.GetSuccessorId() != "" || networkOf(label) == "" {
 			continue
 		}
 		filiere := l.filiereOf(label, filieres)
 		certainly, perhaps := scope.Covers(label, filiere)
-		asWhole := certainly && label.GetHolder().GetNetworkId() != "" && done.printed[networkOf(label)]
+		asWhole := certainly && label.GetHolder().GetNetworkId() != "" && printed[networkOf(label)]
 		if !asWhole && (certainly || !perhaps || filiere != "") || !held(before.status(id)) || begun(label, day) {
 			continue
 		}

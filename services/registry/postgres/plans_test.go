@@ -35,7 +35,7 @@ func TestPlans(t *testing.T) {
 	conn := filled(t, 1_000, 20)
 	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{}})
 	ids, within := []string{numbered("B", 7)}, &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}, Establishments: []string{numbered("E", 3)}}
-	label := s.at("labels", `t.id = any($5)`, ids)
+	label := s.at("labels", `t.id = any($6)`, ids)
 	bring(t, conn, s, label)
 	s.shown[ids[0]] = true
 	for name, statements := range map[string][]statement{

@@ -36,7 +36,7 @@ func (s *Store) Source(local query.Source) query.Source {
 		return at.position, err
 	}
 	local.View = s.view
-	local.Record, local.Records = s.record, s.records
+	local.Record, local.Recorded, local.Records = s.record, s.recorded, s.records
 	return local
 }
 
@@ -177,10 +177,46 @@ func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registr
 
 // record reads one record back.
 func (s *Store) record(ctx context.Context, position uint64) (r eventlog.Record, err error) {
-	for r, err := range s.records(ctx, position-1, position) {
+	all, err := s.recorded(ctx, []uint64{position})
+	if err != nil {
 		return r, err
 	}
-	return r, &eventlog.HoleError{Position: position}
+	return all[0], nil
+}
+
+// recorded reads the records at positions that ascend.
+func (s *Store) recorded(ctx context.Context, positions []uint64) (all []eventlog.Record, err error) {
+	if len(positions) == 0 {
+		return nil, nil
+	}
+	wanted := make([]int64, len(positions))
+	for i, position := range positions {
+		wanted[i] = int64(position)
+	}
+	err = s.overSchema(ctx, slices.Max(positions), func(at cursor) error {
+		rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position = any($1) order by position", wanted)
+		if err != nil {
+			return err
+		}
+		all, err = pgx.CollectRows(rows, scanRecord)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	for i, position := range positions {
+		if i == len(all) || all[i].Position != position {
+			return nil, &eventlog.HoleError{Position: position}
+		}
+	}
+	return all, nil
+}
+
+func scanRecord(row pgx.CollectableRow) (r eventlog.Record, err error) {
+	var position int64
+	err = row.Scan(&position, &r.Subject, &r.Body)
+	r.Position = uint64(position)
+	return r, err
 }
 
 // records reads records back from after a position up to another, in order.
@@ -195,12 +231,10 @@ func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlo
 				}
 				defer rows.Close()
 				for !left && rows.Next() {
-					var position int64
-					var r eventlog.Record
-					if err := rows.Scan(&position, &r.Subject, &r.Body); err != nil {
+					r, err := scanRecord(rows)
+					if err != nil {
 						return err
 					}
-					r.Position = uint64(position)
 					next, left = r.Position+1, !yield(r, nil)
 				}
 				return rows.Err()
@@ -330,7 +364,7 @@ type whole struct {
 func wholeKey(schema string, need query.Need) string {
 	known := slices.Sorted(slices.Values(need.Known))
 	past := slices.Sorted(slices.Values(need.Past))
-	return fmt.Sprint(schema, slices.Compact(known), need.From, need.To, need.Activity, slices.Compact(past))
+	return fmt.Sprint(schema, slices.Compact(known), need.From, need.To, need.Activity, slices.Compact(past), need.Act)
 }
 
 // get returns a register, which is brought once for all who ask for it meanwhile.

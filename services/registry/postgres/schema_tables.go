@@ -129,7 +129,7 @@ var tables = []table{
 		),
 		[]string{"(nor) where nor is not null"},
 	},
-	{"labels", "Periods of a holder under a role", labelColumns, []string{"(holder_id)", "(network_id)", "(centre_id)", "(filiere_id) where filiere_id is not null"}},
+	{"labels", "Periods of a holder under a role", labelColumns, []string{believing("id"), believing("holder_id"), believing("network_id"), believing("centre_id"), "(filiere_id) where filiere_id is not null"}},
 	{
 		"assertions", "What a source says against or beside the record: shown, never counted",
 		columns(
@@ -141,7 +141,7 @@ var tables = []table{
 			enum("settlement", "How it is settled", "SETTLEMENT_", (*labellingv1.Assertion).GetSettlement),
 			text("settled_label_id", "The label it was settled to be about", (*labellingv1.Assertion).GetSettledLabelId),
 		),
-		[]string{"(entity_id)", "(act_id) where act_id is not null", "(settled_label_id) where settled_label_id is not null"},
+		[]string{believing("entity_id"), "(act_id) where act_id is not null", "(settled_label_id) where settled_label_id is not null"},
 	},
 	{
 		"offices", "One person's time in one post; names are in the vault",
@@ -153,7 +153,7 @@ var tables = []table{
 			enum("approval", "Where the approval stands", "APPROVAL_", (*labellingv1.Office).GetApproval),
 			text("approval_date", "Day of the approval or refusal; precision as stated", (*labellingv1.Office).GetApprovalDate),
 		).and(period((*labellingv1.Office).GetPeriod)).and(rests[*labellingv1.Office]()),
-		[]string{"(holder_id)", "(person_id)"},
+		[]string{believing("holder_id"), "(person_id)"},
 	},
 	{
 		"campaigns", "Campaigns of labelling",
@@ -263,6 +263,9 @@ var labelColumns = columns(
 	text("maintained_from", "First day from which it is stated to go on whatever the term", func(l *labellingv1.Label) string { return l.GetOperation().GetMaintainedFrom() }),
 	text("closed_from", "First day on which it no longer works", func(l *labellingv1.Label) string { return l.GetOperation().GetClosedFrom() }),
 ).and(period((*labellingv1.Label).GetPeriod)).and(rests[*labellingv1.Label]())
+
+// believing is an index of what is believed of an id at a position.
+func believing(id string) string { return "(" + id + ", (" + lasting + "), lower(known))" }
 
 // idKind is the type of columns that hold ids: compared by bytes.
 const idKind = `text collate "C"`

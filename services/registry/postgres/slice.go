@@ -85,19 +85,21 @@ type statement struct {
 }
 
 // believed says that a row is looked at as believed at one of the positions: it goes into
-// the place of a condition, for which the first four arguments are.
-const believed = `lower(t.known) <= $1 and (t.known @> any($2::int8[]) or t.known && int8range($3, $4))`
+// the place of a condition, for which the first five arguments are. What comes before the
+// brackets follows from what is in them: indexes lead there.
+const believed = lasting + ` > $1 and lower(t.known) <= $2 and (t.known @> any($3::int8[]) or t.known && int8range($4, $5))`
 
 func (s *slice) positions(more ...any) []any {
-	from, to := int64(s.need.From), int64(s.need.To)
+	earliest, from, to := s.known[0], int64(s.need.From), int64(s.need.To)
 	if to > 0 {
+		earliest = min(earliest, from)
 		to++ // else an empty range, which nothing overlaps
 	}
-	return append([]any{s.latest, s.known, from, to}, more...)
+	return append([]any{earliest, s.latest, s.known, from, to}, more...)
 }
 
 // at asks for rows of a table believed at the positions, t, and for when each entity was
-// first recorded. A condition is about t, with more arguments from $5 on.
+// first recorded. A condition is about t, with more arguments from $6 on.
 func (s *slice) at(table, where string, more ...any) statement {
 	return statement{
 		sql: s.in(`select t.id, t.valid, t.known, t.value, (select min(lower(f.known)) from $S.` + table + ` f where f.id = t.id)
@@ -229,32 +231,28 @@ func (s *slice) resting() iter.Seq2[string, registry.Resting] {
 
 // rounds brings what is needed.
 func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...statement) error) error {
-	if s.need.Part == nil {
-		tables := largeTables
-		if s.need.Activity {
-			tables = slices.Concat(tables, activityTables)
-		}
-		all := s.past(s.need.Past)
-		for _, table := range tables {
-			all = append(all, s.at(table, "true"))
-		}
-		return ask(ctx, all...)
+	first := s.past(s.need.Past)
+	if s.need.Act != "" {
+		first = append(first, s.effectsOf(s.need.Act), s.ever("assertions", `t.act_id = any($1)`, []string{s.need.Act}))
 	}
 	part := s.need.Part
-	first := slices.Concat(s.past(s.need.Past), s.entities(part.Entities), s.about(part.About))
+	if part == nil {
+		if err := ask(ctx, append(first, s.whole()...)...); err != nil {
+			return err
+		}
+		return ask(ctx, s.done()...)
+	}
+	first = slices.Concat(first, s.entities(part.Entities), s.about(part.About))
 	if len(part.Labels) > 0 {
-		first = append(first, s.showing(s.at("labels", `t.id = any($5)`, part.Labels)))
+		first = append(first, s.showing(s.at("labels", `t.id = any($6)`, part.Labels)))
 	}
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
-	if part.Act != "" {
-		first = append(first, s.effectsOf(part.Act))
-	}
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
-	if part.Act != "" {
+	if s.need.Act != "" {
 		if err := ask(ctx, s.done()...); err != nil {
 			return err
 		}
@@ -267,6 +265,19 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 		return err
 	}
 	return ask(ctx, s.said()...)
+}
+
+// whole asks for all that is believed at the positions.
+func (s *slice) whole() (all []statement) {
+	for _, table := range largeTables {
+		all = append(all, s.at(table, "true"))
+	}
+	if s.need.Activity {
+		for _, table := range activityTables {
+			all = append(all, s.at(table, "true"))
+		}
+	}
+	return all
 }
 
 // past asks for every version of what is under ids.
@@ -299,7 +310,7 @@ func (s *slice) entities(ids []string) []statement {
 	if len(ids) == 0 {
 		return nil
 	}
-	return []statement{s.at("centres", `t.id = any($5)`, ids), s.at("campaigns", `t.id = any($5)`, ids)}
+	return []statement{s.at("centres", `t.id = any($6)`, ids), s.at("campaigns", `t.id = any($6)`, ids)}
 }
 
 // showing notes which labels a statement brings: those that are shown.
@@ -324,13 +335,13 @@ func (s *slice) matching(b *lens.Bounds) (all []statement) {
 	}
 	within := func(where string, ids []string) {
 		if len(ids) > 0 {
-			where += ` and ($6::text[] is null or t.cycle_id = any($6)) and ($7::text[] is null or t.role = any($7))`
+			where += ` and ($7::text[] is null or t.cycle_id = any($7)) and ($8::text[] is null or t.role = any($8))`
 			all = append(all, s.showing(s.at("labels", where, ids, b.Cycles, roles)))
 		}
 	}
-	within(`t.network_id = any($5)`, b.Networks)
-	within(`t.holder_id = any($5)`, b.Holders)
-	within(`t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $5::text[] and `+believed+`))`, b.Establishments)
+	within(`t.network_id = any($6)`, b.Networks)
+	within(`t.holder_id = any($6)`, b.Holders)
+	within(`t.centre_id = any(array(select t.id from $S.centres t where t.establishment_ids && $6::text[] and `+believed+`))`, b.Establishments)
 	return all
 }
 
@@ -372,12 +383,12 @@ func (s *slice) beside() []statement {
 	about := slices.AppendSeq(slices.Clone(ids), maps.Keys(holders))
 	of := func(ids map[string]bool) []string { return slices.Collect(maps.Keys(ids)) }
 	return slices.DeleteFunc([]statement{
-		s.at("labels", `t.id = any($5)`, of(successors)),
-		s.at("labels", `t.holder_id = any($5)`, of(holders)),
-		s.at("centres", `t.id = any($5)`, of(centres)),
-		s.at("offices", `t.holder_id = any($5)`, of(holders)),
-		s.at("assertions", `t.entity_id = any($5)`, about),
-	}, func(one statement) bool { return len(one.args[4].([]string)) == 0 })
+		s.at("labels", `t.id = any($6)`, of(successors)),
+		s.at("labels", `t.holder_id = any($6)`, of(holders)),
+		s.at("centres", `t.id = any($6)`, of(centres)),
+		s.at("offices", `t.holder_id = any($6)`, of(holders)),
+		s.at("assertions", `t.entity_id = any($6)`, about),
+	}, func(one statement) bool { return len(one.args[5].([]string)) == 0 })
 }
 
 // about asks for every version of what is under ids or names them.
@@ -442,8 +453,8 @@ func (s *slice) said() []statement {
 		s.ever("assertions", `t.entity_id = any($1)`, ids),
 		s.ever("assertions", `t.settled_label_id = any($1)`, ids),
 		s.ever("assertions", `t.act_id = any($1)`, ids),
-		s.at("labels", `t.holder_id = any($5)`, ends),
-		s.at("centres", `t.id = any($5::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($5) and `+believed+` and t.centre_id is not null))`, ends),
+		s.at("labels", `t.holder_id = any($6)`, ends),
+		s.at("centres", `t.id = any($6::text[] || array(select t.centre_id from $S.labels t where t.holder_id = any($6) and `+believed+` and t.centre_id is not null))`, ends),
 	}
 }
 

@@ -14,8 +14,8 @@ import (
 	"maillage/services/registry/lens"
 )
 
-// Source is where the answers come from. All functions are required and safe for
-// concurrent use. None but the one given to View is called while View runs.
+// Source is where the answers come from. All functions but Recorded are required, all are
+// safe for concurrent use. None but the one given to View is called while View runs.
 type Source struct {
 	// Head is the last position that may be shown, always the end of a commit. It waits
 	// for that to reach minPosition, within ctx.
@@ -33,6 +33,9 @@ type Source struct {
 	CommitEnd func(position uint64) uint64
 	// Record reads one stored record back.
 	Record func(ctx context.Context, position uint64) (eventlog.Record, error)
+	// Recorded reads the stored records at ascending positions back at once, all of them;
+	// nil where Record and Records are as good.
+	Recorded func(ctx context.Context, positions []uint64) ([]eventlog.Record, error)
 	// Records reads the stored records after a position up to another one, which is not
 	// after the head, in order.
 	Records func(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error]

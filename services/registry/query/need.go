@@ -17,6 +17,10 @@ type Need struct {
 	// Past is every version of what is under these ids, and of the labels that go on from
 	// them; of a site, its measures.
 	Past []string
+	// Act is the facts that rest on an act and the lines of it of which nobody knew the
+	// label, with every version of the labels that something is done to, which are shown
+	// as those of a part are; empty for none.
+	Act string
 	// Part is the part of the other tables that is enough, nil for all of them.
 	Part *Part
 }
@@ -34,9 +38,6 @@ type Part struct {
 	// About is every version of whatever concerns these ids, see Queries.ListHistory, with
 	// the names of what they are linked to.
 	About []string
-	// Act is the facts that rest on an act, with every version of the labels they are done
-	// to, which are shown too; empty for none.
-	Act string
 }
 
 var (

@@ -44,7 +44,7 @@ func (w *world) stored(memory query.Source) query.Source {
 
 func (w *world) open() *postgres.Store {
 	ctx, stop := context.WithCancel(context.WithoutCancel(w.tb.Context()))
-	store, err := postgres.Open(ctx, postgrestest.Database(w.tb), w.register(), slog.New(slog.DiscardHandler))
+	store, err := postgres.Open(ctx, postgrestest.Reused(w.tb, emptied), w.register(), slog.New(slog.DiscardHandler))
 	if err != nil {
 		w.tb.Fatal(err)
 	}
@@ -59,6 +59,14 @@ func (w *world) open() *postgres.Store {
 	})
 	return store
 }
+
+// emptied leaves a schema as it is filled from an empty log.
+const emptied = `do $$ declare t record; begin
+	for t in select c.oid::regclass as name from pg_class c join maillage.model m on c.relnamespace = m.schema::regnamespace where c.relkind = 'r' loop
+		execute 'delete from ' || t.name;
+	end loop;
+	update maillage.model set position = 0, target = 0, leaf = '', log_id = '';
+end $$`
 
 // register is the world as the store of a process sees it.
 func (w *world) register() postgres.Register {

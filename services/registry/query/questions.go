@@ -127,26 +127,26 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 		m.valid = day
 	}
 	var resp *registryv1.ListActEffectsResponse
-	var done lens.Done
-	err = q.view(ctx, m, Need{Part: &Part{Act: req.GetActId()}}, func(l lens.Lens) error {
-		resp, done = l.Effects(act)
+	var topology []uint64
+	need := Need{Act: req.GetActId(), Part: &Part{}}
+	err = q.view(ctx, m, need, func(l lens.Lens) error {
+		if lens.LeavesToDecide(act) {
+			need.Known, need.Part = []uint64{l.Before(act)}, nil
+			return nil
+		}
+		resp, topology = l.Effects(act)
 		return nil
 	})
+	if err == nil && need.Part == nil {
+		err = q.view(ctx, m, need, func(l lens.Lens) error {
+			resp, topology = l.Effects(act)
+			return nil
+		})
+	}
 	if err != nil {
 		return nil, err
 	}
-	whole := Need{}
-	if done.Before > 0 {
-		whole = Need{From: done.Before, To: m.known}
-	}
-	err = q.view(ctx, m, whole, func(l lens.Lens) error {
-		resp.Undetermined, resp.ToDecide = l.Unsaid(act, done)
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	if resp.Topology, err = q.facts(ctx, m, done.Topology, ""); err != nil {
+	if resp.Topology, err = q.facts(ctx, m, topology, ""); err != nil {
 		return nil, err
 	}
 	for _, e := range resp.GetEffects() {

@@ -58,6 +58,9 @@ const bulk = 16
 
 // records reads records back, by ascending positions.
 func (q *Queries) records(ctx context.Context, positions []uint64) ([]eventlog.Record, error) {
+	if q.src.Recorded != nil {
+		return q.src.Recorded(ctx, positions)
+	}
 	all := make([]eventlog.Record, 0, len(positions))
 	for len(positions) > 0 {
 		row := 1

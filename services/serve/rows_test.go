@@ -1,0 +1,64 @@
+package serve_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/registry/postgres/postgrestest"
+	"maillage/services/serve"
+)
+
+// TestDamageEndsReads: once the log is damaged nothing is answered, from memory nor from
+// rows, which may come from what was lost.
+func TestDamageEndsReads(t *testing.T) {
+	for name, postgres := range map[string]string{"memory": serve.PostgresOff, "rows": postgrestest.Database(t)} {
+		t.Run(name, func(t *testing.T) {
+			at := begin(t, serve.Config{Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0", Postgres: postgres})
+			conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			answersWith(t, conn, "")
+			nc, err := nats.Connect(at.NATS)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer nc.Close()
+			if err := nc.Publish("registry.topology.centre.C000000000", []byte("no event")); err != nil {
+				t.Fatal(err)
+			}
+			answersWith(t, conn, "LOG_DAMAGED")
+		})
+	}
+}
+
+// answersWith waits until a read is answered with a reason, none where it succeeds.
+func answersWith(t *testing.T, conn *grpc.ClientConn, want string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		_, err := registryv1.NewRegistryServiceClient(conn).ListCentres(ctx, &registryv1.ListCentresRequest{})
+		reason := ""
+		for _, d := range status.Convert(err).Details() {
+			if info, is := d.(*errdetails.ErrorInfo); is {
+				reason = info.GetReason()
+			}
+		}
+		if reason == want && (err == nil) == (want == "") {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("it answers with %v, want %q", err, want)
+		}
+	}
+}
