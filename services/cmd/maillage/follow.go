@@ -26,7 +26,7 @@ type FollowCmd struct {
 	Kind    []string `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
 	ID      []string `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
 	Sink    string   `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
-	UntilUp bool     `name:"until-up-to-date" help:"S'arrêter une fois à jour."`
+	UntilUp bool     `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
 }
 
 // errUpToDate ends a run that was to end there.
@@ -46,22 +46,33 @@ func (c *FollowCmd) Run(a *app) error {
 }
 
 func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
+	ctx, giveUp := context.WithCancelCause(a.ctx)
+	defer giveUp(nil)
+	heard := time.Now()
 	f := &follow.Follower{Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Retry: func(err error, delay time.Duration) {
+		if c.UntilUp && time.Since(heard) > a.client.Timeout { // somebody waits for the end
+			giveUp(err)
+			return
+		}
 		slog.Warn("the register is asked again", "err", err, "delay", delay)
 	}}
 	from, take, done, err := c.begin(a, f)
 	if err != nil {
 		return err
 	}
-	err = f.Run(a.ctx, from, func(ctx context.Context, b follow.Batch) error {
+	err = f.Run(ctx, from, func(ctx context.Context, b follow.Batch) error {
 		if err := take(ctx, b); err != nil {
 			return err
 		}
+		heard = time.Now()
 		if c.UntilUp && b.Head != nil && (b.After.Position >= b.Head.GetSize() || f.Filter != nil) {
 			return errUpToDate
 		}
 		return nil
 	})
+	if a.ctx.Err() == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if errors.Is(err, follow.ErrFilter) {
 		err = usage("cette copie a été faite avec un autre filtre : donnez le même, ou une autre copie")
 	}

@@ -297,11 +297,15 @@ func (p *pace) set(r *Rebuild) {
 
 func (s *Store) saw(models []model, rebuild *Rebuild) {
 	s.update(func(n *seen) {
+		was, told := n.live, n.position
 		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
 				n.live, n.position = m.Schema, uint64(m.Position)
 			}
+		}
+		if n.live == was { // a commit may have been told of since this was read
+			n.position = max(n.position, told)
 		}
 	})
 }
