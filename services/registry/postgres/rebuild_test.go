@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
-	"time"
 
 	"maillage/services/eventlog"
 	"maillage/services/registry/postgres/postgrestest"
@@ -207,9 +206,12 @@ func TestKilledInRebuilds(t *testing.T) {
 		if err := s.Rebuild(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		until(t, s, "a rebuild", func(p Progress) bool { return p.Rebuild != nil || p.Schema != last })
+		indexed := i * 37 % len(indexings("", nil)) // anywhere in it; 0 is sooner
+		for now := "0"; now != "" && now < fmt.Sprintf("%09d", indexed); {
+			now = selected(t, server.URL(private.Database), `select coalesce(max(coalesce(lpad(f.done::text, 9, '0'), '0')), '') from maillage.model m
+				left join maillage.filled f on f.schema = m.schema and f.part = 'indexes' where m.state = 'FILLING'`)[0]
+		}
 		pid := server.PID()
-		time.Sleep(time.Duration(i*7%200) * time.Millisecond)      // anywhere in it
 		if err := syscall.Kill(pid, syscall.SIGQUIT); err != nil { // as pg_ctl stop -m immediate does
 			t.Fatal(err)
 		}

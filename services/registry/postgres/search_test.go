@@ -20,7 +20,7 @@ func TestWordSimilarityIsThatOfTheDatabase(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close(t.Context())
-	if _, err := db.Exec(t.Context(), "create extension pg_trgm"); err != nil {
+	if _, err := db.Exec(t.Context(), "create extension if not exists pg_trgm"); err != nil {
 		t.Fatal(err)
 	}
 	seed := rand.Uint64()

@@ -197,19 +197,22 @@ func (s *slice) value(entity entityKey, encoded []byte) (any, error) {
 	return v, nil
 }
 
-// all yields the rows and, of an entity whose first version was left out, one that says
-// only when that was recorded: it is what labels of one holder are ordered by.
+// all yields the rows and, of an entity whose first version was left out, one believed
+// nowhere that says only when that was recorded: labels of one holder are ordered by it.
 func (s *slice) all() iter.Seq[registry.Row] {
 	return func(yield func(registry.Row) bool) {
 		for key, row := range s.rows {
-			if first, left := s.first[key.entityKey]; left && first < row.Version.KnownFrom {
-				if _, there := s.rows[rowKey{key.entityKey, row.Version.Valid.From, first}]; !there {
-					before := row
-					before.Version.KnownFrom, before.Version.KnownTo = first, first+1
-					delete(s.first, key.entityKey)
-					if !yield(before) {
-						return
-					}
+			if row.Version.KnownFrom == s.first[key.entityKey] {
+				delete(s.first, key.entityKey)
+			}
+		}
+		for key, row := range s.rows {
+			if first, left := s.first[key.entityKey]; left {
+				before := row
+				before.Version.KnownFrom, before.Version.KnownTo = first, first
+				delete(s.first, key.entityKey)
+				if !yield(before) {
+					return
 				}
 			}
 			if !yield(row) {

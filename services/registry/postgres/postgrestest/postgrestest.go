@@ -17,63 +17,64 @@ import (
 var (
 	server = sync.OnceValues(start)
 	made   atomic.Int64
-	free   = make(chan string, 100) // databases of Reused that no test uses
+
+	mu   sync.Mutex
+	free = map[string][]string{} // databases that no test uses any longer, by how they are emptied
 )
 
-// Database is the URL of an empty database for one test, dropped after it. All tests of a
-// binary share one server, started for the first of them; it ends, and its directory goes,
-// with the binary.
+// Database is the URL of an empty database for one test. All tests of a binary share one
+// server, started for the first of them; it ends, and its directory goes, with the binary.
 func Database(tb testing.TB) string {
 	tb.Helper()
-	s, name := fresh(tb)
-	tb.Cleanup(func() { do(tb, s, "postgres", "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)") })
-	return s.URL(name)
+	return Reused(tb, `do $$ declare n name; begin
+		for n in select nspname from pg_namespace where nspname !~ '^pg_' and nspname not in ('information_schema', 'public') loop
+			execute format('drop schema %I cascade', n);
+		end loop;
+	end $$`)
 }
 
-// Reused is the URL of a database as other tests of the binary left it, emptied by a
-// statement, or of one where there is nothing to be emptied yet: to make what is in one
-// takes longer than most tests. Whoever uses it has gone when the test ends.
+// Reused is the URL of a database as another test of the binary left it, emptied by a
+// statement, or of a new one: to make one, or what is in it, takes longer than most tests.
+// No test has one at the same time, and whoever uses it has gone when the test ends.
 func Reused(tb testing.TB, empty string) string {
 	tb.Helper()
-	var name string
 	s, err := server()
 	if err != nil {
 		tb.Fatal(err)
 	}
-	select {
-	case name = <-free:
-		do(tb, s, name, gone+empty)
-	default:
-		_, name = fresh(tb)
+	name := left(empty)
+	if name == "" || do(tb, s, name, gone+empty) != nil { // a test may have dropped it
+		name = fmt.Sprintf("test_%d", made.Add(1))
+		if err := do(tb, s, "postgres", "CREATE DATABASE "+name); err != nil {
+			tb.Fatal(err)
+		}
 	}
 	tb.Cleanup(func() {
-		select {
-		case free <- name:
-		default:
-		}
+		mu.Lock()
+		defer mu.Unlock()
+		free[empty] = append(free[empty], name)
 	})
 	return s.URL(name)
+}
+
+// left is a database that is emptied by a statement, "" where none is left.
+func left(empty string) (name string) {
+	mu.Lock()
+	defer mu.Unlock()
+	if all := free[empty]; len(all) > 0 {
+		name, free[empty] = all[len(all)-1], all[:len(all)-1]
+	}
+	return name
 }
 
 // gone waits for the sessions of before to have ended, with the locks that they held.
 const gone = `do $$ begin
 	while exists (select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend') loop
+		perform pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and backend_type = 'client backend';
 		perform pg_sleep(0.001), pg_stat_clear_snapshot();
 	end loop;
 end $$;
 `
-
-// fresh makes an empty database.
-func fresh(tb testing.TB) (*private.Server, string) {
-	tb.Helper()
-	s, err := server()
-	if err != nil {
-		tb.Fatal(err)
-	}
-	name := fmt.Sprintf("test_%d", made.Add(1))
-	do(tb, s, "postgres", "CREATE DATABASE "+name)
-	return s, name
-}
 
 func start() (*private.Server, error) {
 	dir, err := os.MkdirTemp("", "maillage-test-")
@@ -87,16 +88,12 @@ func start() (*private.Server, error) {
 	return s, err
 }
 
-func do(tb testing.TB, s *private.Server, database, statement string) {
-	tb.Helper()
-	ctx := context.WithoutCancel(tb.Context()) // it also cleans up
-	c, err := pgx.Connect(ctx, s.URL(database))
+func do(tb testing.TB, s *private.Server, database, statement string) error {
+	c, err := pgx.Connect(tb.Context(), s.URL(database))
 	if err != nil {
-		tb.Error(err)
-		return
+		return err
 	}
-	defer c.Close(ctx)
-	if _, err := c.Exec(ctx, statement); err != nil {
-		tb.Errorf("%s: %v", statement, err)
-	}
+	defer c.Close(context.WithoutCancel(tb.Context()))
+	_, err = c.Exec(tb.Context(), statement)
+	return err
 }
