@@ -48,7 +48,7 @@ lint: $(BIN)/buf $(BIN)/golangci-lint third_party ## check the .proto files and 
 breaking: $(BIN)/buf third_party ## refuse a change of the .proto files that breaks their readers
 	.ci/breaking $(AGAINST)
 
-bench: build ## measure against raw JetStream and PostgreSQL (8 minutes; BENCH=-quick: 1.5)
+bench: build ## measure against raw JetStream and PostgreSQL (20 minutes; BENCH=-quick: 4)
 	GOWORK=off go -C tools/bench run . -maillage $(CURDIR)/bin/maillage $(BENCH)
 
 fault: build ## kill it and its services 200 times each under load, flip bits, cut tails, race for a minute

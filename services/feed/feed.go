@@ -19,6 +19,7 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/ledger"
@@ -99,6 +100,7 @@ func (f *Feed) begin(ctx context.Context, cursor string, after uint64) (eventlog
 			return at, forked(e.Position-1, "positions from %d on were given out again by epoch %d", e.Position, e.Number)
 		}
 	}
+	at.Epoch = 0 // the log says which one it is
 	if err := f.reached(ctx, at.Position, "cursor"); err != nil || at.Position == 0 {
 		return at, err
 	}
@@ -136,13 +138,10 @@ func (f *Feed) reached(ctx context.Context, position uint64, field string) error
 	return err
 }
 
-// cursorAt is a place as a token; its leaf is looked up where it is not known.
+// cursorAt is a place as a token; its epoch and leaf are looked up where they are not known.
 func (f *Feed) cursorAt(ctx context.Context, at eventlog.Cursor) (string, error) {
-	at.Epoch = 1
-	for _, e := range f.src.Epochs() {
-		if e.Position <= at.Position {
-			at.Epoch = e.Number
-		}
+	if at.Epoch == 0 {
+		at.Epoch = epochOf(f.src.Epochs(), at.Position)
 	}
 	if at.Position > 0 && at.Leaf == (tlog.Hash{}) {
 		r, err := f.src.Get(ctx, at.Position)
@@ -152,6 +151,16 @@ func (f *Feed) cursorAt(ctx context.Context, at eventlog.Cursor) (string, error)
 		at.Leaf = eventlog.LeafHash(r)
 	}
 	return formatCursor(at), nil
+}
+
+func epochOf(later []registry.Epoch, position uint64) uint64 {
+	number := uint64(1)
+	for _, e := range later {
+		if e.Position <= position {
+			number = e.Number
+		}
+	}
+	return number
 }
 
 // commit is a whole commit as it is handed on.
@@ -165,6 +174,8 @@ type commit struct {
 func (f *Feed) commits(records iter.Seq2[eventlog.Record, error]) iter.Seq2[commit, error] {
 	return func(yield func(commit, error) bool) {
 		var open []eventlog.Record
+		var leaf []byte // to be used again
+		epochs := f.src.Epochs()
 		for r, err := range records {
 			if err == nil && len(open) > 0 && r.Position != open[len(open)-1].Position+1 {
 				err = &eventlog.HoleError{Position: open[len(open)-1].Position + 1}
@@ -177,7 +188,9 @@ func (f *Feed) commits(records iter.Seq2[eventlog.Record, error]) iter.Seq2[comm
 			if f.src.CommitEnd(r.Position) != r.Position {
 				continue
 			}
-			whole := commit{eventlog.Cursor{Position: r.Position, Leaf: eventlog.LeafHash(r)}, open, f.src.KnownTime(r.Position)}
+			leaf = merkle.AppendLeaf(leaf[:0], r.Position, r.Subject, r.Body)
+			end := eventlog.Cursor{Epoch: epochOf(epochs, r.Position), Position: r.Position, Leaf: tlog.RecordHash(leaf)}
+			whole := commit{end, open, f.src.KnownTime(r.Position)}
 			if !yield(whole, nil) {
 				return
 			}

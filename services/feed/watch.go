@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -15,6 +16,7 @@ import (
 
 const (
 	defaultHeartbeat = 5 * time.Second
+	commitsField     = 1         // of WatchResponse
 	maxSend          = 256 << 10 // bytes of commits in one message, but for a single commit
 )
 
@@ -107,6 +109,7 @@ func (f *Feed) stops() bool {
 }
 
 // catchUp sends what the log holds up to the head, or to where the ring begins meanwhile.
+// While a message is taken the next one is made.
 func (r *reader) catchUp(ctx context.Context) error {
 	head, err := r.f.src.Await(ctx, 0)
 	if err != nil {
@@ -115,8 +118,18 @@ func (r *reader) catchUp(ctx context.Context) error {
 	if head.Size <= r.at.Position { // the tail is about to begin
 		return r.pause(ctx)
 	}
-	var m feedv1.WatchResponse
-	size := 0
+	at, handed := r.at, r.at // all up to there is made ready, and is in the hands of send
+	var frames []byte
+	var taken <-chan error // of what is
+	flush := func() error {
+		if err := r.await(ctx, taken); err != nil {
+			return err
+		}
+		r.at = handed
+		taken, handed = r.begin(encoded(frames)), at
+		frames = make([]byte, 0, len(frames))
+		return nil
+	}
 	for c, err := range r.f.commits(r.f.src.Records(ctx, r.at.Position, head.Size)) {
 		if err != nil {
 			return broken(err)
@@ -128,33 +141,41 @@ func (r *reader) catchUp(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		more := proto.Size(one)
-		if size > 0 && size+more > maxSend {
-			if err := r.hand(ctx, &m); err != nil {
+		if more := proto.Size(one); one != nil {
+			if len(frames) > 0 && len(frames)+more > maxSend {
+				if err := flush(); err != nil {
+					return err
+				}
+			}
+			frames = protowire.AppendTag(frames, commitsField, protowire.BytesType)
+			frames = protowire.AppendVarint(frames, uint64(more))
+			if frames, err = (proto.MarshalOptions{UseCachedSize: true}).MarshalAppend(frames, one); err != nil {
 				return err
 			}
-			m, size = feedv1.WatchResponse{}, 0
 		}
-		if one != nil {
-			m.Commits, size = append(m.Commits, one), size+more
-		}
-		r.at = c.end
+		at = c.end
 		if time.Since(r.sent) < r.heartbeat {
 			continue
 		}
-		if size > 0 { // little of much is chosen: it does not wait for more
-			err = r.hand(ctx, &m)
-			m, size = feedv1.WatchResponse{}, 0
-		} else {
+		if len(frames) > 0 { // little of much is chosen: it does not wait for more
+			err = flush()
+		} else if err = r.await(ctx, taken); err == nil {
+			taken, handed, r.at = nil, at, at
 			err = r.tell(ctx, nil)
 		}
 		if err != nil {
 			return err
 		}
 	}
-	if size > 0 {
-		return r.hand(ctx, &m)
+	if len(frames) > 0 {
+		if err := flush(); err != nil {
+			return err
+		}
 	}
+	if err := r.await(ctx, taken); err != nil {
+		return err
+	}
+	r.at = at
 	return nil
 }
 
@@ -268,12 +289,24 @@ func (r *reader) tell(ctx context.Context, head *ledgerv1.Head) error {
 
 // hand sends a message, and gives up on a reader that does not take it.
 func (r *reader) hand(ctx context.Context, m *feedv1.WatchResponse) error {
+	return r.await(ctx, r.begin(m))
+}
+
+func (r *reader) begin(m *feedv1.WatchResponse) (taken <-chan error) {
 	done := make(chan error, 1)
 	go func() { done <- r.send(m) }()
+	return done
+}
+
+// await waits for what was sent, if anything, to be taken.
+func (r *reader) await(ctx context.Context, taken <-chan error) error {
+	if taken == nil {
+		return nil
+	}
 	patience := time.NewTimer(r.f.limits.Patience)
 	defer patience.Stop()
 	select {
-	case err := <-done:
+	case err := <-taken:
 		r.sent = time.Now()
 		return err
 	case <-ctx.Done():

@@ -25,6 +25,19 @@ type child struct {
 	err  error
 }
 
+// beChild does what a child process of the bench does, where the arguments are those of one.
+func beChild(args []string) (is bool, err error) {
+	one := map[string]func(addr string) error{"serve-empty": serveEmpty, "watch": watchFeed, "streams": watchPlain, "subscribe": subscribe}
+	two := map[string]func(addr, more string) error{"serve-jetstream": serveJetStream, "serve-streams": serveStreams, "consume": consumer, "follow": follower}
+	switch {
+	case len(args) == 2 && one[args[0]] != nil:
+		return true, one[args[0]](args[1])
+	case len(args) == 3 && two[args[0]] != nil:
+		return true, two[args[0]](args[1], args[2])
+	}
+	return false, nil
+}
+
 // start runs a program that dies with this one.
 func start(name, path string, args []string, attr *syscall.SysProcAttr) (*child, error) {
 	c := &child{name: name, cmd: exec.CommandContext(context.Background(), path, args...), out: new(tail), done: make(chan struct{})}
@@ -109,4 +122,23 @@ func freeAddr() (string, error) {
 		return "", err
 	}
 	return l.Addr().String(), l.Close()
+}
+
+// timed runs a mode of this program that prints how many seconds it took.
+func timed(ctx context.Context, args ...string) (took float64, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return 0, err
+	}
+	var said tail
+	c := exec.CommandContext(ctx, self, args...)
+	c.Stderr = &said
+	out, err := c.Output()
+	if err == nil {
+		_, err = fmt.Sscan(string(out), &took)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("%s: %w\n%s", args[0], err, &said)
+	}
+	return took, nil
 }

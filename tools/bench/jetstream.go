@@ -102,11 +102,19 @@ func (b *broker) open(ctx context.Context, connections int) error {
 
 // publish stores one message and waits for its acknowledgement.
 func (b *broker) publish(ctx context.Context, caller, n int) error {
-	ack, err := b.conns[caller%len(b.conns)].Publish(ctx, subject(caller, n), payload)
-	if err == nil && ack.Sequence == 0 {
-		return fmt.Errorf("no sequence in %+v", ack)
-	}
+	_, err := b.publishAt(ctx, caller, n)
 	return err
+}
+
+func (b *broker) publishAt(ctx context.Context, caller, n int) (position uint64, err error) {
+	ack, err := b.conns[caller%len(b.conns)].Publish(ctx, subject(caller, n), payload)
+	if err != nil {
+		return 0, err
+	}
+	if ack.Sequence == 0 {
+		return 0, fmt.Errorf("no sequence in %+v", ack)
+	}
+	return ack.Sequence, nil
 }
 
 func (b *broker) Close() {
@@ -114,4 +122,45 @@ func (b *broker) Close() {
 		nc.Close()
 	}
 	b.stop(syscall.SIGTERM)
+}
+
+// consumer is the body of the child process that takes so many messages of a stream and does
+// nothing with them. It prints the seconds that took.
+func consumer(addr, messages string) error {
+	want, err := strconv.Atoi(messages)
+	if err != nil {
+		return err
+	}
+	ctx := context.Background()
+	nc, err := nats.Connect("nats://" + addr)
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	c, err := js.OrderedConsumer(ctx, "REGISTRY", jetstream.OrderedConsumerConfig{})
+	if err != nil {
+		return err
+	}
+	start := time.Now()
+	all, err := c.Messages(jetstream.PullMaxMessages(5000))
+	if err != nil {
+		return err
+	}
+	defer all.Stop()
+	for range want {
+		if _, err := all.Next(); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Println(time.Since(start).Seconds())
+	return err
+}
+
+// consume measures that in a process of its own.
+func consume(ctx context.Context, addr string, messages int) (took float64, err error) {
+	return timed(ctx, "consume", addr, strconv.Itoa(messages))
 }

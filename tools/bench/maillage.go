@@ -130,6 +130,17 @@ func (r *register) registerCentre(ctx context.Context, caller, n int) error {
 }
 
 func (r *register) newCentre(ctx context.Context, caller, n int) (string, error) {
+	answer, err := r.centre(ctx, caller, n)
+	return answer.GetCentreId(), err
+}
+
+// centreAt registers a centre and returns its position.
+func (r *register) centreAt(ctx context.Context, n int) (uint64, error) {
+	answer, err := r.centre(ctx, n, n)
+	return answer.GetPosition(), err
+}
+
+func (r *register) centre(ctx context.Context, caller, n int) (*topologyv1.RegisterCentreResponse, error) {
 	answer, err := topologyv1.NewTopologyServiceClient(r.conn(caller)).RegisterCentre(as(ctx), &topologyv1.RegisterCentreRequest{
 		RequestId: rand.Text(), Basis: basis, ValidFrom: "2023-01-01",
 		Name:       fmt.Sprintf("Centre %d-%d", caller, n),
@@ -139,7 +150,7 @@ func (r *register) newCentre(ctx context.Context, caller, n int) (string, error)
 	if err == nil && answer.GetPosition() == 0 {
 		err = errors.New("an answer without position")
 	}
-	return answer.GetCentreId(), err
+	return answer, err
 }
 
 // registerCycle is a command of labelling of one event.

@@ -1,11 +1,12 @@
 // Command bench measures Maillage beside the two logs it might have been: raw
 // JetStream and PostgreSQL, all on one disk, all flushing before they answer, in
 // turns so that what the machine does meanwhile touches each alike; questions and an act
-// of a national register; and its labels read beside a million measures. Every figure is the median of the repetitions with
-// their least and greatest.
+// of a national register; its labels read beside a million measures; the rows that it keeps
+// in PostgreSQL beside the same rows copied plainly; and its feed beside a raw consumer and
+// plain streams. Every figure is the median of the repetitions with their least and greatest.
 //
-//	go run . -maillage ../../bin/maillage        about 8 minutes
-//	go run . -maillage ../../bin/maillage -quick about a minute and a half
+//	go run . -maillage ../../bin/maillage        about 20 minutes
+//	go run . -maillage ../../bin/maillage -quick about 4 minutes
 package main
 
 import (
@@ -25,12 +26,9 @@ import (
 
 func main() {
 	var err error
-	switch {
-	case len(os.Args) == 4 && os.Args[1] == "serve-jetstream":
-		err = serveJetStream(os.Args[2], os.Args[3])
-	case len(os.Args) == 3 && os.Args[1] == "serve-empty":
-		err = serveEmpty(os.Args[2])
-	default:
+	if isChild, failed := beChild(os.Args[1:]); isChild {
+		err = failed
+	} else {
 		var s settings
 		if s, err = parse(os.Args[1:]); err == nil {
 			ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -67,16 +65,16 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.repeat, "repeat", 5, "repetitions")
 	f.DurationVar(&s.each, "each", 2*time.Second, "time of one load in one repetition")
 	f.IntVar(&s.actLines, "lines", 2500, "lines of an act")
-	f.IntVar(&s.events, "events", 1_000_000, "events to replay; 0: none")
+	f.IntVar(&s.events, "events", 1_000_000, "events to replay, and of the parts postgres and feed; 0: none of these")
 	f.IntVar(&s.measures, "measures", 1_000_000, "measures beside the labels of the part activity")
 	f.BoolVar(&s.three, "three", true, "measure three services over one NATS too")
-	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national, activity or replay")
-	quick := f.Bool("quick", false, "about a minute and a half: 3 repetitions of 0.4 s, 100,000 events")
+	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national, activity, replay, postgres or feed")
+	quick := f.Bool("quick", false, "about 4 minutes: 3 repetitions of 0.4 s, 100,000 events")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	if !slices.Contains([]string{"", "load", "three", "national", "activity", "replay"}, s.only) {
-		return s, fmt.Errorf("-only %s: the parts are load, three, national, activity and replay", s.only)
+	if !slices.Contains([]string{"", "load", "three", "national", "activity", "replay", "postgres", "feed"}, s.only) {
+		return s, fmt.Errorf("-only %s: the parts are load, three, national, activity, replay, postgres and feed", s.only)
 	}
 	s.acts, s.connection = s.repeat, 8
 	if *quick {
@@ -145,7 +143,22 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 		}
 	}
 	if b.wants("replay") {
-		return b.replay(ctx)
+		if err := b.replay(ctx); err != nil {
+			return err
+		}
+	}
+	if b.events == 0 || !built(s.binary) {
+		return nil
+	}
+	if b.wants("postgres") {
+		if err := b.readModel(ctx); err != nil {
+			return fmt.Errorf("rows in PostgreSQL: %w", err)
+		}
+	}
+	if b.wants("feed") {
+		if err := b.feed(ctx); err != nil {
+			return fmt.Errorf("feed: %w", err)
+		}
 	}
 	return nil
 }

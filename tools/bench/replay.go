@@ -55,7 +55,7 @@ func (b *bench) replay(ctx context.Context) error {
 	}
 	defer func() { _ = store.Close() }()
 	start := time.Now()
-	if err := fill(ctx, log, store, b.events); err != nil {
+	if err := fill(ctx, log, store, 0, b.events, centreOf); err != nil {
 		return fmt.Errorf("before the replay: %w", err)
 	}
 	fmt.Fprintf(b.out, "\nreplay of %d events (both stores filled in %.3g s)\n", b.events, time.Since(start).Seconds())
@@ -152,32 +152,27 @@ func heap(keep any) uint64 {
 	return m.HeapAlloc >> 20
 }
 
-// fill appends events to both stores: the opening, then centres, one a commit.
-func fill(ctx context.Context, log eventlog.Log, store *ledger.Store, events int) error {
+// fill appends events to both stores, one a commit, from after a position up to another:
+// the opening first, and then what fact says that each position holds.
+func fill(ctx context.Context, log eventlog.Log, store *ledger.Store, after, to int, fact func(p int, meta *eventv1.Meta) (subject string, m proto.Message)) error {
 	const together = 5000
 	now := timestamppb.Now()
 	batch := make([]eventlog.Record, 0, together)
-	for p := 1; p <= events; p++ {
+	for p := after + 1; p <= to; p++ {
 		meta := &eventv1.Meta{
 			Schema: 1, RecordTime: now, CommitSize: 1, Basis: basis, RequestId: rand.Text(), RequestDigest: payload[:32],
 			Actor: &eventv1.Actor{Account: account, Role: "developer", Assurance: eventv1.Assurance_ASSURANCE_DEVELOPMENT},
 		}
-		id := fmt.Sprintf("%010d", p)
-		subject := "registry.topology.centre." + id
-		var m proto.Message = &topologyv1.Event{Meta: meta, Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{
-			CentreId: id, ValidFrom: "2023-01-01", Name: "Centre " + id, Population: topologyv1.Population_POPULATION_CHILD,
-			Place: &topologyv1.Place{City: "Lyon", DepartmentCode: "69"},
-		}}}
-		if p == 1 {
-			subject = "registry.ledger.log.bench"
-			m = &ledgerv1.Event{Meta: meta, Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: "bench", Origin: "bench"}}}
+		subject, m := "ledger.log.bench", proto.Message(&ledgerv1.Event{Meta: meta, Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: "bench", Origin: "bench"}}})
+		if p > 1 {
+			subject, m = fact(p, meta)
 		}
 		body, err := proto.Marshal(m)
 		if err != nil {
 			return err
 		}
-		batch = append(batch, eventlog.Record{Position: uint64(p), Subject: subject, Body: body})
-		if len(batch) < together && p < events {
+		batch = append(batch, eventlog.Record{Position: uint64(p), Subject: "registry." + subject, Body: body})
+		if len(batch) < together && p < to {
 			continue
 		}
 		if err := log.Append(ctx, uint64(p-len(batch)), batch); err != nil {
@@ -189,4 +184,13 @@ func fill(ctx context.Context, log eventlog.Log, store *ledger.Store, events int
 		batch = batch[:0]
 	}
 	return nil
+}
+
+// centreOf is a centre of its own for each position.
+func centreOf(p int, meta *eventv1.Meta) (subject string, m proto.Message) {
+	id := fmt.Sprintf("%010d", p)
+	return "topology.centre." + id, &topologyv1.Event{Meta: meta, Fact: &topologyv1.Event_CentreRegistered{CentreRegistered: &topologyv1.CentreRegistered{
+		CentreId: id, ValidFrom: "2023-01-01", Name: "Centre " + id, Population: topologyv1.Population_POPULATION_CHILD,
+		Place: &topologyv1.Place{City: "Lyon", DepartmentCode: "69"},
+	}}}
 }

@@ -95,7 +95,7 @@ func (p *projector) spoil(ctx context.Context, schema string, why error) error {
 func (h *held) release() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.filling = nil
+	h.filling = share{}
 }
 
 // filler fills one schema.

@@ -44,11 +44,24 @@ type projector struct {
 	held held
 }
 
-// held is the positions after which changes must be kept, of the schema that is read and of
-// the one that is filled.
+// held is what is held for the schema that is read and for the one that is filled.
 type held struct {
 	mu            sync.Mutex
-	live, filling *uint64
+	live, filling share
+}
+
+// share is what is held for one schema.
+type share struct {
+	after *uint64 // changes after this position must be kept; none, where nil
+	ready *bundle // what follows, made ready while the last was written; of who writes it alone
+}
+
+// bundle is the commits after a cursor up to another, ready to be written.
+type bundle struct {
+	drained
+	from, to cursor
+	limit    uint64 // that it was made for
+	more     bool   // commits that follow it are there
 }
 
 // project keeps the rows until the database is lost.
@@ -302,31 +315,57 @@ func (p *projector) step(ctx context.Context, limit *uint64) error {
 }
 
 // drain brings the commits after a cursor into its schema, in one transaction: at most as
-// many positions as the limit, but one commit at least. With an error it returns how far it
-// would have come.
-func (p *projector) drain(ctx context.Context, conn *pgx.Conn, c cursor, limit uint64, mine **uint64) (next cursor, err error) {
+// many positions as the limit, but one commit at least. While the database writes them, those
+// that follow are made ready. With an error it returns how far it would have come.
+func (p *projector) drain(ctx context.Context, conn *pgx.Conn, c cursor, limit uint64, mine *share) (next cursor, err error) {
+	now := mine.ready
+	mine.ready = nil
+	if now == nil || now.from != c || now.limit > limit {
+		if now, err = p.prepare(ctx, c, limit, mine); err != nil || now.to == c {
+			return now.to, err
+		}
+	}
+	if !now.more {
+		return now.to, now.apply(ctx, conn, now.from, now.to)
+	}
+	made := make(chan *bundle, 1)
+	go func() {
+		following, err := p.prepare(ctx, now.to, limit, mine)
+		if err != nil || following.to == now.to {
+			following = nil // what is wrong shows when it is its turn
+		}
+		made <- following
+	}()
+	err = now.apply(ctx, conn, now.from, now.to)
+	if following := <-made; err == nil {
+		mine.ready = following
+	}
+	return now.to, err
+}
+
+// prepare takes and encodes the commits after a cursor; it ends there, where there are none.
+// With an error too it says how far it would have come.
+func (p *projector) prepare(ctx context.Context, c cursor, limit uint64, mine *share) (*bundle, error) {
+	b := &bundle{from: c, to: c, limit: limit}
 	var head uint64
 	if err := p.register.View(ctx, 0, func(_ *registry.State, at uint64) { head = at }); err != nil {
-		return c, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("view the register: %w", err)
 	}
 	if head <= c.position {
-		return c, nil
+		return b, nil
 	}
-	next = cursor{c.schema, p.register.CommitEnd(min(head, c.position+limit))}
-	if next.position <= c.position {
-		next.position = p.commitOf(c.position + 1)
+	b.to.position = p.register.CommitEnd(min(head, c.position+limit))
+	if b.to.position <= c.position {
+		b.to.position = p.commitOf(c.position + 1)
 	}
-	var d drained
-	err = p.register.View(ctx, 0, func(s *registry.State, _ uint64) {
-		p.held.within(s, mine, c.position, func() { d.take(s, c.position, next.position) })
+	b.more = b.to.position < head
+	err := p.register.View(ctx, 0, func(s *registry.State, _ uint64) {
+		p.held.within(s, mine, c.position, func() { b.take(s, c.position, b.to.position) })
 	})
 	if err != nil {
-		return next, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("view the register: %w", err)
 	}
-	if err := p.pack(ctx, &d, c.position, next.position); err != nil {
-		return next, err
-	}
-	return next, d.apply(ctx, conn, c, next)
+	return b, p.pack(ctx, &b.drained, c.position, b.to.position)
 }
 
 // commitOf is the last position of the commit that a position is part of.
@@ -340,13 +379,13 @@ func (s *Store) commitOf(position uint64) uint64 {
 
 // within calls f, and has the state keep what changes after the least of the positions that
 // still need it. Whoever else views the state meanwhile is not concerned by either.
-func (h *held) within(s *registry.State, mine **uint64, position uint64, f func()) {
+func (h *held) within(s *registry.State, mine *share, position uint64, f func()) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	f()
-	*mine = &position
+	mine.after = &position
 	least := position
-	for _, other := range []*uint64{h.live, h.filling} {
+	for _, other := range []*uint64{h.live.after, h.filling.after} {
 		if other != nil {
 			least = min(least, *other)
 		}
