@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"time"
 
@@ -22,7 +21,7 @@ type FollowCmd struct {
 	After   uint64   `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
 	Cursor  string   `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
 	Now     bool     `xor:"from" help:"À partir de maintenant."`
-	Context []string `placeholder:"CONTEXTE" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
+	Context []string `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
 	Kind    []string `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
 	ID      []string `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
 	Sink    string   `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
@@ -54,7 +53,8 @@ func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
 			giveUp(err)
 			return
 		}
-		slog.Warn("the register is asked again", "err", err, "delay", delay)
+		text, _ := a.explain(err)
+		fmt.Fprintf(a.stderr, "maillage : %s ; nouvel essai dans %s\n", harmless(text), delay.Round(100*time.Millisecond))
 	}}
 	from, take, done, err := c.begin(a, f)
 	if err != nil {

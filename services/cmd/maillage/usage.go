@@ -34,6 +34,7 @@ var usageWords = []struct {
 	{regexp.MustCompile(`: expected duration but got "(.*?)".*`), " : « $1 » : une durée s'écrit 30s, 2m ou 1h"},
 	{regexp.MustCompile(`: expected a(?:n int| valid \d+ bit u?int) but got "(.*?)".*`), " : « $1 » n'est pas un nombre entier"},
 	{regexp.MustCompile(`: bool value must be .* but got "(.*?)"`), " : « $1 » : cette option se donne seule"},
+	{regexp.MustCompile(`^(\S+) must be one of (.*) but got (.*)`), "$1 : « $3 » n'est pas une valeur possible ; ce sont : $2"},
 	{regexp.MustCompile(`^(\S+): («)`), "$1 : $2"},
 }
 
