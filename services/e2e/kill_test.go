@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -14,10 +15,10 @@ import (
 
 	"google.golang.org/grpc"
 
-	"maillage/proto/follow"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/sink"
 )
 
 // book is what the callers were told, over all rounds.
@@ -128,12 +129,12 @@ func (b *book) followed(t *testing.T, s *server) {
 	if _, stderr, code := s.cli("follow", "--sink", "jsonl:"+b.copy, "--until-up-to-date"); code != 0 {
 		t.Fatalf("the copy does not go on: %d: %s", code, stderr)
 	}
-	text, err := os.ReadFile(b.copy + ".place")
+	kept, err := sink.Open(t.Context(), "jsonl:"+b.copy)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var place follow.Place
-	if err := place.UnmarshalText(text); err != nil {
+	place, err := kept.Place(t.Context())
+	if err := errors.Join(err, kept.Close()); err != nil {
 		t.Fatal(err)
 	}
 	own, _ := place.Root()

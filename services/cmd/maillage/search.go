@@ -14,7 +14,7 @@ import (
 
 // Search is the flags of a list of entities.
 type Search struct {
-	Text string `placeholder:"MOTS" help:"Mots du nom, d'un code ou d'un identifiant, sans accents ni casse ; un mot inconnu de cinq lettres ou plus vaut pour le plus ressemblant."`
+	Text string `placeholder:"MOTS" help:"Mots du nom, d'un code ou d'un identifiant, sans accents ni casse ; un mot inconnu de quatre lettres ou plus vaut pour le plus ressemblant."`
 	Moment
 }
 

@@ -123,7 +123,7 @@ func (k Kind[V]) Get(l Lens, id string) (v V, err error) {
 }
 
 // Find finds the entities that hold on the day and in whose words every word of a text is
-// found, by their sort key and id. A word of five letters or more that none of them has is
+// found, by their sort key and id. A word of four letters or more that none of them has is
 // taken for a misspelling of what is most like it among their words.
 func (k Kind[V]) Find(l Lens, text string) []V {
 	type row struct {

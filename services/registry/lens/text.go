@@ -55,7 +55,7 @@ const (
 	// words that no name has, 79 %, 46 %, 24 % and 9 % are taken for something.
 	leastLike = 0.4
 	// leastLetters is how many letters a word must have to be taken for a misspelled one.
-	leastLetters = 5
+	leastLetters = 4
 )
 
 func searchFor(text string, f folder) search {

@@ -408,13 +408,22 @@ func (s *Store) Drop(ctx context.Context, schema string) error {
 
 // order changes, in one transaction, what is to be done, and wakes who does it.
 func (s *Store) order(ctx context.Context, f func(pgx.Tx) error) error {
-	err := pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		if err := f(tx); err != nil {
+	conn, err := s.pool.Acquire(ctx)
+	if err == nil && conn.Ping(ctx) != nil { // the database was started again since
+		conn.Release()
+		s.pool.Reset()
+		conn, err = s.pool.Acquire(ctx)
+	}
+	if err == nil {
+		defer conn.Release()
+		err = pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
+			if err := f(tx); err != nil {
+				return err
+			}
+			_, err := tx.Exec(ctx, "set local "+durable+"; notify "+channel+", ''")
 			return err
-		}
-		_, err := tx.Exec(ctx, "set local "+durable+"; notify "+channel+", ''")
-		return err
-	})
+		})
+	}
 	if refused, ok := errors.AsType[*fault.Error](err); ok {
 		return refused
 	}

@@ -27,9 +27,10 @@ var (
 func Database(tb testing.TB) string {
 	tb.Helper()
 	return Reused(tb, `do $$ declare n name; begin
-		for n in select nspname from pg_namespace where nspname !~ '^pg_' and nspname not in ('information_schema', 'public') loop
+		for n in select nspname from pg_namespace where nspname !~ '^pg_' and nspname <> 'information_schema' loop
 			execute format('drop schema %I cascade', n);
 		end loop;
+		create schema public;
 	end $$`)
 }
 
