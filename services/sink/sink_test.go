@@ -61,7 +61,7 @@ func query(t *testing.T, url, sql string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close(t.Context()) //nolint:errcheck // only read
+	defer conn.Close(t.Context())
 	var answer string
 	if err := conn.QueryRow(t.Context(), sql).Scan(&answer); err != nil {
 		t.Fatal(err)
@@ -197,7 +197,7 @@ func TestSinks(t *testing.T) {
 				}
 				c.empty(t, name)
 				s = open(t, name)
-				defer s.Close() //nolint:errcheck // only read
+				defer s.Close()
 				if _, err := s.Place(t.Context()); !errors.Is(err, sink.ErrAltered) {
 					t.Errorf("a copy that was emptied: %v", err)
 				}
@@ -271,7 +271,7 @@ func TestTableWhole(t *testing.T) {
 		t.Errorf("the table holds %s", got)
 	}
 	s = open(t, url)
-	defer s.Close() //nolint:errcheck // only read
+	defer s.Close()
 	place, err := s.Place(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -283,7 +283,7 @@ func TestTableWhole(t *testing.T) {
 func TestTableBesideReadModel(t *testing.T) {
 	url := postgrestest.Database(t)
 	s := open(t, url)
-	defer s.Close() //nolint:errcheck // nothing is written
+	defer s.Close()
 	rows, err := postgres.Open(t.Context(), url, postgres.Register{
 		View: func(ctx context.Context, _ uint64, _ func(*registry.State, uint64)) error {
 			<-ctx.Done() // nothing is recorded yet
