@@ -98,7 +98,7 @@ func follower(addr, position string) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close() //nolint:errcheck // nothing is left to be lost
+	defer conn.Close()
 	done := errors.New("done")
 	f := follow.Follower{Client: feedv1.NewFeedServiceClient(conn)}
 	start := time.Now()

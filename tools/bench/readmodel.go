@@ -162,7 +162,7 @@ func (s *stored) copyPlainly(ctx context.Context) (took float64, err error) {
 		if conns[i], err = pgx.Connect(ctx, s.url); err != nil {
 			return 0, err
 		}
-		defer conns[i].Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be lost
+		defer conns[i].Close(context.WithoutCancel(ctx))
 		if _, err := conns[i].Exec(ctx, "set synchronous_commit = off; set maintenance_work_mem = '256MB'"); err != nil {
 			return 0, err
 		}
@@ -255,7 +255,7 @@ func (b *bench) storedReads(ctx context.Context, s *stored) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be lost
+	defer conn.Close(context.WithoutCancel(ctx))
 	var live string
 	if err := conn.QueryRow(ctx, "select schema from maillage.model where state = 'LIVE'").Scan(&live); err != nil {
 		return err
@@ -308,7 +308,7 @@ func (s *stored) lagging(ctx context.Context, rate int, d time.Duration) (lags [
 	if err != nil {
 		return nil, 0, err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be lost
+	defer conn.Close(context.WithoutCancel(ctx))
 	if _, err := conn.Exec(ctx, "listen maillage"); err != nil {
 		return nil, 0, err
 	}
@@ -403,7 +403,7 @@ func (b *bench) catchesUp(ctx context.Context, s *stored) error {
 	if err != nil {
 		return err
 	}
-	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to be lost
+	defer conn.Close(context.WithoutCancel(ctx))
 	position := func() (at int, err error) {
 		err = conn.QueryRow(ctx, "select position from maillage.model where state = 'LIVE'").Scan(&at)
 		return at, err
