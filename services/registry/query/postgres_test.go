@@ -105,7 +105,8 @@ func (w *world) await(source query.Source) query.Source {
 			return 0, err
 		}
 		for often := time.NewTicker(time.Millisecond); ; {
-			if _, err = read(ctx, head); err == nil || w.store.Progress().Schema != "" {
+			filled := w.store.Progress().Schema != "" // before it is read: it may be filled between
+			if _, err = read(ctx, head); err == nil || filled {
 				return head, err
 			}
 			select {
