@@ -197,6 +197,7 @@ const (
 	raw      = "raw JetStream publish"
 	dense    = "PostgreSQL, dense position"
 	batched  = "PostgreSQL, dense, coalesced"
+	served   = "the same behind a gRPC call"
 	free     = "PostgreSQL, no order"
 	command  = "Maillage command"
 )
@@ -216,7 +217,7 @@ func (b *bench) contenders(ctx context.Context) (all []*contender, up *register,
 		return nil, nil, err
 	}
 	b.closes = append(b.closes, e.Close)
-	add(calling, e.call, 1)
+	add(calling, e.call, callers...)
 
 	dir, err := b.below("jetstream")
 	if err != nil {
@@ -243,6 +244,12 @@ func (b *bench) contenders(ctx context.Context) (all []*contender, up *register,
 		b.closes = append(b.closes, pg.Close)
 		add(dense, pg.insertDense, callers...)
 		add(batched, pg.insertBatched, callers...)
+		front, err := startCalls(ctx, "the gRPC server that inserts", "serve-inserts", pg.url)
+		if err != nil {
+			return nil, nil, err
+		}
+		b.closes = append(b.closes, front.Close)
+		add(served, front.call, callers...)
 		add(free, pg.insertFree, callers...)
 		b.closes = append(b.closes, func() {
 			if err := pg.check(context.WithoutCancel(ctx)); err != nil {
@@ -333,7 +340,7 @@ func (b *bench) goals(all []*contender) {
 	}
 	r := spreadOf(v)
 	fmt.Fprintf(b.out, "  p50 of one:  %.2f × (raw publish + fdatasync + empty gRPC call) [%.2f..%.2f], goal ≤ 1.3: %s\n", r.median, r.low, r.high, verdict(r.median <= 1.3))
-	for _, name := range []string{dense, batched} {
+	for _, name := range []string{dense, batched, served, calling} {
 		if peer := find(name); peer != nil {
 			for _, n := range callers {
 				r := ratios(ours[n], peer[n])

@@ -47,23 +47,31 @@ func inMemory(dir string) bool {
 }
 
 // serveEmpty is the body of the child process that answers an empty gRPC call.
-func serveEmpty(addr string) error {
+func serveEmpty(addr string) error { return serveCalls(addr, health.NewServer()) }
+
+func serveCalls(addr string, answers healthv1.HealthServer) error {
 	l, err := net.Listen("tcp", addr) //nolint:noctx // lives as long as the process
 	if err != nil {
 		return err
 	}
 	s := grpc.NewServer()
-	healthv1.RegisterHealthServer(s, health.NewServer())
+	healthv1.RegisterHealthServer(s, answers)
 	return s.Serve(l)
 }
 
-// empty is a gRPC server that does nothing.
+// empty is a gRPC server that does nothing, or what a call of nothing stands for.
 type empty struct {
 	*child
 	conn *grpc.ClientConn
 }
 
 func startEmpty(ctx context.Context) (*empty, error) {
+	return startCalls(ctx, "the empty gRPC server", "serve-empty")
+}
+
+// startCalls starts a child process of the bench that answers calls: its arguments follow
+// those that say which.
+func startCalls(ctx context.Context, name, which string, more ...string) (*empty, error) {
 	addr, err := freeAddr()
 	if err != nil {
 		return nil, err
@@ -72,7 +80,7 @@ func startEmpty(ctx context.Context) (*empty, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := start("the empty gRPC server", self, []string{"serve-empty", addr}, nil)
+	c, err := start(name, self, append([]string{which, addr}, more...), nil)
 	if err != nil {
 		return nil, err
 	}

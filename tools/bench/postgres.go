@@ -15,6 +15,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 )
 
 var errNoPostgres = errors.New("PostgreSQL is not installed (apt-get install postgresql)")
@@ -22,6 +23,7 @@ var errNoPostgres = errors.New("PostgreSQL is not installed (apt-get install pos
 // database is a private PostgreSQL, durable, and what is inserted into it.
 type database struct {
 	*child
+	url  string
 	pool *pgxpool.Pool
 	rows chan row // to the coalescing writer
 	stop context.CancelFunc
@@ -103,8 +105,8 @@ func startDatabase(ctx context.Context, dir string, connections int) (*database,
 	if err != nil {
 		return nil, err
 	}
-	d := &database{child: c, rows: make(chan row, 1024)}
 	url := fmt.Sprintf("host=%s user=bench dbname=postgres pool_max_conns=%d pool_min_conns=%d", dir, connections, connections)
+	d := &database{child: c, url: url, rows: make(chan row, 1024)}
 	err = c.ready(ctx, 20*time.Second, func(ctx context.Context) error {
 		if d.pool == nil {
 			if d.pool, err = pgxpool.New(context.WithoutCancel(ctx), url); err != nil {
@@ -162,6 +164,35 @@ func (d *database) insertBatched(ctx context.Context, caller, n int) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// serveInserts is the body of the child process that answers a gRPC call by insertBatched,
+// in the database of a connection string: a service in front of it, as ours is one.
+func serveInserts(addr, url string) error {
+	config, err := pgxpool.ParseConfig(url)
+	if err != nil {
+		return err
+	}
+	config.MinConns, config.MaxConns = 1, 1 // the writer's
+	ctx := context.Background()
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return err
+	}
+	d := &database{pool: pool, rows: make(chan row, 1024)}
+	go d.write(ctx)
+	return serveCalls(addr, &inserts{d: d})
+}
+
+// inserts answers an empty call by an insert.
+type inserts struct {
+	healthv1.UnimplementedHealthServer
+	d *database
+}
+
+// Check implements healthv1.HealthServer.
+func (i *inserts) Check(ctx context.Context, _ *healthv1.HealthCheckRequest) (*healthv1.HealthCheckResponse, error) {
+	return &healthv1.HealthCheckResponse{Status: healthv1.HealthCheckResponse_SERVING}, i.d.insertBatched(ctx, 0, 0)
 }
 
 func (d *database) write(ctx context.Context) {

@@ -425,6 +425,14 @@ func (b *bench) catchesUp(ctx context.Context, s *stored) error {
 		var first, at int
 		var since time.Time
 		for at < to {
+			select {
+			case err := <-started:
+				if err != nil {
+					return err
+				}
+				started <- nil
+			default:
+			}
 			if at, err = position(); err != nil {
 				return err
 			}
