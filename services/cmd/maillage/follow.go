@@ -18,14 +18,15 @@ import (
 // FollowCmd follows the register.
 type FollowCmd struct {
 	Client
-	After   uint64   `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
-	Cursor  string   `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
-	Now     bool     `xor:"from" help:"À partir de maintenant."`
-	Context []string `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
-	Kind    []string `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
-	ID      []string `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
-	Sink    string   `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
-	UntilUp bool     `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
+	After     uint64        `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
+	Cursor    string        `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
+	Now       bool          `xor:"from" help:"À partir de maintenant."`
+	Context   []string      `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
+	Kind      []string      `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
+	ID        []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
+	Sink      string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
+	Heartbeat time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
+	UntilUp   bool          `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
 }
 
 // errUpToDate ends a run that was to end there.
@@ -48,7 +49,7 @@ func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
 	ctx, giveUp := context.WithCancelCause(a.ctx)
 	defer giveUp(nil)
 	heard := time.Now()
-	f := &follow.Follower{Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Retry: func(err error, delay time.Duration) {
+	f := &follow.Follower{Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Heartbeat: c.Heartbeat, Retry: func(err error, delay time.Duration) {
 		if c.UntilUp && time.Since(heard) > a.client.Timeout { // somebody waits for the end
 			giveUp(err)
 			return

@@ -1,0 +1,234 @@
+package conformance
+
+import (
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/proto/merkle"
+)
+
+// turn is how the register behaves during one call of Watch.
+type turn struct {
+	log      []*feedv1.Commit                      // that it holds
+	common   uint64                                // the last position at which it is the log of the turn before, where it is another one
+	gullible bool                                  // it takes any cursor for one of its own
+	until    uint64                                // nothing is handed on after this position; 0 for no such end
+	ends     error                                 // how the call ends then; nil leaves it open
+	silent   bool                                  // it says nothing any longer then, not even a heartbeat
+	alter    func(*feedv1.Commit) []*feedv1.Commit // what is handed on in place of a commit
+	head     func(*ledgerv1.Head) *ledgerv1.Head   // what is announced in place of the head
+}
+
+// server plays turns.
+type server struct {
+	feedv1.UnimplementedFeedServiceServer
+
+	mu    sync.Mutex
+	turns []turn
+	far   map[uint64]chan struct{} // closed once the position was handed on
+}
+
+func newServer(turns []turn) *server {
+	return &server{turns: turns, far: make(map[uint64]chan struct{})}
+}
+
+// serve answers until it is stopped.
+func (s *server) serve(lis net.Listener) (stop func()) {
+	server := grpc.NewServer()
+	feedv1.RegisterFeedServiceServer(server, s)
+	go server.Serve(lis) //nolint:errcheck // it ends when it is stopped
+	return server.Stop
+}
+
+// handed is closed once a position was handed on.
+func (s *server) handed(position uint64) <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.mark(position)
+}
+
+func (s *server) mark(position uint64) chan struct{} {
+	if s.far[position] == nil {
+		s.far[position] = make(chan struct{})
+	}
+	return s.far[position]
+}
+
+func (s *server) passed(c *feedv1.Commit) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, r := range c.GetRecords() {
+		select {
+		case <-s.mark(r.GetPosition()):
+		default:
+			close(s.mark(r.GetPosition()))
+		}
+	}
+}
+
+// next is the turn of a call that has just come.
+func (s *server) next() turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.turns[0]
+	if len(s.turns) > 1 {
+		s.turns = s.turns[1:]
+	}
+	return t
+}
+
+// Watch implements feedv1.FeedServiceServer.
+func (s *server) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
+	if proto.Size(req.GetFilter()) > 0 {
+		return refuse(codes.InvalidArgument, "REQUEST_INVALID", 0, "follow the whole register: only that can be judged")
+	}
+	t := s.next()
+	after, err := t.from(req)
+	if err != nil {
+		return err
+	}
+	for _, c := range t.log {
+		last := lastOf(c)
+		if last <= after {
+			continue
+		}
+		if t.until > 0 && last > t.until {
+			break
+		}
+		handed := []*feedv1.Commit{c}
+		if t.alter != nil {
+			handed = t.alter(c)
+		}
+		if err := stream.Send(&feedv1.WatchResponse{Commits: handed}); err != nil {
+			return err
+		}
+		s.passed(c)
+	}
+	switch {
+	case t.ends != nil:
+		return t.ends
+	case t.silent:
+		<-stream.Context().Done()
+		return nil
+	}
+	return t.beat(req, stream)
+}
+
+// beat sends heartbeats until the caller ends it.
+func (t turn) beat(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
+	interval := req.GetHeartbeatInterval().AsDuration()
+	if req.GetHeartbeatInterval() == nil {
+		interval = 5 * time.Second
+	}
+	often := time.NewTicker(interval)
+	defer often.Stop()
+	for {
+		head := headOf(t.log)
+		if t.head != nil {
+			head = t.head(head)
+		}
+		beat := &feedv1.Heartbeat{Head: head, Cursor: cursorAt(t.log, head.GetSize()), Time: timestamppb.Now()}
+		if err := stream.Send(&feedv1.WatchResponse{Heartbeat: beat}); err != nil {
+			return err
+		}
+		select {
+		case <-often.C:
+		case <-stream.Context().Done():
+			return nil
+		}
+	}
+}
+
+// from is the position after which a call begins.
+func (t turn) from(req *feedv1.WatchRequest) (uint64, error) {
+	head := lastOf(t.log[len(t.log)-1])
+	switch from := req.GetFrom().(type) {
+	case *feedv1.WatchRequest_After:
+		return from.After, nil
+	case *feedv1.WatchRequest_Start:
+		if from.Start == feedv1.Start_START_NOW {
+			return head, nil
+		}
+		return 0, nil
+	case *feedv1.WatchRequest_Cursor:
+		position, err := positionOf(from.Cursor)
+		if err != nil {
+			return 0, refuse(codes.InvalidArgument, "CURSOR_INVALID", 0, err.Error())
+		}
+		if t.gullible || cursorAt(t.log, position) == from.Cursor {
+			return position, nil
+		}
+		return 0, refuse(codes.DataLoss, "LOG_FORKED", t.common, "the record at your cursor is gone or is another one")
+	}
+	return 0, nil
+}
+
+// refuse is an error as the register gives it.
+func refuse(code codes.Code, reason string, position uint64, text string) error {
+	info := &errdetails.ErrorInfo{Reason: reason, Domain: "maillage"}
+	if position > 0 {
+		info.Metadata = map[string]string{"position": strconv.FormatUint(position, 10)}
+	}
+	st, err := status.New(code, text).WithDetails(info)
+	if err != nil {
+		return err
+	}
+	return st.Err()
+}
+
+func lastOf(c *feedv1.Commit) uint64 {
+	records := c.GetRecords()
+	return records[len(records)-1].GetPosition()
+}
+
+// headOf is the head of a log.
+func headOf(log []*feedv1.Commit) *ledgerv1.Head {
+	var tree merkle.Tree
+	for _, r := range recordsOf(log) {
+		tree.Append(leafOf(r))
+	}
+	root := tree.Root()
+	return &ledgerv1.Head{Epoch: 1, Size: uint64(tree.Size()), Root: root[:]}
+}
+
+func leafOf(r *feedv1.Record) tlog.Hash {
+	return tlog.RecordHash(merkle.AppendLeaf(nil, r.GetPosition(), r.GetSubject(), r.GetBody()))
+}
+
+// cursorAt is the cursor of a position of a log, empty where it has none.
+func cursorAt(log []*feedv1.Commit, position uint64) string {
+	records := recordsOf(log)
+	if position == 0 || position > uint64(len(records)) {
+		return ""
+	}
+	leaf := leafOf(records[position-1])
+	return base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, "%d %x", position, leaf[:8]))
+}
+
+func positionOf(cursor string) (uint64, error) {
+	b, err := base64.RawURLEncoding.DecodeString(cursor)
+	if err != nil {
+		return 0, err
+	}
+	number, _, ok := strings.Cut(string(b), " ")
+	if !ok {
+		return 0, errors.New("not a cursor of this service")
+	}
+	return strconv.ParseUint(number, 10, 64)
+}
