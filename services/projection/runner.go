@@ -440,7 +440,7 @@ func (r *Runner) take(rec eventlog.Record, leaf tlog.Hash) error {
 	}
 	meta, err := r.fold.Evolve(rec)
 	if err != nil {
-		return fmt.Errorf("position %d %w: %w", rec.Position, errUnfoldable, err)
+		return &unfoldable{rec.Position, err}
 	}
 	if err := r.inCommit(rec.Position, meta); err != nil {
 		return err
@@ -486,9 +486,18 @@ func diverged(position uint64, format string, args ...any) error {
 	return e
 }
 
-// errUnfoldable says that an event is not understood: a newer binary wrote it, or it
-// is no event.
-var errUnfoldable = errors.New("cannot be folded")
+// unfoldable says that an event is not understood: a newer binary wrote it, or it is no
+// event.
+type unfoldable struct {
+	position uint64
+	err      error
+}
+
+func (u *unfoldable) Error() string {
+	return fmt.Sprintf("position %d cannot be folded: %v", u.position, u.err)
+}
+
+func (u *unfoldable) Unwrap() error { return u.err }
 
 // damage turns what the stores say against each other or themselves into the error
 // that callers get. Any other error stays.
@@ -512,7 +521,9 @@ func damage(err error) error {
 		e.Reason, e.Position = "LOG_FORKED", fork.Position
 		return e
 	}
-	if errors.Is(err, errUnfoldable) {
+	if event, ok := errors.AsType[*unfoldable](err); ok {
+		e = fault.New(fault.Damaged, "EVENT_UNREADABLE", "", "%v; a binary that can read it goes on from there; if none wrote it, see: maillage restore --help", event)
+		e.Position = event.position
 		return e
 	}
 	return err

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -142,18 +143,39 @@ func (p *process) source() query.Source {
 	}
 	rows := p.model.Source(replica)
 	head := rows.Head
-	rows.Head = func(ctx context.Context, least uint64) (uint64, error) {
-		if broken, is := errors.AsType[*fault.Error](p.runner.Progress().Halted); is && broken.Kind == fault.Damaged {
-			return 0, broken // the rows may come from what was lost
-		}
+	rows.Head = func(ctx context.Context, least uint64) (uint64, error) { return p.rowsHead(ctx, least, head) }
+	return rows
+}
+
+// rowsHead waits for the rows to come to a position, and no longer than they can: a replica
+// that halted brings them nothing more, and why that is is told to who asks for it.
+func (p *process) rowsHead(ctx context.Context, least uint64, head func(context.Context, uint64) (uint64, error)) (uint64, error) {
+	if p.runner.Progress().Halted == nil {
 		own, cancel := context.WithTimeout(ctx, freshness)
-		defer cancel()
-		if at, err := head(own, max(least, p.runner.Progress().Gate.Size)); err == nil {
+		at, err := head(own, max(least, p.runner.Progress().Gate.Size))
+		cancel()
+		if err == nil {
 			return at, nil
 		}
-		return head(ctx, least)
+		waiting, cancel := context.WithCancel(ctx)
+		defer cancel()
+		go func() {
+			_ = p.runner.View(waiting, math.MaxUint64, nil) // until it halts
+			cancel()
+		}()
+		if at, err = head(waiting, least); err == nil || ctx.Err() != nil || p.runner.Progress().Halted == nil {
+			return at, err
+		}
 	}
-	return rows
+	halted := p.runner.Progress().Halted
+	if broken, is := errors.AsType[*fault.Error](halted); is && broken.Kind == fault.Damaged && broken.Reason != "EVENT_UNREADABLE" {
+		return 0, halted // the rows may come from what was lost
+	}
+	at, err := head(ctx, 0)
+	if err == nil && at < least {
+		err = halted
+	}
+	return at, err
 }
 
 // freshness is how long a read of the rows waits for what this process has answered for, so

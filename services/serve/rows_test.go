@@ -16,18 +16,21 @@ import (
 	"maillage/services/serve"
 )
 
-// TestDamageEndsReads: once the log is damaged nothing is answered, from memory nor from
-// rows, which may come from what was lost.
-func TestDamageEndsReads(t *testing.T) {
-	for name, postgres := range map[string]string{"memory": serve.PostgresOff, "rows": postgrestest.Database(t)} {
+// TestUnreadableEndsReads: before an event that nobody here understands the replica halts.
+// Rows go on to answer for what was recorded before, and say why not for more.
+func TestUnreadableEndsReads(t *testing.T) {
+	for name, tc := range map[string]struct{ postgres, now, later string }{
+		"memory": {serve.PostgresOff, "EVENT_UNREADABLE", "EVENT_UNREADABLE"},
+		"rows":   {postgrestest.Database(t), "", "EVENT_UNREADABLE"},
+	} {
 		t.Run(name, func(t *testing.T) {
-			at := begin(t, serve.Config{Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0", Postgres: postgres})
+			at := begin(t, serve.Config{Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0", Postgres: tc.postgres})
 			conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
-			answersWith(t, conn, "")
+			answersWith(t, conn, 0, "")
 			nc, err := nats.Connect(at.NATS)
 			if err != nil {
 				t.Fatal(err)
@@ -36,18 +39,20 @@ func TestDamageEndsReads(t *testing.T) {
 			if err := nc.Publish("registry.topology.centre.C000000000", []byte("no event")); err != nil {
 				t.Fatal(err)
 			}
-			answersWith(t, conn, "LOG_DAMAGED")
+			answersWith(t, conn, 10, tc.later)
+			answersWith(t, conn, 0, tc.now)
 		})
 	}
 }
 
-// answersWith waits until a read is answered with a reason, none where it succeeds.
-func answersWith(t *testing.T, conn *grpc.ClientConn, want string) {
+// answersWith waits until a read of a position is answered with a reason, none where it
+// succeeds.
+func answersWith(t *testing.T, conn *grpc.ClientConn, least uint64, want string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	defer cancel()
 	for {
-		_, err := registryv1.NewRegistryServiceClient(conn).ListCentres(ctx, &registryv1.ListCentresRequest{})
+		_, err := registryv1.NewRegistryServiceClient(conn).ListCentres(ctx, &registryv1.ListCentresRequest{AsOf: &registryv1.AsOf{MinPosition: least}})
 		reason := ""
 		for _, d := range status.Convert(err).Details() {
 			if info, is := d.(*errdetails.ErrorInfo); is {

@@ -104,6 +104,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"CURSOR_INVALID":           "le curseur n'est pas de ce registre, ou a été abîmé : reprenez-le tel qu'il a été reçu",
 	"LOG_FORKED":               "l'historique a été réécrit : le registre s'arrête, prévenez l'exploitant",
 	"READER_TOO_SLOW":          "le lecteur n'a pas pris à temps ce qui lui était envoyé : il reprend à son dernier curseur",
+	"EVENT_UNREADABLE":         "un événement du journal n'est pas compris de ce programme, qui s'arrête plutôt que de le sauter : lancez-en une version plus récente, ou prévenez l'exploitant",
 	"LOG_DAMAGED":              "l'historique est endommagé : le registre s'arrête, prévenez l'exploitant",
 	"LOG_ROLLED_BACK":          "les deux copies de l'historique sont revenues en arrière : voir « maillage restore --help »",
 	"NOT_ROLLED_BACK":          "rien de ce qui a été annoncé ne manque : il n'y a pas d'époque à ouvrir",
@@ -253,6 +254,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"POSTGRES_ENDED":           "le PostgreSQL privé ne démarre pas : son répertoire peut être supprimé, il se remplit de nouveau depuis le journal",
 	"POSTGRES_URL":             "l'adresse de la base PostgreSQL ne se lit pas : postgres://compte@hôte/base",
 	"READ_MODEL_DIFFERS":       "les tables reconstruites diffèrent du journal : elles n'ont pas pris la place de celles qui sont lues, prévenez l'exploitant",
+	"NOT_REBUILDING":           "aucune reconstruction n'est en cours",
 	"NOT_KEPT":                 "ce schéma n'est pas de ceux qui sont gardés : voyez « maillage rebuild --status »",
 	"ACT_NOT_SIGNED":           "l'acte n'est pas signé : donnez --signed, puis préparez-le de nouveau",
 }
