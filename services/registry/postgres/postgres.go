@@ -383,10 +383,13 @@ func register(ctx context.Context, tx pgx.Tx) error {
 	return err
 }
 
-// Stop stops a rebuild, to be gone on with.
+// Stop stops a rebuild, to be gone on with: NOT_REBUILDING where there is none.
 func (s *Store) Stop(ctx context.Context) error {
 	return s.order(ctx, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, "update maillage.model set state = 'STOPPED' where state = 'FILLING'")
+		stopped, err := tx.Exec(ctx, "update maillage.model set state = 'STOPPED' where state in ('FILLING', 'STOPPED')")
+		if err == nil && stopped.RowsAffected() == 0 {
+			err = fault.New(fault.Refused, "NOT_REBUILDING", "", "No rebuild is under way.")
+		}
 		return err
 	})
 }
@@ -434,9 +437,10 @@ func (s *Store) order(ctx context.Context, f func(pgx.Tx) error) error {
 }
 
 const (
-	undefinedTable  = "42P01"
-	duplicateTable  = "42P07"
-	duplicateObject = "42710"
+	undefinedTable   = "42P01"
+	duplicateTable   = "42P07"
+	duplicateObject  = "42710"
+	lockNotAvailable = "55P03"
 )
 
 // durable makes what is told of a commit true for ever, whatever the database is set to: a

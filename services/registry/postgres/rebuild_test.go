@@ -10,6 +10,8 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+
 	"maillage/services/eventlog"
 	"maillage/services/registry/postgres/postgrestest"
 	"maillage/services/registry/postgres/private"
@@ -142,6 +144,45 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	reaches(t, s, w.head)
+	same(t, s, w, w.head)
+	if err := s.Stop(t.Context()); reason(err) != "NOT_REBUILDING" {
+		t.Errorf("what does not run stops with %v", err)
+	}
+}
+
+// TestTakeoverLetsBy: a takeover waits for who reads the views, and holds up neither rows
+// nor readers meanwhile.
+func TestTakeoverLetsBy(t *testing.T) {
+	w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 15)
+	w.commit(t, 2, records[:100]...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	analyst, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer analyst.Close(context.Background())
+	reading, err := analyst.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := reading.Exec(t.Context(), "select count(*) from register.current_label"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rebuild(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the takeover", func(p Progress) bool { return p.Rebuild != nil && p.Rebuild.Phase == comparing })
+	for i := 100; i < 200; i += 2 {
+		w.commit(t, 2, records[i:i+2]...)
+		until(t, s, "the rows", func(p Progress) bool { return p.Schema == "maillage_1" && p.Position == w.head })
+	}
+	exec(t, url, "select count(*) from register.current_label")
+	if err := reading.Rollback(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the schema taken over", func(p Progress) bool { return p.Schema == "maillage_2" && p.Position == w.head })
 	same(t, s, w, w.head)
 }
 

@@ -89,6 +89,15 @@ var comments = map[string]string{
 	"value": "The version itself, a message encoded deterministically: what the other columns are derived from",
 }
 
+// tableNames are all tables of a schema.
+func tableNames() []string {
+	names := []string{"event", "act_effect"}
+	for i := range tables {
+		names = append(names, tables[i].name)
+	}
+	return names
+}
+
 // tables by name.
 var byName = func() map[string]*table {
 	all := make(map[string]*table, len(tables))

@@ -7,9 +7,25 @@ import (
 	"github.com/jackc/pgx/v5"
 )
 
+const lockPatience = "200ms" // with analysts who read the views while these are replaced
+
 // takeOver has a schema read in place of the one that is, which is kept. Nothing is written
-// to that one meanwhile, so that no position is lost; readers go on.
+// to that one meanwhile, so that no position is lost; readers go on. It waits for those who
+// read the views, and lets rows and other readers by meanwhile.
 func (f *filler) takeOver(ctx context.Context) error {
+	for {
+		err := f.tryTakeOver(ctx)
+		if code(err) != lockNotAvailable {
+			return err
+		}
+		f.logger.InfoContext(ctx, "the takeover waits for a reader of the views", "schema", f.Schema)
+		if pause(ctx, lockRetry); ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+}
+
+func (f *filler) tryTakeOver(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if err := f.catchUp(ctx, 1); err != nil {
@@ -17,6 +33,9 @@ func (f *filler) takeOver(ctx context.Context) error {
 	}
 	at := f.at
 	err := pgx.BeginFunc(ctx, f.conn, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(ctx, "set local lock_timeout = '"+lockPatience+"'"); err != nil {
+			return err
+		}
 		if _, err := tx.Exec(ctx, "update maillage.model set state = 'KEPT' where state = 'LIVE'"); err != nil {
 			return err
 		}

@@ -151,8 +151,8 @@ func (p *projector) begin(ctx context.Context) error {
 	return p.reload(ctx)
 }
 
-// tidy forgets schemas that somebody dropped, and fillings of other versions, and returns
-// the others.
+// tidy forgets schemas that somebody dropped, or a table of, and fillings of other versions,
+// and returns the others.
 func (p *projector) tidy(ctx context.Context) (models []model, err error) {
 	all, _, err := look(ctx, p.conn)
 	if err != nil {
@@ -160,7 +160,12 @@ func (p *projector) tidy(ctx context.Context) (models []model, err error) {
 	}
 	for _, m := range all {
 		var there bool
-		if err := p.conn.QueryRow(ctx, "select to_regnamespace($1) is not null", m.Schema).Scan(&there); err != nil {
+		var parts []string // of another version nobody here knows them
+		if m.Version == schemaVersion {
+			parts = tableNames()
+		}
+		err := p.conn.QueryRow(ctx, "select to_regnamespace($1) is not null and not exists (select from unnest($2::text[]) part where to_regclass($1 || '.' || part) is null)", m.Schema, parts).Scan(&there)
+		if err != nil {
 			return nil, fmt.Errorf("look for a schema: %w", err)
 		}
 		unfilled := m.State == filling || m.State == stopped
@@ -231,6 +236,9 @@ func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
 // brings it back.
 func (p *projector) halt(ctx context.Context, err error) {
 	p.live = nil
+	if err := p.register.View(ctx, 0, func(s *registry.State, _ uint64) { p.held.drop(s) }); err != nil {
+		p.logger.WarnContext(ctx, "what changes is still held for the read model", "error", err)
+	}
 	p.logger.ErrorContext(ctx, "the read model is halted", "error", err)
 	p.update(func(n *seen) { n.halted = err })
 }
@@ -375,6 +383,18 @@ func (s *Store) commitOf(position uint64) uint64 {
 		end++
 	}
 	return end
+}
+
+// drop keeps nothing any longer for the schema that was read.
+func (h *held) drop(s *registry.State) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.live = share{}
+	least := uint64(bitemporal.Latest)
+	if h.filling.after != nil {
+		least = *h.filling.after
+	}
+	s.Hold(least)
 }
 
 // within calls f, and has the state keep what changes after the least of the positions that

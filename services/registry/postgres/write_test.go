@@ -160,7 +160,8 @@ func TestForked(t *testing.T) {
 	}
 }
 
-// TestDropped takes the database away under way, empties it, and takes schemas away.
+// TestDropped takes the database away under way, empties it, and takes schemas and a table
+// away.
 func TestDropped(t *testing.T) {
 	w, url, records := newWorld(), postgrestest.Database(t), history(t, 200, 14)
 	config, err := pgx.ParseConfig(url)
@@ -183,7 +184,12 @@ func TestDropped(t *testing.T) {
 	same(t, s, w, 150, 100)
 
 	exec(t, url, "drop schema maillage_1 cascade")
-	w.commit(t, 2, records[150:]...)
+	w.commit(t, 2, records[150:180]...)
 	until(t, s, "another schema", func(p Progress) bool { return p.Schema == "maillage_2" && p.Position == w.head })
+	same(t, s, w, w.head)
+
+	exec(t, url, "drop table maillage_2.event cascade")
+	w.commit(t, 2, records[180:]...)
+	until(t, s, "another schema", func(p Progress) bool { return p.Schema == "maillage_3" && p.Position == w.head })
 	same(t, s, w, w.head)
 }
