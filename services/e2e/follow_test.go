@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"maillage/proto/conformance"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/eventlog"
 	"maillage/services/eventlog/jetstream"
@@ -183,4 +184,16 @@ func announceOther(t *testing.T, url string, of *server) {
 	b, err := proto.Marshal(head)
 	must(t, err)
 	must(t, log.AnnounceHead(b))
+}
+
+// TestFollowConforms: the reference passes what every consumer is put to.
+func TestFollowConforms(t *testing.T) {
+	follow := binary + ` follow --server "$MAILLAGE_SERVER" --heartbeat 1s --sink "jsonl:$MAILLAGE_COPY"`
+	out, errs, code := verb(t, "conformance", "--", "sh", "-c", "exec "+follow)
+	if code != 0 || strings.Contains(out, "ÉCHOUÉE") || strings.Count(out, "passée") != len(conformance.Scenarios()) {
+		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	if out, _, code := verb(t, "conformance", "--only", "whole", "--", "true"); code == 0 || !strings.Contains(out, "ÉCHOUÉE  whole") {
+		t.Errorf("who does nothing: %d\n%s", code, out)
+	}
 }
