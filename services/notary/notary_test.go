@@ -1,0 +1,399 @@
+package notary_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/transparency-dev/merkle/proof"
+	"github.com/transparency-dev/merkle/rfc6962"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+
+	"maillage/proto/checkpoint"
+	"maillage/proto/merkle"
+	"maillage/services/eventlog"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+	"maillage/services/notary"
+)
+
+const name = "maillage/TESTLOG000"
+
+// signing is a ledger whose heads are signed.
+type signing struct {
+	tb    testing.TB
+	dir   string
+	store *ledger.Store
+	keys  notary.Keys
+	notary.Log
+}
+
+func sign(tb testing.TB, dir string) *signing {
+	tb.Helper()
+	store, err := ledger.Open(filepath.Join(dir, "ledger"), "")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { _ = store.Close() })
+	keys, err := notary.ReadKeys(filepath.Join(dir, "key"), name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := &signing{tb: tb, dir: dir, store: store, keys: keys, Log: notary.Log{Hashes: store, Read: store.Read}}
+	if s.Signer, err = notary.NewSigner(filepath.Join(dir, "checkpoint"), name, keys, store); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// grow appends events, each a commit, and signs the head.
+func (s *signing) grow(events int, text string) {
+	s.tb.Helper()
+	for range events {
+		s.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1, RequestId: text}})
+	}
+	if _, err := s.Signer.Sign(s.store.Head()); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func (s *signing) append(e *ledgerv1.Event) {
+	s.tb.Helper()
+	body, err := proto.Marshal(e)
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	r := eventlog.Record{Position: s.store.Head().Size + 1, Subject: "registry.ledger.log.TESTLOG000", Body: body}
+	if _, err := s.store.Append([]eventlog.Record{r}); err != nil {
+		s.tb.Fatal(err)
+	}
+}
+
+func (s *signing) verifier() note.Verifier {
+	s.tb.Helper()
+	public, err := os.ReadFile(filepath.Join(s.dir, "key.pub"))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	v, err := note.NewVerifier(strings.TrimSpace(string(public)))
+	if err != nil {
+		s.tb.Fatal(err)
+	}
+	return v
+}
+
+func reason(err error) string {
+	own, _ := errors.AsType[*fault.Error](err)
+	if own == nil {
+		return ""
+	}
+	return own.Reason
+}
+
+// served is a client of tiles, as generic tools are: it knows the key and the paths.
+type served struct {
+	tb  testing.TB
+	url string
+}
+
+func (c served) get(path string) []byte {
+	c.tb.Helper()
+	resp, err := http.Get(c.url + path)
+	if err != nil {
+		c.tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		c.tb.Fatalf("%s: %s %v", path, resp.Status, err)
+	}
+	return b
+}
+
+// Height implements tlog.TileReader.
+func (c served) Height() int { return 8 }
+
+// ReadTiles implements tlog.TileReader.
+func (c served) ReadTiles(tiles []tlog.Tile) (all [][]byte, err error) {
+	for _, t := range tiles {
+		all = append(all, c.get("/"+strings.Replace(t.Path(), "tile/8/", "tile/", 1)))
+	}
+	return all, nil
+}
+
+// SaveTiles implements tlog.TileReader.
+func (c served) SaveTiles([]tlog.Tile, [][]byte) {}
+
+// TestTilesVerify mirrors a log from its tiles with the reader of the Go checksum database,
+// and checks every proof with a verifier that shares no code with what made it.
+func TestTilesVerify(t *testing.T) {
+	for _, size := range []int{1, 2, 255, 256, 257, 700} {
+		t.Run(fmt.Sprint(size), func(t *testing.T) {
+			s := sign(t, t.TempDir())
+			s.grow(size, "a")
+			server := httptest.NewServer(s.Handler())
+			defer server.Close()
+			client := served{t, server.URL}
+			c, _, err := checkpoint.Open(client.get("/checkpoint"), s.verifier())
+			if err != nil || c.Size != uint64(size) || c.Origin != name {
+				t.Fatalf("%+v, %v", c, err)
+			}
+			mirror := tlog.TileHashReader(tlog.Tree{N: int64(c.Size), Hash: c.Root}, client)
+			var leaves [][]byte
+			for n := 0; n < size; n += 256 {
+				path := fmt.Sprintf("/tile/entries/%03d", n/256)
+				if size-n < 256 {
+					path += fmt.Sprintf(".p/%d", size-n)
+				}
+				for b := client.get(path); len(b) > 0; {
+					length := int(binary.BigEndian.Uint16(b))
+					leaves = append(leaves, b[2:2+length])
+					b = b[2+length:]
+				}
+			}
+			if len(leaves) != size {
+				t.Fatalf("%d entries", len(leaves))
+			}
+			for i, leaf := range leaves {
+				position, _, _, err := merkle.ParseLeaf(leaf)
+				if err != nil || position != uint64(i+1) {
+					t.Fatalf("entry %d is position %d, %v", i, position, err)
+				}
+				theirs, err := tlog.ProveRecord(int64(size), int64(i), mirror)
+				if err != nil {
+					t.Fatal(err)
+				}
+				ours, err := s.ProveInclusion(position, c.Size)
+				if err != nil || fmt.Sprint(ours) != fmt.Sprint(theirs) {
+					t.Fatalf("proof of %d: %v, %v", position, ours, err)
+				}
+				if err := c.Contains(position, tlog.RecordHash(leaf), ours); err != nil {
+					t.Error(err)
+				}
+				if err := proof.VerifyInclusion(rfc6962.DefaultHasher, uint64(i), c.Size, rfc6962.DefaultHasher.HashLeaf(leaf), bytesOf(ours), c.Root[:]); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+}
+
+func bytesOf[P ~[]tlog.Hash](p P) (all [][]byte) {
+	for _, h := range p {
+		all = append(all, h[:])
+	}
+	return all
+}
+
+// TestConsistency: of any two checkpoints of one log, the later extends the earlier.
+func TestConsistency(t *testing.T) {
+	s := sign(t, t.TempDir())
+	var all []checkpoint.Checkpoint
+	for _, more := range []int{1, 1, 2, 3, 5, 100, 255, 3} {
+		s.grow(more, "a")
+		c, signed, _ := s.Signer.Last()
+		if got, _, err := checkpoint.Open(signed, s.verifier()); err != nil || got != c {
+			t.Fatalf("%+v, %v", got, err)
+		}
+		all = append(all, c)
+	}
+	for i, old := range all {
+		for _, c := range all[i:] {
+			p, err := s.ProveConsistency(old.Size, c.Size)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Extends(old, p); err != nil {
+				t.Error(err)
+			}
+			if err := proof.VerifyConsistency(rfc6962.DefaultHasher, old.Size, c.Size, bytesOf(p), old.Root[:], c.Root[:]); err != nil {
+				t.Error(err)
+			}
+			other := old
+			other.Root[5] ^= 1
+			if err := c.Extends(other, p); err == nil {
+				t.Errorf("size %d extends another log of size %d", c.Size, old.Size)
+			}
+		}
+	}
+}
+
+// TestNeverTwoRoots: whatever becomes of the ledger, no two roots are signed for one size.
+func TestNeverTwoRoots(t *testing.T) {
+	for given, tc := range map[string]struct {
+		then func(t *testing.T, s *signing) error // after 20 events were signed
+		want string
+	}{
+		"more events": {func(t *testing.T, s *signing) error {
+			s.grow(3, "a")
+			return nil
+		}, ""},
+		"the same head": {func(t *testing.T, s *signing) error {
+			_, before, _ := s.Signer.Last()
+			again, err := s.Signer.Sign(s.store.Head())
+			if string(again) != string(before) {
+				t.Error("it signed another one")
+			}
+			return err
+		}, ""},
+		"another root announced": {func(_ *testing.T, s *signing) error {
+			head := s.store.Head()
+			head.Root[3] ^= 1
+			_, err := s.Signer.Sign(head)
+			return err
+		}, "CHECKPOINT_CONFLICT"},
+		"an older ledger": {func(t *testing.T, s *signing) error { return s.instead(t, 12, "a", 0) }, "CHECKPOINT_CONFLICT"},
+		"another tail":    {func(t *testing.T, s *signing) error { return s.instead(t, 12, "b", 0) }, "CHECKPOINT_CONFLICT"},
+		"a longer one":    {func(t *testing.T, s *signing) error { return s.instead(t, 30, "b", 0) }, "CHECKPOINT_CONFLICT"},
+		"a new epoch":     {func(t *testing.T, s *signing) error { return s.instead(t, 12, "a", 2) }, ""},
+		"the epoch before again": {func(t *testing.T, s *signing) error {
+			if err := s.instead(t, 12, "a", 2); err != nil {
+				t.Fatal(err)
+			}
+			return s.instead(t, 40, "a", 0)
+		}, "CHECKPOINT_CONFLICT"},
+	} {
+		t.Run(given, func(t *testing.T) {
+			s := sign(t, t.TempDir())
+			s.grow(20, "a")
+			if err := tc.then(t, s); reason(err) != tc.want || (err == nil) != (tc.want == "") {
+				t.Errorf("%v, want %q", err, tc.want)
+			}
+		})
+	}
+}
+
+// instead signs the head of another ledger, with so many events and maybe a new epoch,
+// beside what was signed of this one.
+func (s *signing) instead(t *testing.T, events int, text string, epoch uint64) error {
+	other := &signing{tb: t}
+	var err error
+	if other.store, err = ledger.Open(filepath.Join(t.TempDir(), "ledger"), ""); err != nil {
+		t.Fatal(err)
+	}
+	defer other.store.Close()
+	for range events {
+		other.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1, RequestId: text}})
+	}
+	if epoch > 0 {
+		other.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1}, Fact: &ledgerv1.Event_EpochOpened{EpochOpened: &ledgerv1.EpochOpened{Epoch: epoch}}})
+	}
+	signer, err := notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, s.keys, other.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = signer.Sign(other.store.Head())
+	return err
+}
+
+// TestKeys: a second key signs beside the first, then alone; what the first signed still
+// binds.
+func TestKeys(t *testing.T) {
+	s := sign(t, t.TempDir())
+	s.grow(5, "a")
+	first, file := s.verifier(), filepath.Join(s.dir, "key")
+	old, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notary.ReadKeys(file, name); err != nil {
+		t.Fatal(err)
+	}
+	second, fresh := s.verifier(), read(t, file)
+	for _, tc := range []struct {
+		keys    string
+		trusted []note.Verifier
+	}{
+		{string(old) + "# on its way in\n" + fresh, []note.Verifier{first, second}},
+		{fresh, []note.Verifier{second}},
+	} {
+		if err := os.WriteFile(file, []byte(tc.keys), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := notary.ReadKeys(file, name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if s.Signer, err = notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, keys, s.store); err != nil {
+			t.Fatal(err)
+		}
+		s.grow(1, "a")
+		_, signed, _ := s.Signer.Last()
+		for _, v := range tc.trusted {
+			if _, _, err := checkpoint.Open(signed, v); err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	_, signed, _ := s.Signer.Last()
+	if _, _, err := checkpoint.Open(signed, first); err == nil {
+		t.Error("the key that is gone signed")
+	}
+	for given, want := range map[string]string{"": "KEY_UNREADABLE", "PRIVATE+KEY+x": "KEY_UNREADABLE"} {
+		if err := os.WriteFile(file, []byte(given), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := notary.ReadKeys(file, name); reason(err) != want {
+			t.Errorf("%q: %v", given, err)
+		}
+	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notary.ReadKeys(file, name); reason(err) != "KEY_EXPOSED" {
+		t.Errorf("a key that others can read: %v", err)
+	}
+}
+
+func read(t *testing.T, file string) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// TestTilesNotFound: nothing is served that no checkpoint covers, nor what is no tile.
+func TestTilesNotFound(t *testing.T) {
+	s := sign(t, t.TempDir())
+	server := httptest.NewServer(s.Handler())
+	defer server.Close()
+	status := func(path string) int {
+		resp, err := http.Get(server.URL + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		return resp.StatusCode
+	}
+	if got := status("/checkpoint"); got != http.StatusNotFound {
+		t.Errorf("before the first checkpoint: %d", got)
+	}
+	s.grow(300, "a")
+	s.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1}}) // not signed
+	for path, want := range map[string]int{
+		"/tile/0/000": 200, "/tile/0/001.p/44": 200, "/tile/0/001.p/7": 200, "/tile/1/000.p/1": 200, "/tile/entries/001.p/44": 200,
+		"/tile/0/001.p/45": 404, "/tile/0/001": 404, "/tile/1/000.p/2": 404, "/tile/entries/001.p/45": 404, "/tile/entries/002.p/1": 404,
+		"/tile/0/1": 404, "/tile/64/000": 404, "/tile/x": 404, "/tile/0/000.p/256": 404, "/tile/0/000.p/0": 404, "/tile/0/-01": 404, "/tile/": 404,
+	} {
+		if got := status(path); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+}

@@ -1,0 +1,225 @@
+// Package notary signs what a ledger holds and proves it: signed checkpoints, proofs of
+// inclusion and consistency, and the tiles from which anyone can make them.
+package notary
+
+import (
+	"bufio"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+
+	"maillage/proto/checkpoint"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+)
+
+// Keys sign. The first is the one in use; those after it are on their way in or out, and sign
+// too, so that whoever trusts any of them goes on.
+type Keys []note.Signer
+
+// ReadKeys reads a file of keys: one a line in the encoding of package note, lines that begin
+// with # left out. It is made, with a new key of a name, where it is missing. A file that
+// others can read is refused: KEY_EXPOSED.
+func ReadKeys(file, name string) (Keys, error) {
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		if err = newKey(file, name); err == nil {
+			f, err = os.Open(file)
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("key of the checkpoints: %w", err)
+	}
+	defer f.Close() //nolint:errcheck // only read
+	if is, err := f.Stat(); err != nil || is.Mode().Perm()&0o077 != 0 {
+		return nil, errors.Join(err, fault.New(fault.Refused, "KEY_EXPOSED", "", "others can read the key %s: chmod 600", file))
+	}
+	var keys Keys
+	for in := bufio.NewScanner(f); in.Scan(); {
+		line := strings.TrimSpace(in.Text())
+		if line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		key, err := note.NewSigner(line)
+		if err != nil { // which would show it
+			return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "a line of %s is no key of a signed note", file)
+		}
+		keys = append(keys, key)
+	}
+	if len(keys) == 0 {
+		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s holds no key", file)
+	}
+	return keys, nil
+}
+
+// newKey makes a file with a new key, and beside it FILE.pub, which is told to all.
+func newKey(file, name string) error {
+	private, public, err := note.GenerateKey(rand.Reader, name)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
+		return err
+	}
+	if err := replace(file+".pub", []byte(public+"\n"), 0o644); err != nil {
+		return err
+	}
+	return replace(file, []byte(private+"\n"), 0o600)
+}
+
+// replace puts a file in the place of one, whole or not at all, and flushes it.
+func replace(name string, content []byte, mode fs.FileMode) error {
+	next := name + ".next"
+	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(next, name); err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// Signer signs the heads of one ledger. It never signs two roots of one size, nor a head that
+// does not extend the last one it signed, which it keeps.
+type Signer struct {
+	file   string
+	log    string
+	keys   Keys
+	hashes tlog.HashReader
+
+	mu     sync.Mutex
+	last   checkpoint.Checkpoint
+	epoch  uint64 // of last
+	signed []byte // the last; nil before the first
+}
+
+// NewSigner signs for a log that has a name, and goes on from the checkpoint that a file
+// holds; where there is none, from nothing.
+func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, error) {
+	s := &Signer{file: file, log: log, keys: keys, hashes: hashes}
+	signed, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("last checkpoint: %w", err)
+	}
+	n, err := note.Open(signed, anyone{})
+	if unknown, is := errors.AsType[*note.UnverifiedNoteError](err); is { // of a key that is gone: what it signed still binds
+		n, err = unknown.Note, nil
+	}
+	if err == nil {
+		s.last, err = checkpoint.Parse(n.Text)
+	}
+	if err == nil {
+		s.epoch, err = s.epochOf(s.last.Origin)
+	}
+	if err != nil {
+		return nil, conflict("the last checkpoint, in %s, cannot be gone on from: %v", file, err)
+	}
+	s.signed = signed
+	return s, nil
+}
+
+// epochOf is the epoch that a checkpoint of this log was signed in.
+func (s *Signer) epochOf(origin string) (uint64, error) {
+	text, ours := strings.CutPrefix(origin, s.log)
+	if ours && text == "" {
+		return 1, nil
+	}
+	epoch, err := strconv.ParseUint(strings.TrimPrefix(text, "/"), 10, 64)
+	if !ours || err != nil || checkpoint.Origin(s.log, epoch) != origin {
+		return 0, fmt.Errorf("it is of %s, not of %s", origin, s.log)
+	}
+	return epoch, nil
+}
+
+// anyone trusts nobody: what it opens is not verified.
+type anyone struct{}
+
+func (anyone) Verifier(name string, hash uint32) (note.Verifier, error) {
+	return nil, &note.UnknownVerifierError{Name: name, KeyHash: hash}
+}
+
+// conflict says that what was signed before is not what the ledger holds now.
+func conflict(format string, args ...any) error {
+	return fault.New(fault.Damaged, "CHECKPOINT_CONFLICT", "", format, args...)
+}
+
+// Sign returns the signed checkpoint of a head. It is kept, flushed, before it is returned.
+// CHECKPOINT_CONFLICT: the ledger does not extend what was signed before; then nothing is
+// signed, ever, until an operator has looked.
+func (s *Signer) Sign(head ledger.Head) ([]byte, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := checkpoint.Checkpoint{Origin: checkpoint.Origin(s.log, head.Epoch), Size: head.Size, Root: head.Root}
+	if s.signed != nil && now == s.last {
+		return s.signed, nil
+	}
+	if err := s.extends(now, head.Epoch); err != nil {
+		return nil, err
+	}
+	signed, err := note.Sign(&note.Note{Text: now.String()}, s.keys...)
+	if err != nil {
+		return nil, fmt.Errorf("sign a checkpoint: %w", err)
+	}
+	if err := replace(s.file, signed, 0o644); err != nil {
+		return nil, fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	s.last, s.epoch, s.signed = now, head.Epoch, signed
+	return signed, nil
+}
+
+// extends checks, from the hashes of the ledger, that a checkpoint is that of what it holds
+// and of what was signed last.
+func (s *Signer) extends(now checkpoint.Checkpoint, epoch uint64) error {
+	root, err := tlog.TreeHash(int64(now.Size), s.hashes)
+	if err != nil {
+		return fmt.Errorf("root of size %d: %w", now.Size, err)
+	}
+	if root != now.Root {
+		return conflict("the hashes of the ledger have root %v at size %d, and %v is to be signed", root, now.Size, now.Root)
+	}
+	switch {
+	case s.signed == nil, s.epoch < epoch: // that one opened an event of the log says
+		return nil
+	case s.epoch > epoch:
+		return conflict("epoch %d was signed for, and the ledger is in epoch %d", s.epoch, epoch)
+	}
+	if now.Size <= s.last.Size {
+		return conflict("a checkpoint of size %d and root %v was signed, and one of size %d and root %v is to be", s.last.Size, s.last.Root, now.Size, now.Root)
+	}
+	before, err := tlog.TreeHash(int64(s.last.Size), s.hashes)
+	if err != nil {
+		return fmt.Errorf("root of size %d: %w", s.last.Size, err)
+	}
+	if before != s.last.Root {
+		return conflict("root %v was signed at size %d, and the ledger has %v there", s.last.Root, s.last.Size, before)
+	}
+	return nil
+}
+
+// Last is the last checkpoint, signed; ok is false before the first.
+func (s *Signer) Last() (c checkpoint.Checkpoint, signed []byte, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, s.signed, s.signed != nil
+}
