@@ -4,6 +4,7 @@ package notary
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -222,4 +223,25 @@ func (s *Signer) Last() (c checkpoint.Checkpoint, signed []byte, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last, s.signed, s.signed != nil
+}
+
+// Epoch is that of the last checkpoint, 0 before the first.
+func (s *Signer) Epoch() uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.epoch
+}
+
+// Keep keeps the last checkpoint with cosignatures added to it.
+func (s *Signer) Keep(cosigned []byte) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !bytes.HasPrefix(cosigned, s.signed) {
+		return errors.New("another checkpoint than the last")
+	}
+	if err := replace(s.file, cosigned, 0o644); err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	s.signed = cosigned
+	return nil
 }

@@ -300,6 +300,8 @@ func (p *process) serveHealth(ctx context.Context, a *Addresses) (stop func(), e
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	mux.HandleFunc("GET /checkpoint", p.serveTiles)
+	mux.HandleFunc("GET /tile/", p.serveTiles)
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		if err := server.Serve(lis); err != nil && !errors.Is(err, http.ErrServerClosed) {

@@ -75,6 +75,11 @@ type Config struct {
 	// private server in DATA/postgres, which starts and ends with the process. "off" or
 	// empty: reads are answered from memory.
 	Postgres string
+	// Key is the file with the keys that sign checkpoints; it is made where it is missing.
+	Key string
+	// Witnesses is a file with the policy of those who are shown every checkpoint; empty for
+	// none.
+	Witnesses string
 	// Origin names who keeps the log, when a new log is opened.
 	Origin string
 	// Prepare is called once everything can be asked, to load what must be there first.
@@ -98,6 +103,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Vault == "" {
 		c.Vault = filepath.Join(c.Data, "vault")
+	}
+	if c.Key == "" {
+		c.Key = filepath.Join(c.Data, "key", "checkpoint")
 	}
 	if c.NATS == "" {
 		c.NATS = "127.0.0.1:4222"
@@ -146,6 +154,7 @@ type process struct {
 	waits  error // what the process waits for before it has a runner
 
 	digests registry.Digests // of the log joined
+	signing signing
 
 	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
@@ -194,6 +203,11 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	stopSweep := p.startSweep(running)
 	defer stopSweep()
+	stopNotary, err := p.startNotary(running)
+	if err != nil {
+		return err
+	}
+	defer stopNotary()
 	if p.model != nil {
 		p.model.keep(running)
 	}
@@ -345,6 +359,7 @@ func (p *process) server() (*grpc.Server, error) {
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
+	ledgerv1.RegisterProofServiceServer(s, &proofs{p: p})
 	healthv1.RegisterHealthServer(s, p.health)
 	reflection.Register(s)
 	return s, nil

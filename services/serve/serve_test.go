@@ -32,14 +32,22 @@ import (
 // begin runs a process within the test and returns where it is.
 func begin(t *testing.T, c serve.Config) serve.Addresses {
 	t.Helper()
+	at, _ := beginAgain(t, c)
+	return at
+}
+
+// beginAgain is begin of a process that can be stopped before the test ends.
+func beginAgain(t *testing.T, c serve.Config) (_ serve.Addresses, stop func()) {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	at, failed := make(chan serve.Addresses, 1), make(chan error, 1)
 	wg.Go(func() { failed <- serve.Run(ctx, c, func(a serve.Addresses) { at <- a }) })
-	t.Cleanup(func() { cancel(); wg.Wait() })
+	stop = func() { cancel(); wg.Wait() }
+	t.Cleanup(stop)
 	select {
 	case a := <-at:
-		return a
+		return a, stop
 	case err := <-failed:
 		t.Fatal(err)
 		panic("unreachable")

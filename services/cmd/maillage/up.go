@@ -18,14 +18,16 @@ import (
 
 // Process are the flags of a process that serves.
 type Process struct {
-	Data     string `default:"data" type:"path" help:"Répertoire des données (journal, coffre, grand livre)."`
-	Ledger   string `type:"path" help:"Répertoire du grand livre ; sur un autre disque de préférence (par défaut DATA/ledger)."`
-	Vault    string `type:"path" help:"Répertoire du coffre des données personnelles, le même pour tous les processus qui enregistrent (par défaut DATA/vault)."`
-	HeadCopy string `type:"path" placeholder:"FICHIER" help:"Fichier, en un troisième lieu, qui garde la dernière tête annoncée."`
-	GRPC     string `name:"grpc" default:"127.0.0.1:9090" help:"Adresse gRPC."`
-	HTTP     string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (/healthz, /readyz), ou « off »."`
-	Postgres string `default:"off" placeholder:"off|local|URL" help:"D'où répondre aux lectures : « off », de la mémoire ; « local », d'un PostgreSQL privé, sous DATA/postgres ; ou l'adresse d'une base, postgres://…"`
-	Origin   string `default:"maillage" help:"Nom de qui tient le registre, inscrit à l'ouverture d'un journal neuf."`
+	Data      string `default:"data" type:"path" help:"Répertoire des données (journal, coffre, grand livre)."`
+	Ledger    string `type:"path" help:"Répertoire du grand livre ; sur un autre disque de préférence (par défaut DATA/ledger)."`
+	Vault     string `type:"path" help:"Répertoire du coffre des données personnelles, le même pour tous les processus qui enregistrent (par défaut DATA/vault)."`
+	HeadCopy  string `type:"path" placeholder:"FICHIER" help:"Fichier, en un troisième lieu, qui garde la dernière tête annoncée."`
+	Key       string `type:"path" placeholder:"FICHIER" help:"Fichier des clés qui signent les points de contrôle du grand livre (par défaut DATA/key/checkpoint, créé s'il manque ; sa clé publique est à côté, en .pub)."`
+	Witnesses string `type:"existingfile" placeholder:"FICHIER" help:"Témoins à qui montrer chaque point de contrôle, et combien doivent le contresigner."`
+	GRPC      string `name:"grpc" default:"127.0.0.1:9090" help:"Adresse gRPC."`
+	HTTP      string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (/healthz, /readyz), ou « off »."`
+	Postgres  string `default:"off" placeholder:"off|local|URL" help:"D'où répondre aux lectures : « off », de la mémoire ; « local », d'un PostgreSQL privé, sous DATA/postgres ; ou l'adresse d'une base, postgres://…"`
+	Origin    string `default:"maillage" help:"Nom de qui tient le registre, inscrit à l'ouverture d'un journal neuf."`
 }
 
 func (p Process) config() (serve.Config, error) {
@@ -33,7 +35,7 @@ func (p Process) config() (serve.Config, error) {
 		return serve.Config{}, usage("--postgres « " + p.Postgres + " » : écrivez off, local, ou l'adresse d'une base : postgres://compte@hôte/base")
 	}
 	return serve.Config{
-		Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin, Postgres: p.Postgres,
+		Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, Key: p.Key, Witnesses: p.Witnesses, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin, Postgres: p.Postgres,
 	}, nil
 }
 

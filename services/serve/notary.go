@@ -1,0 +1,229 @@
+package serve
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/mod/sumdb/tlog"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/fault"
+	"maillage/services/notary"
+)
+
+const (
+	signPause    = 2 * time.Second  // between two checkpoints, while something changes
+	witnessPause = 10 * time.Second // that witnesses may take together
+)
+
+// signing is what signs the heads of the ledger that gates, once the log is known.
+type signing struct {
+	log   atomic.Pointer[notary.Log]
+	moved atomic.Pointer[chan struct{}] // closed once there is another checkpoint
+	told  atomic.Pointer[error]         // why none is signed any longer, nil while they are
+}
+
+func (s *signing) wake() {
+	next := make(chan struct{})
+	if before := s.moved.Swap(&next); before != nil {
+		close(*before)
+	}
+}
+
+// startNotary signs checkpoints of what is in both stores, where the gating ledger is kept
+// here; stop ends that.
+func (p *process) startNotary(running context.Context) (stop func(), err error) {
+	if p.store == nil || p.config.Follow {
+		return func() {}, nil
+	}
+	log, witnesses, err := p.openNotary()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(running)
+	done := make(chan struct{})
+	p.signing.log.Store(log)
+	go func() {
+		defer close(done)
+		for often := time.NewTicker(signPause); ; {
+			if err := p.sign(ctx, log, witnesses); err != nil && ctx.Err() == nil {
+				slog.ErrorContext(ctx, "no checkpoint is signed any longer", "err", err)
+				p.signing.told.Store(&err)
+				p.signing.wake()
+				return
+			}
+			select {
+			case <-often.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return func() { cancel(); <-done }, nil
+}
+
+func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
+	var name string
+	err := p.runner.View(context.Background(), 1, func(uint64) error {
+		id := p.state.Identity()
+		name = logName(id.Origin, id.LogID)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	keys, err := notary.ReadKeys(p.config.Key, name)
+	if err != nil {
+		return nil, nil, err
+	}
+	signer, err := notary.NewSigner(p.config.Key+".last", name, keys, p.store)
+	if err != nil {
+		return nil, nil, err
+	}
+	log := &notary.Log{Signer: signer, Hashes: p.store, Read: p.store.Read}
+	p.signing.wake()
+	if p.config.Witnesses == "" {
+		return log, nil, nil
+	}
+	policy, err := os.ReadFile(p.config.Witnesses)
+	if err != nil {
+		return nil, nil, err
+	}
+	witnesses, err := notary.NewWitnesses(policy, &http.Client{Timeout: witnessPause})
+	return log, witnesses, err
+}
+
+// logName is the name that a log's checkpoints bear: names of keys have no blanks nor plus.
+func logName(origin, id string) string {
+	return strings.NewReplacer(" ", "-", "+", "-").Replace(strings.Join(strings.Fields(origin), " ")) + "/" + id
+}
+
+// sign signs the head that is announced, if it is another one than before.
+func (p *process) sign(ctx context.Context, log *notary.Log, witnesses *notary.Witnesses) error {
+	head := p.runner.Progress().Gate
+	before, _, ok := log.Signer.Last()
+	if head.Size == 0 || ok && before.Size == head.Size && before.Root == head.Root && head.Epoch == log.Signer.Epoch() {
+		return nil
+	}
+	signed, err := log.Signer.Sign(head)
+	if err != nil {
+		return err
+	}
+	if witnesses != nil {
+		c, _, _ := log.Signer.Last()
+		cosigned, err := witnesses.Cosign(ctx, log, c, signed)
+		if err != nil && ctx.Err() == nil {
+			slog.WarnContext(ctx, "not every witness cosigned", "size", head.Size, "enough", witnesses.Satisfied(cosigned), "err", err)
+		}
+		if err := log.Signer.Keep(cosigned); err != nil {
+			return err
+		}
+	}
+	p.signing.wake()
+	return nil
+}
+
+// proofs implements ledgerv1.ProofServiceServer.
+type proofs struct {
+	ledgerv1.UnsafeProofServiceServer
+
+	p *process
+}
+
+// log is what can be proved here.
+func (s *proofs) log() (*notary.Log, error) {
+	log := s.p.signing.log.Load()
+	if log == nil {
+		return nil, fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
+	}
+	return log, nil
+}
+
+// GetCheckpoint implements the RPC of that name.
+func (s *proofs) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.GetCheckpointResponse, error) {
+	log, err := s.log()
+	if err != nil {
+		return nil, err
+	}
+	for {
+		moved := *s.p.signing.moved.Load()
+		c, signed, ok := log.Signer.Last()
+		if ok && c.Size >= req.GetMinSize() {
+			return &ledgerv1.GetCheckpointResponse{Checkpoint: signed}, nil
+		}
+		if told := s.p.signing.told.Load(); told != nil {
+			return nil, *told
+		}
+		if !ok && req.GetMinSize() == 0 {
+			return nil, fault.New(fault.NotFound, "NO_CHECKPOINT", "", "nothing is signed yet; the first checkpoint comes within %v", signPause)
+		}
+		select {
+		case <-moved:
+		case <-ctx.Done():
+			return nil, fault.New(fault.Unavailable, "NOT_YET_SIGNED", "min_size", "the last checkpoint is of size %d", c.Size)
+		}
+	}
+}
+
+// GetInclusionProof implements the RPC of that name.
+func (s *proofs) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.GetInclusionProofResponse, error) {
+	log, err := s.log()
+	if err != nil {
+		return nil, err
+	}
+	c, signed, _ := log.Signer.Last()
+	if req.GetPosition() > c.Size {
+		e := fault.New(fault.Unavailable, "NOT_YET_SIGNED", "position", "the last checkpoint is of size %d; the next comes within %v of a commit", c.Size, signPause)
+		e.Position = req.GetPosition()
+		return nil, e
+	}
+	index := int64(req.GetPosition() - 1)
+	leaf, err := log.Hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, index)})
+	if err != nil {
+		return nil, err
+	}
+	proof, err := log.ProveInclusion(req.GetPosition(), c.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.GetInclusionProofResponse{Checkpoint: signed, LeafIndex: uint64(index), LeafHash: leaf[0][:], Hashes: bytesOf(proof)}, nil
+}
+
+// GetConsistencyProof implements the RPC of that name.
+func (s *proofs) GetConsistencyProof(_ context.Context, req *ledgerv1.GetConsistencyProofRequest) (*ledgerv1.GetConsistencyProofResponse, error) {
+	log, err := s.log()
+	if err != nil {
+		return nil, err
+	}
+	c, signed, ok := log.Signer.Last()
+	if !ok || req.GetOldSize() > c.Size {
+		return nil, fault.New(fault.Unavailable, "NOT_YET_SIGNED", "old_size", "the last checkpoint is of size %d", c.Size)
+	}
+	proof, err := log.ProveConsistency(req.GetOldSize(), c.Size)
+	if err != nil {
+		return nil, err
+	}
+	return &ledgerv1.GetConsistencyProofResponse{Checkpoint: signed, Hashes: bytesOf(proof)}, nil
+}
+
+func bytesOf[P ~[]tlog.Hash](proof P) (all [][]byte) {
+	for _, h := range proof {
+		all = append(all, h[:])
+	}
+	return all
+}
+
+// serveTiles serves the tiles of the log, where they are kept here.
+func (p *process) serveTiles(w http.ResponseWriter, r *http.Request) {
+	log := p.signing.log.Load()
+	if log == nil {
+		http.NotFound(w, r)
+		return
+	}
+	log.Handler().ServeHTTP(w, r)
+}

@@ -1,0 +1,158 @@
+package serve_test
+
+import (
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
+	"google.golang.org/genproto/googleapis/rpc/errdetails"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
+	"maillage/proto/checkpoint"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/proto/merkle"
+	"maillage/services/serve"
+	"maillage/services/submit"
+)
+
+// TestProofs: whatever a process hands on, it proves to be under what it signed; started
+// again it signs what extends that, and says so where it cannot.
+func TestProofs(t *testing.T) {
+	dir := t.TempDir()
+	config := serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "127.0.0.1:0", NATS: "off"}
+	var before checkpoint.Checkpoint
+	for _, name := range []string{"Équipe une", "Équipe deux"} {
+		at, stop := beginAgain(t, config)
+		conn := dialAs(t, at.GRPC)
+		head := registerCentre(t, conn, name)
+		key := trusted(t, dir)
+		proofs := ledgerv1.NewProofServiceClient(conn)
+		r, err := proofs.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: head})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := checkpoint.Open(r.GetCheckpoint(), key)
+		if err != nil || c.Size < head || !strings.HasPrefix(c.Origin, "maillage/") {
+			t.Fatalf("%+v, %v", c, err)
+		}
+		all, err := feedv1.NewFeedServiceClient(conn).ListEvents(t.Context(), &feedv1.ListEventsRequest{PageSize: 1000})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, commit := range all.GetCommits() {
+			for _, one := range commit.GetRecords() {
+				p, err := proofs.GetInclusionProof(t.Context(), &ledgerv1.GetInclusionProofRequest{Position: one.GetPosition()})
+				if err != nil {
+					t.Fatal(err)
+				}
+				under, _, err := checkpoint.Open(p.GetCheckpoint(), key)
+				if err != nil {
+					t.Fatal(err)
+				}
+				leaf := tlog.RecordHash(merkle.AppendLeaf(nil, one.GetPosition(), one.GetSubject(), one.GetBody()))
+				if err := under.Contains(one.GetPosition(), leaf, hashesOf(p.GetHashes())); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		p, err := proofs.GetConsistencyProof(t.Context(), &ledgerv1.GetConsistencyProofRequest{OldSize: before.Size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if later, _, err := checkpoint.Open(p.GetCheckpoint(), key); err != nil || before.Size > 0 && later.Extends(before, hashesOf(p.GetHashes())) != nil {
+			t.Errorf("%+v does not extend %+v: %v", later, before, err)
+		}
+		before = c
+		if got := fetched(t, "http://"+at.HTTP+"/checkpoint"); !strings.HasPrefix(got, c.Origin+"\n") {
+			t.Errorf("/checkpoint: %q", got)
+		}
+		if got := fetched(t, "http://"+at.HTTP+"/tile/0/000.p/1"); len(got) != tlog.HashSize {
+			t.Errorf("a tile of %d bytes", len(got))
+		}
+		stop()
+	}
+	last := filepath.Join(dir, "key", "checkpoint.last")
+	text, err := os.ReadFile(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.SplitN(string(text), "\n", 4)
+	lines[2] = "AAAA" + lines[2][4:]
+	if err := os.WriteFile(last, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	at, _ := beginAgain(t, config)
+	conn := dialAs(t, at.GRPC)
+	head := registerCentre(t, conn, "Équipe trois")
+	_, err = ledgerv1.NewProofServiceClient(conn).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: head})
+	for _, d := range status.Convert(err).Details() {
+		if info, is := d.(*errdetails.ErrorInfo); is && info.GetReason() == "CHECKPOINT_CONFLICT" {
+			return
+		}
+	}
+	t.Errorf("another root was signed before: %v", err)
+}
+
+func hashesOf(all [][]byte) (hashes []tlog.Hash) {
+	for _, h := range all {
+		hashes = append(hashes, tlog.Hash(h))
+	}
+	return hashes
+}
+
+func trusted(t *testing.T, dir string) note.Verifier {
+	t.Helper()
+	public, err := os.ReadFile(filepath.Join(dir, "key", "checkpoint.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := note.NewVerifier(strings.TrimSpace(string(public)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func dialAs(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithUnaryInterceptor(submit.Connect("officer")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+func registerCentre(t *testing.T, conn *grpc.ClientConn, name string) uint64 {
+	t.Helper()
+	r, err := topologyv1.NewTopologyServiceClient(conn).RegisterCentre(t.Context(), &topologyv1.RegisterCentreRequest{
+		Basis: because, Name: name,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.GetPosition()
+}
+
+func fetched(t *testing.T, url string) string {
+	t.Helper()
+	resp, err := http.Get(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %s %v", url, resp.Status, err)
+	}
+	return string(b)
+}
