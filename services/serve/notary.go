@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -170,24 +171,37 @@ func (s *proofs) GetCheckpoint(ctx context.Context, req *ledgerv1.GetCheckpointR
 	}
 }
 
-// GetInclusionProof implements the RPC of that name.
-func (s *proofs) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.GetInclusionProofResponse, error) {
-	log, err := s.log()
-	if err != nil {
-		return nil, err
+// under is the log, its last checkpoint, and the size to prove something in: at least one,
+// and at most what is signed.
+func (s *proofs) under(size, least uint64, field string) (log *notary.Log, signed []byte, at uint64, err error) {
+	if log, err = s.log(); err != nil {
+		return nil, nil, 0, err
 	}
 	c, signed, _ := log.Signer.Last()
-	if req.GetPosition() > c.Size {
-		e := fault.New(fault.Unavailable, "NOT_YET_SIGNED", "position", "the last checkpoint is of size %d; the next comes within %v of a commit", c.Size, signPause)
-		e.Position = req.GetPosition()
-		return nil, e
+	at = cmp.Or(size, c.Size)
+	switch {
+	case max(at, least) > c.Size:
+		e := fault.New(fault.Unavailable, "NOT_YET_SIGNED", field, "the last checkpoint is of size %d; the next comes within %v of a commit", c.Size, signPause)
+		e.Position = max(at, least)
+		return nil, nil, 0, e
+	case at < least:
+		return nil, nil, 0, fault.New(fault.Invalid, "TREE_TOO_SMALL", "tree_size", "a log of size %d does not go as far as %d", at, least)
+	}
+	return log, signed, at, nil
+}
+
+// GetInclusionProof implements the RPC of that name.
+func (s *proofs) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.GetInclusionProofResponse, error) {
+	log, signed, size, err := s.under(req.GetTreeSize(), req.GetPosition(), "position")
+	if err != nil {
+		return nil, err
 	}
 	index := int64(req.GetPosition() - 1)
 	leaf, err := log.Hashes.ReadHashes([]int64{tlog.StoredHashIndex(0, index)})
 	if err != nil {
 		return nil, err
 	}
-	proof, err := log.ProveInclusion(req.GetPosition(), c.Size)
+	proof, err := log.ProveInclusion(req.GetPosition(), size)
 	if err != nil {
 		return nil, err
 	}
@@ -196,15 +210,11 @@ func (s *proofs) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusion
 
 // GetConsistencyProof implements the RPC of that name.
 func (s *proofs) GetConsistencyProof(_ context.Context, req *ledgerv1.GetConsistencyProofRequest) (*ledgerv1.GetConsistencyProofResponse, error) {
-	log, err := s.log()
+	log, signed, size, err := s.under(req.GetTreeSize(), req.GetOldSize(), "old_size")
 	if err != nil {
 		return nil, err
 	}
-	c, signed, ok := log.Signer.Last()
-	if !ok || req.GetOldSize() > c.Size {
-		return nil, fault.New(fault.Unavailable, "NOT_YET_SIGNED", "old_size", "the last checkpoint is of size %d", c.Size)
-	}
-	proof, err := log.ProveConsistency(req.GetOldSize(), c.Size)
+	proof, err := log.ProveConsistency(req.GetOldSize(), size)
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,9 @@ type Client struct {
 	Server  string        `default:"127.0.0.1:9090" env:"MAILLAGE_SERVER" placeholder:"HÔTE:PORT" help:"Adresse gRPC du registre ; ou, services séparés, « topology=HÔTE:PORT,labelling=HÔTE:PORT,… » : un service non nommé est à la première adresse, un service nommé deux fois a deux processus."`
 	As      string        `env:"MAILLAGE_AS" placeholder:"COMPTE" help:"Identité de développement : au nom de qui agir."`
 	Timeout time.Duration `default:"1m" help:"Délai d'attente de chaque réponse."`
+
+	Bundle    string   `type:"existingfile" placeholder:"PAQUET" help:"Lire hors ligne, dans un paquet de « maillage audit bundle »."`
+	BundleKey []string `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique qui doit avoir signé ce paquet."`
 }
 
 // AfterApply hands the flags on to the verb.
@@ -70,6 +73,9 @@ func (a *app) inTime(ctx context.Context, method string, req, reply any, conn *g
 
 // ask makes a connection, lets use call over it, and closes it.
 func (a *app) ask(use func(ctx context.Context, conn grpc.ClientConnInterface) error) error {
+	if a.client.Bundle != "" {
+		return a.offline(use)
+	}
 	conn, err := a.dial()
 	if err != nil {
 		return err

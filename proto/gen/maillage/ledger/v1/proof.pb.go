@@ -119,7 +119,9 @@ func (x *GetCheckpointResponse) GetCheckpoint() []byte {
 type GetInclusionProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its position.
-	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The size of the log to prove it in, at most that of the last checkpoint; 0 for that.
+	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -161,10 +163,17 @@ func (x *GetInclusionProofRequest) GetPosition() uint64 {
 	return 0
 }
 
+func (x *GetInclusionProofRequest) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
 // GetInclusionProofResponse is a proof.
 type GetInclusionProofResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The signed checkpoint that it proves the record to be under.
+	// The last signed checkpoint: the proof leads to its root unless another size was asked for.
 	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// Index of its leaf in the tree: the position less one.
 	LeafIndex uint64 `protobuf:"varint,2,opt,name=leaf_index,json=leafIndex,proto3" json:"leaf_index,omitempty"`
@@ -238,7 +247,9 @@ func (x *GetInclusionProofResponse) GetHashes() [][]byte {
 type GetConsistencyProofRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its size.
-	OldSize       uint64 `protobuf:"varint,1,opt,name=old_size,json=oldSize,proto3" json:"old_size,omitempty"`
+	OldSize uint64 `protobuf:"varint,1,opt,name=old_size,json=oldSize,proto3" json:"old_size,omitempty"`
+	// The size of the log to compare it with, at most that of the last checkpoint; 0 for that.
+	TreeSize      uint64 `protobuf:"varint,2,opt,name=tree_size,json=treeSize,proto3" json:"tree_size,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -280,10 +291,17 @@ func (x *GetConsistencyProofRequest) GetOldSize() uint64 {
 	return 0
 }
 
+func (x *GetConsistencyProofRequest) GetTreeSize() uint64 {
+	if x != nil {
+		return x.TreeSize
+	}
+	return 0
+}
+
 // GetConsistencyProofResponse is a proof.
 type GetConsistencyProofResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The signed checkpoint that it proves to extend the older one.
+	// The last signed checkpoint: the proof is for its size unless another one was asked for.
 	Checkpoint []byte `protobuf:"bytes,1,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	// The hashes (RFC 6962, 2.1.2); none where the older is of size 0 or of the same size.
 	Hashes        [][]byte `protobuf:"bytes,2,rep,name=hashes,proto3" json:"hashes,omitempty"`
@@ -345,9 +363,10 @@ const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
-	"checkpoint\"?\n" +
+	"checkpoint\"\\\n" +
 	"\x18GetInclusionProofRequest\x12#\n" +
-	"\bposition\x18\x01 \x01(\x04B\a\xbaH\x042\x02(\x01R\bposition\"\x8f\x01\n" +
+	"\bposition\x18\x01 \x01(\x04B\a\xbaH\x042\x02(\x01R\bposition\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x04R\btreeSize\"\x8f\x01\n" +
 	"\x19GetInclusionProofResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
@@ -355,9 +374,10 @@ const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\n" +
 	"leaf_index\x18\x02 \x01(\x04R\tleafIndex\x12\x1b\n" +
 	"\tleaf_hash\x18\x03 \x01(\fR\bleafHash\x12\x16\n" +
-	"\x06hashes\x18\x04 \x03(\fR\x06hashes\"7\n" +
+	"\x06hashes\x18\x04 \x03(\fR\x06hashes\"T\n" +
 	"\x1aGetConsistencyProofRequest\x12\x19\n" +
-	"\bold_size\x18\x01 \x01(\x04R\aoldSize\"U\n" +
+	"\bold_size\x18\x01 \x01(\x04R\aoldSize\x12\x1b\n" +
+	"\ttree_size\x18\x02 \x01(\x04R\btreeSize\"U\n" +
 	"\x1bGetConsistencyProofResponse\x12\x1e\n" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
