@@ -12,6 +12,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
 
@@ -78,6 +79,9 @@ func TestProofs(t *testing.T) {
 		if got := fetched(t, "http://"+at.HTTP+"/tile/0/000.p/1"); len(got) != tlog.HashSize {
 			t.Errorf("a tile of %d bytes", len(got))
 		}
+		if r, err := proofs.RecountLog(t.Context(), &ledgerv1.RecountLogRequest{}); err != nil || r.GetHead().GetSize() < head {
+			t.Errorf("recount: %v, %v", r, err)
+		}
 		stop()
 	}
 	last := filepath.Join(dir, "key", "checkpoint.last")
@@ -100,6 +104,30 @@ func TestProofs(t *testing.T) {
 		}
 	}
 	t.Errorf("another root was signed before: %v", err)
+}
+
+// TestRecountFindsDamage: a byte of the ledger that changes while it is served is found.
+func TestRecountFindsDamage(t *testing.T) {
+	dir := t.TempDir()
+	at := begin(t, serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off"})
+	conn := dialAs(t, at.GRPC)
+	registerCentre(t, conn, "Équipe")
+	files, err := filepath.Glob(filepath.Join(dir, "ledger", "entries", "*"))
+	if err != nil || len(files) != 1 {
+		t.Fatal(files, err)
+	}
+	f, err := os.OpenFile(files[0], os.O_RDWR, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte{0xee}, 30); err != nil {
+		t.Fatal(err)
+	}
+	_, err = ledgerv1.NewProofServiceClient(conn).RecountLog(t.Context(), &ledgerv1.RecountLogRequest{})
+	if status.Code(err) != codes.DataLoss || !strings.Contains(err.Error(), "the ledger") {
+		t.Errorf("damage: %v", err)
+	}
 }
 
 func hashesOf(all [][]byte) (hashes []tlog.Hash) {

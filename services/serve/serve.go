@@ -156,6 +156,8 @@ type process struct {
 	digests registry.Digests // of the log joined
 	signing signing
 
+	recounting sync.Mutex // one at a time
+
 	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
 
@@ -208,6 +210,7 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 		return err
 	}
 	defer stopNotary()
+	defer p.startRecount(running)()
 	if p.model != nil {
 		p.model.keep(running)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -13,8 +14,10 @@ import (
 // LedgerCmd is the verbs about the ledger.
 type LedgerCmd struct {
 	Client
-	Status LedgerStatusCmd `cmd:"" help:"Jusqu'où va le registre, et sous quelle empreinte."`
-	Digest LedgerDigestCmd `cmd:"" help:"Empreinte de tout ce que tient le registre, la même dans toutes ses copies."`
+	Status     LedgerStatusCmd     `cmd:"" help:"Jusqu'où va le registre, et sous quelle empreinte."`
+	Checkpoint LedgerCheckpointCmd `cmd:"" help:"Le dernier point de contrôle signé, à garder pour « audit verify --kept »."`
+	Recount    LedgerRecountCmd    `cmd:"" help:"Recalculer l'empreinte de chaque événement dans les deux copies, comme chaque nuit."`
+	Digest     LedgerDigestCmd     `cmd:"" help:"Empreinte de tout ce que tient le registre, la même dans toutes ses copies."`
 }
 
 // LedgerStatusCmd tells how far the log has come.
@@ -70,6 +73,43 @@ func (c *LedgerDigestCmd) Run(a *app) error {
 			return a.printJSON(r)
 		}
 		_, err = fmt.Fprintf(a.stdout, "Position %d\n%d lignes\nEmpreinte d1 %x\n", r.GetPosition(), r.GetRowCount(), r.GetDigest())
+		return err
+	})
+}
+
+// LedgerCheckpointCmd shows the last checkpoint.
+type LedgerCheckpointCmd struct{}
+
+// Run prints it.
+func (c *LedgerCheckpointCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		r, err := ledgerv1.NewProofServiceClient(conn).GetCheckpoint(ctx, &ledgerv1.GetCheckpointRequest{})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		_, err = a.stdout.Write(r.GetCheckpoint())
+		return err
+	})
+}
+
+// LedgerRecountCmd hashes everything again.
+type LedgerRecountCmd struct{}
+
+// Run tells what came of it.
+func (c *LedgerRecountCmd) Run(a *app) error {
+	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
+		r, err := ledgerv1.NewProofServiceClient(conn).RecountLog(ctx, &ledgerv1.RecountLogRequest{})
+		if err != nil {
+			return err
+		}
+		if a.json {
+			return a.printJSON(r)
+		}
+		_, err = fmt.Fprintf(a.stdout, "%d événements relus dans les deux copies en %s : tous sont ce qu'ils étaient.\nEmpreinte %s\n",
+			r.GetHead().GetSize(), r.GetTook().AsDuration().Round(time.Millisecond), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()))
 		return err
 	})
 }

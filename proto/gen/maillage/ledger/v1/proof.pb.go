@@ -10,6 +10,7 @@ import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	durationpb "google.golang.org/protobuf/types/known/durationpb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -353,11 +354,103 @@ func (x *GetConsistencyProofResponse) GetHashes() [][]byte {
 	return nil
 }
 
+// RecountLogRequest has no parameter.
+type RecountLogRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecountLogRequest) Reset() {
+	*x = RecountLogRequest{}
+	mi := &file_maillage_ledger_v1_proof_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountLogRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountLogRequest) ProtoMessage() {}
+
+func (x *RecountLogRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_proof_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountLogRequest.ProtoReflect.Descriptor instead.
+func (*RecountLogRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_proof_proto_rawDescGZIP(), []int{6}
+}
+
+// RecountLogResponse says that all is as it was.
+type RecountLogResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The head up to which both stores were read.
+	Head *Head `protobuf:"bytes,1,opt,name=head,proto3" json:"head,omitempty"`
+	// How long it took.
+	Took          *durationpb.Duration `protobuf:"bytes,2,opt,name=took,proto3" json:"took,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RecountLogResponse) Reset() {
+	*x = RecountLogResponse{}
+	mi := &file_maillage_ledger_v1_proof_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RecountLogResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RecountLogResponse) ProtoMessage() {}
+
+func (x *RecountLogResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_proof_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RecountLogResponse.ProtoReflect.Descriptor instead.
+func (*RecountLogResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_proof_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *RecountLogResponse) GetHead() *Head {
+	if x != nil {
+		return x.Head
+	}
+	return nil
+}
+
+func (x *RecountLogResponse) GetTook() *durationpb.Duration {
+	if x != nil {
+		return x.Took
+	}
+	return nil
+}
+
 var File_maillage_ledger_v1_proof_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\n" +
-	"\x1emaillage/ledger/v1/proof.proto\x12\x12maillage.ledger.v1\x1a\x1bbuf/validate/validate.proto\"1\n" +
+	"\x1emaillage/ledger/v1/proof.proto\x12\x12maillage.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emaillage/ledger/v1/event.proto\"1\n" +
 	"\x14GetCheckpointRequest\x12\x19\n" +
 	"\bmin_size\x18\x01 \x01(\x04R\aminSize\"7\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
@@ -382,11 +475,17 @@ const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\n" +
 	"checkpoint\x18\x01 \x01(\fR\n" +
 	"checkpoint\x12\x16\n" +
-	"\x06hashes\x18\x02 \x03(\fR\x06hashes2\xde\x02\n" +
+	"\x06hashes\x18\x02 \x03(\fR\x06hashes\"\x13\n" +
+	"\x11RecountLogRequest\"q\n" +
+	"\x12RecountLogResponse\x12,\n" +
+	"\x04head\x18\x01 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12-\n" +
+	"\x04took\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04took2\xbb\x03\n" +
 	"\fProofService\x12d\n" +
 	"\rGetCheckpoint\x12(.maillage.ledger.v1.GetCheckpointRequest\x1a).maillage.ledger.v1.GetCheckpointResponse\x12p\n" +
 	"\x11GetInclusionProof\x12,.maillage.ledger.v1.GetInclusionProofRequest\x1a-.maillage.ledger.v1.GetInclusionProofResponse\x12v\n" +
-	"\x13GetConsistencyProof\x12..maillage.ledger.v1.GetConsistencyProofRequest\x1a/.maillage.ledger.v1.GetConsistencyProofResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
+	"\x13GetConsistencyProof\x12..maillage.ledger.v1.GetConsistencyProofRequest\x1a/.maillage.ledger.v1.GetConsistencyProofResponse\x12[\n" +
+	"\n" +
+	"RecountLog\x12%.maillage.ledger.v1.RecountLogRequest\x1a&.maillage.ledger.v1.RecountLogResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_maillage_ledger_v1_proof_proto_rawDescOnce sync.Once
@@ -400,7 +499,7 @@ func file_maillage_ledger_v1_proof_proto_rawDescGZIP() []byte {
 	return file_maillage_ledger_v1_proof_proto_rawDescData
 }
 
-var file_maillage_ledger_v1_proof_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_maillage_ledger_v1_proof_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_maillage_ledger_v1_proof_proto_goTypes = []any{
 	(*GetCheckpointRequest)(nil),        // 0: maillage.ledger.v1.GetCheckpointRequest
 	(*GetCheckpointResponse)(nil),       // 1: maillage.ledger.v1.GetCheckpointResponse
@@ -408,19 +507,27 @@ var file_maillage_ledger_v1_proof_proto_goTypes = []any{
 	(*GetInclusionProofResponse)(nil),   // 3: maillage.ledger.v1.GetInclusionProofResponse
 	(*GetConsistencyProofRequest)(nil),  // 4: maillage.ledger.v1.GetConsistencyProofRequest
 	(*GetConsistencyProofResponse)(nil), // 5: maillage.ledger.v1.GetConsistencyProofResponse
+	(*RecountLogRequest)(nil),           // 6: maillage.ledger.v1.RecountLogRequest
+	(*RecountLogResponse)(nil),          // 7: maillage.ledger.v1.RecountLogResponse
+	(*Head)(nil),                        // 8: maillage.ledger.v1.Head
+	(*durationpb.Duration)(nil),         // 9: google.protobuf.Duration
 }
 var file_maillage_ledger_v1_proof_proto_depIdxs = []int32{
-	0, // 0: maillage.ledger.v1.ProofService.GetCheckpoint:input_type -> maillage.ledger.v1.GetCheckpointRequest
-	2, // 1: maillage.ledger.v1.ProofService.GetInclusionProof:input_type -> maillage.ledger.v1.GetInclusionProofRequest
-	4, // 2: maillage.ledger.v1.ProofService.GetConsistencyProof:input_type -> maillage.ledger.v1.GetConsistencyProofRequest
-	1, // 3: maillage.ledger.v1.ProofService.GetCheckpoint:output_type -> maillage.ledger.v1.GetCheckpointResponse
-	3, // 4: maillage.ledger.v1.ProofService.GetInclusionProof:output_type -> maillage.ledger.v1.GetInclusionProofResponse
-	5, // 5: maillage.ledger.v1.ProofService.GetConsistencyProof:output_type -> maillage.ledger.v1.GetConsistencyProofResponse
-	3, // [3:6] is the sub-list for method output_type
-	0, // [0:3] is the sub-list for method input_type
-	0, // [0:0] is the sub-list for extension type_name
-	0, // [0:0] is the sub-list for extension extendee
-	0, // [0:0] is the sub-list for field type_name
+	8, // 0: maillage.ledger.v1.RecountLogResponse.head:type_name -> maillage.ledger.v1.Head
+	9, // 1: maillage.ledger.v1.RecountLogResponse.took:type_name -> google.protobuf.Duration
+	0, // 2: maillage.ledger.v1.ProofService.GetCheckpoint:input_type -> maillage.ledger.v1.GetCheckpointRequest
+	2, // 3: maillage.ledger.v1.ProofService.GetInclusionProof:input_type -> maillage.ledger.v1.GetInclusionProofRequest
+	4, // 4: maillage.ledger.v1.ProofService.GetConsistencyProof:input_type -> maillage.ledger.v1.GetConsistencyProofRequest
+	6, // 5: maillage.ledger.v1.ProofService.RecountLog:input_type -> maillage.ledger.v1.RecountLogRequest
+	1, // 6: maillage.ledger.v1.ProofService.GetCheckpoint:output_type -> maillage.ledger.v1.GetCheckpointResponse
+	3, // 7: maillage.ledger.v1.ProofService.GetInclusionProof:output_type -> maillage.ledger.v1.GetInclusionProofResponse
+	5, // 8: maillage.ledger.v1.ProofService.GetConsistencyProof:output_type -> maillage.ledger.v1.GetConsistencyProofResponse
+	7, // 9: maillage.ledger.v1.ProofService.RecountLog:output_type -> maillage.ledger.v1.RecountLogResponse
+	6, // [6:10] is the sub-list for method output_type
+	2, // [2:6] is the sub-list for method input_type
+	2, // [2:2] is the sub-list for extension type_name
+	2, // [2:2] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_maillage_ledger_v1_proof_proto_init() }
@@ -428,13 +535,14 @@ func file_maillage_ledger_v1_proof_proto_init() {
 	if File_maillage_ledger_v1_proof_proto != nil {
 		return
 	}
+	file_maillage_ledger_v1_event_proto_init()
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_ledger_v1_proof_proto_rawDesc), len(file_maillage_ledger_v1_proof_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -22,6 +22,7 @@ const (
 	ProofService_GetCheckpoint_FullMethodName       = "/maillage.ledger.v1.ProofService/GetCheckpoint"
 	ProofService_GetInclusionProof_FullMethodName   = "/maillage.ledger.v1.ProofService/GetInclusionProof"
 	ProofService_GetConsistencyProof_FullMethodName = "/maillage.ledger.v1.ProofService/GetConsistencyProof"
+	ProofService_RecountLog_FullMethodName          = "/maillage.ledger.v1.ProofService/RecountLog"
 )
 
 // ProofServiceClient is the client API for ProofService service.
@@ -40,6 +41,10 @@ type ProofServiceClient interface {
 	// GetConsistencyProof proves that the log of the last checkpoint extends that of an older
 	// one.
 	GetConsistencyProof(ctx context.Context, in *GetConsistencyProofRequest, opts ...grpc.CallOption) (*GetConsistencyProofResponse, error)
+	// RecountLog hashes every record again, from the bytes that both stores hold, and compares
+	// them with the tree: LOG_DAMAGED with the first position that is not what it was. It takes
+	// some seconds a million records, and is done every night besides.
+	RecountLog(ctx context.Context, in *RecountLogRequest, opts ...grpc.CallOption) (*RecountLogResponse, error)
 }
 
 type proofServiceClient struct {
@@ -80,6 +85,16 @@ func (c *proofServiceClient) GetConsistencyProof(ctx context.Context, in *GetCon
 	return out, nil
 }
 
+func (c *proofServiceClient) RecountLog(ctx context.Context, in *RecountLogRequest, opts ...grpc.CallOption) (*RecountLogResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(RecountLogResponse)
+	err := c.cc.Invoke(ctx, ProofService_RecountLog_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // ProofServiceServer is the server API for ProofService service.
 // All implementations must embed UnimplementedProofServiceServer
 // for forward compatibility.
@@ -96,6 +111,10 @@ type ProofServiceServer interface {
 	// GetConsistencyProof proves that the log of the last checkpoint extends that of an older
 	// one.
 	GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error)
+	// RecountLog hashes every record again, from the bytes that both stores hold, and compares
+	// them with the tree: LOG_DAMAGED with the first position that is not what it was. It takes
+	// some seconds a million records, and is done every night besides.
+	RecountLog(context.Context, *RecountLogRequest) (*RecountLogResponse, error)
 	mustEmbedUnimplementedProofServiceServer()
 }
 
@@ -114,6 +133,9 @@ func (UnimplementedProofServiceServer) GetInclusionProof(context.Context, *GetIn
 }
 func (UnimplementedProofServiceServer) GetConsistencyProof(context.Context, *GetConsistencyProofRequest) (*GetConsistencyProofResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method GetConsistencyProof not implemented")
+}
+func (UnimplementedProofServiceServer) RecountLog(context.Context, *RecountLogRequest) (*RecountLogResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method RecountLog not implemented")
 }
 func (UnimplementedProofServiceServer) mustEmbedUnimplementedProofServiceServer() {}
 func (UnimplementedProofServiceServer) testEmbeddedByValue()                      {}
@@ -190,6 +212,24 @@ func _ProofService_GetConsistencyProof_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _ProofService_RecountLog_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(RecountLogRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(ProofServiceServer).RecountLog(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: ProofService_RecountLog_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(ProofServiceServer).RecountLog(ctx, req.(*RecountLogRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // ProofService_ServiceDesc is the grpc.ServiceDesc for ProofService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -208,6 +248,10 @@ var ProofService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "GetConsistencyProof",
 			Handler:    _ProofService_GetConsistencyProof_Handler,
+		},
+		{
+			MethodName: "RecountLog",
+			Handler:    _ProofService_RecountLog_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
