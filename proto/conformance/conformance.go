@@ -88,7 +88,7 @@ type consumer struct {
 }
 
 func (r *run) start() (*consumer, error) {
-	c := &consumer{cmd: exec.Command(r.command[0], r.command[1:]...), ended: make(chan struct{})} //nolint:gosec,noctx // what the caller asked for; it is killed below
+	c := &consumer{cmd: exec.Command(r.command[0], r.command[1:]...), ended: make(chan struct{})} //nolint:noctx // what the caller asked for; it is killed below
 	c.cmd.Dir, c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = r.dir, r.env, &c.said, &c.said
 	if err := c.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the consumer: %w", err)
@@ -103,6 +103,14 @@ func (r *run) start() (*consumer, error) {
 func (c *consumer) kill() {
 	_ = c.cmd.Process.Kill()
 	<-c.ended
+}
+
+// ending is how a consumer ended.
+func (c *consumer) ending() error {
+	if c.err == nil {
+		return errors.New("exit code 0")
+	}
+	return c.err
 }
 
 // told is what a consumer that ended said last.
@@ -133,7 +141,7 @@ func (r *run) untilKilled(ctx context.Context, position uint64, written bool) er
 				return err
 			}
 		case <-c.ended:
-			return fmt.Errorf("it ended (%v) before it was to be killed: %s", c.err, c.told())
+			return fmt.Errorf("it ended (%w) before it was to be killed: %s", c.ending(), c.told())
 		case <-ctx.Done():
 			return fmt.Errorf("its copy does not come to position %d: %w", position, context.Cause(ctx))
 		}
@@ -161,7 +169,7 @@ func (r *run) toTheEnd(ctx context.Context) error {
 			case err != nil:
 				return err
 			case !r.stops:
-				return fmt.Errorf("it ended (%v) with its copy at position %d: %s", c.err, last, c.told())
+				return fmt.Errorf("it ended (%w) with its copy at position %d: %s", c.ending(), last, c.told())
 			case c.err == nil:
 				return errors.New("it ended as if nothing were wrong, with exit code 0")
 			case last < r.keeps:
@@ -187,7 +195,7 @@ func (r *run) judge() (last uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	want := recordsOf(r.log)
 	for in := bufio.NewReaderSize(f, 1<<20); ; {
 		line, err := in.ReadBytes('\n')

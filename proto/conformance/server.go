@@ -204,7 +204,7 @@ func headOf(log []*feedv1.Commit) *ledgerv1.Head {
 		tree.Append(leafOf(r))
 	}
 	root := tree.Root()
-	return &ledgerv1.Head{Epoch: 1, Size: uint64(tree.Size()), Root: root[:]}
+	return &ledgerv1.Head{Epoch: 1, Size: tree.Size(), Root: root[:]}
 }
 
 func leafOf(r *feedv1.Record) tlog.Hash {

@@ -201,7 +201,7 @@ func (b *Bundle) open() error {
 	if err != nil {
 		return err
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	hashes, err := readHashes(r)
 	if err != nil {
 		return unreadable("part %s: %v", consistencyPart, err)
@@ -223,7 +223,7 @@ func (b *Bundle) small(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer r.Close() //nolint:errcheck // only read
+	defer r.Close()
 	content, err := io.ReadAll(io.LimitReader(r, maxSmall))
 	if err != nil {
 		return nil, unreadable("part %s: %v", name, err)
@@ -245,7 +245,7 @@ func (b *Bundle) leaves() iter.Seq2[[]byte, error] {
 			yield(nil, err)
 			return
 		}
-		defer r.Close() //nolint:errcheck // only read
+		defer r.Close()
 		in, leaf := bufio.NewReaderSize(r, 1<<20), make([]byte, 1<<16)
 		for {
 			var n [2]byte

@@ -157,7 +157,7 @@ func (b *Bundle) included(c checkpoint.Checkpoint) (records uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer file.Close() //nolint:errcheck // only read
+	defer file.Close()
 	proofs, before := bufio.NewReader(file), uint64(0)
 	for leaf, err := range b.leaves() {
 		if err != nil {

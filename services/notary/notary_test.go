@@ -236,7 +236,7 @@ func TestNeverTwoRoots(t *testing.T) {
 		then func(t *testing.T, s *signing) error // after 20 events were signed
 		want string
 	}{
-		"more events": {func(t *testing.T, s *signing) error {
+		"more events": {func(_ *testing.T, s *signing) error {
 			s.grow(3, "a")
 			return nil
 		}, ""},

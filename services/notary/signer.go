@@ -40,7 +40,7 @@ func ReadKeys(file, name string) (Keys, error) {
 	if err != nil {
 		return nil, fmt.Errorf("key of the checkpoints: %w", err)
 	}
-	defer f.Close() //nolint:errcheck // only read
+	defer f.Close()
 	if is, err := f.Stat(); err != nil || is.Mode().Perm()&0o077 != 0 {
 		return nil, errors.Join(err, fault.New(fault.Refused, "KEY_EXPOSED", "", "others can read the key %s: chmod 600", file))
 	}

@@ -122,7 +122,7 @@ func (w *Witnesses) post(ctx context.Context, url string, old uint64, l *Log, c 
 	if err != nil {
 		return 0, "", err
 	}
-	defer resp.Body.Close() //nolint:errcheck // only read
+	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
 	return resp.StatusCode, string(b), err
 }

@@ -14,8 +14,8 @@ import (
 	"maillage/services/notary"
 )
 
-// recountHour is when every record is hashed again each night, by the clock of Paris.
-const recountHour = 3 * time.Hour
+// recountAt is when every record is hashed again each night, by the clock of Paris.
+const recountAt = 3 * time.Hour
 
 // recount hashes every record of both stores again, and compares it with the tree.
 func (p *process) recount(ctx context.Context) (ledger.Head, error) {
@@ -56,9 +56,9 @@ func (p *process) startRecount(running context.Context) (stop func()) {
 // untilRecount is how long to wait for the next night's.
 func untilRecount(now time.Time) time.Duration {
 	day := bitemporal.Today(now)
-	next := day.Begin().Add(recountHour)
+	next := day.Begin().Add(recountAt)
 	if !next.After(now) {
-		next = (day + 1).Begin().Add(recountHour)
+		next = (day + 1).Begin().Add(recountAt)
 	}
 	return next.Sub(now)
 }

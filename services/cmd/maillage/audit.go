@@ -246,9 +246,9 @@ func (c *AuditVerifyCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer b.Close() //nolint:errcheck // only read
+	defer b.Close()
 	if c.Keep != "" {
-		if err := os.WriteFile(c.Keep, b.Checkpoint(), 0o644); err != nil { //nolint:gosec // it is public
+		if err := os.WriteFile(c.Keep, b.Checkpoint(), 0o644); err != nil {
 			return err
 		}
 	}
@@ -291,7 +291,7 @@ func (c *AuditReplayCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer b.Close() //nolint:errcheck // only read
+	defer b.Close()
 	replica, err := b.Replay()
 	if err != nil {
 		return err
@@ -330,7 +330,7 @@ func (a *app) offline(use func(ctx context.Context, conn grpc.ClientConnInterfac
 	if err != nil {
 		return err
 	}
-	defer b.Close() //nolint:errcheck // only read
+	defer b.Close()
 	replica, err := b.Replay()
 	if err != nil {
 		return err

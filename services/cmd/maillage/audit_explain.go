@@ -50,7 +50,7 @@ func (c *AuditExplainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	defer b.Close() //nolint:errcheck // only read
+	defer b.Close()
 	replica, err := b.Replay()
 	if err != nil {
 		return err

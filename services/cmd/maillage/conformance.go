@@ -62,7 +62,7 @@ func (c *ConformanceCmd) play(a *app, day *conformance.Scenario, command []strin
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir) //nolint:errcheck // it holds nothing that is needed
+	defer os.RemoveAll(dir)
 	return day.Run(a.ctx, dir, command...)
 }
 
