@@ -3,8 +3,9 @@
 // that the consumer keeps.
 //
 // A consumer is a command. It is told by the environment where the register is
-// (MAILLAGE_SERVER, the address of maillage.feed.v1.FeedService without TLS) and which file
-// to keep its copy in (MAILLAGE_COPY). The copy is JSON, a line each: either a record, with
+// (MAILLAGE_SERVER, the address of maillage.feed.v1.FeedService without TLS), which file to
+// keep its copy in (MAILLAGE_COPY), and the key that the register signs with (MAILLAGE_KEY, a
+// verifier key of a signed note). The copy is JSON, a line each: either a record, with
 // its position, subject and body (base64), or a commit with its records, as
 // maillage.feed.v1 has them in JSON. What a line holds must stay there. Beside that file the
 // consumer may keep others, such as its cursor. It follows until it is killed, and may be at
@@ -57,9 +58,13 @@ func (s *Scenario) Run(ctx context.Context, dir string, command ...string) error
 	if err != nil {
 		return err
 	}
-	r := &run{Scenario: s, dir: dir, command: command, server: newServer(s.turns)}
+	server, err := newServer(s.turns)
+	if err != nil {
+		return err
+	}
+	r := &run{Scenario: s, dir: dir, command: command, server: server}
 	defer r.server.serve(lis)()
-	r.env = append(os.Environ(), "MAILLAGE_SERVER="+lis.Addr().String(), "MAILLAGE_COPY="+r.copy())
+	r.env = append(os.Environ(), "MAILLAGE_SERVER="+lis.Addr().String(), "MAILLAGE_COPY="+r.copy(), "MAILLAGE_KEY="+server.public)
 	for i, position := range s.kills {
 		if err := r.untilKilled(ctx, position, i > 0); err != nil {
 			return err

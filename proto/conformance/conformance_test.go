@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -73,7 +74,11 @@ func careful(client feedv1.FeedServiceClient, f *os.File) error {
 	if _, err := f.Seek(size, io.SeekStart); err != nil {
 		return err
 	}
-	follower := &follow.Follower{Client: client, Heartbeat: time.Second}
+	key, err := note.NewVerifier(os.Getenv("MAILLAGE_KEY"))
+	if err != nil {
+		return err
+	}
+	follower := &follow.Follower{Client: client, Heartbeat: time.Second, Keys: []note.Verifier{key}}
 	return follower.Run(context.Background(), place, func(_ context.Context, b follow.Batch) error {
 		for _, c := range b.Commits {
 			line, err := protojson.Marshal(c)
@@ -142,6 +147,7 @@ func TestCareless(t *testing.T) {
 		"reused":   "it goes on where it must stop",
 		"cut":      "it goes on where it must stop",
 		"root":     "it goes on where it must stop",
+		"stranger": "it goes on where it must stop",
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

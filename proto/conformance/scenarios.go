@@ -100,6 +100,11 @@ func refused() []*Scenario {
 			turn{log: log, head: func(h *ledgerv1.Head) *ledgerv1.Head {
 				return &ledgerv1.Head{Epoch: h.GetEpoch(), Size: h.GetSize(), Root: bytes.Repeat([]byte{7}, 32)}
 			}}),
+		stop("stranger", "Somebody else signs the checkpoints. Stop.", 0, turn{log: log, stranger: true}),
+		stop("two-roots", "The checkpoint is signed with the right key, and its root is not that of what was handed on. Stop: you were shown another log than others were.", 0,
+			turn{log: log, signed: func(h *ledgerv1.Head) *ledgerv1.Head {
+				return &ledgerv1.Head{Epoch: h.GetEpoch(), Size: h.GetSize(), Root: bytes.Repeat([]byte{7}, 32)}
+			}}),
 	}
 }
 

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -18,6 +20,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"maillage/proto/checkpoint"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/proto/merkle"
@@ -33,19 +36,51 @@ type turn struct {
 	silent   bool                                  // it says nothing any longer then, not even a heartbeat
 	alter    func(*feedv1.Commit) []*feedv1.Commit // what is handed on in place of a commit
 	head     func(*ledgerv1.Head) *ledgerv1.Head   // what is announced in place of the head
+	stranger bool                                  // somebody else signs the checkpoints
+	signed   func(*ledgerv1.Head) *ledgerv1.Head   // what is signed in place of the head
 }
 
 // server plays turns.
 type server struct {
 	feedv1.UnimplementedFeedServiceServer
 
+	key, stranger note.Signer
+	public        string // of key
+
 	mu    sync.Mutex
 	turns []turn
 	far   map[uint64]chan struct{} // closed once the position was handed on
 }
 
-func newServer(turns []turn) *server {
-	return &server{turns: turns, far: make(map[uint64]chan struct{})}
+func newServer(turns []turn) (*server, error) {
+	s := &server{turns: turns, far: make(map[uint64]chan struct{})}
+	for _, signer := range []*note.Signer{&s.stranger, &s.key} {
+		private, public, err := note.GenerateKey(rand.Reader, origin)
+		if err != nil {
+			return nil, err
+		}
+		if *signer, err = note.NewSigner(private); err != nil {
+			return nil, err
+		}
+		s.public = public
+	}
+	return s, nil
+}
+
+// origin is that of the checkpoints of all logs here.
+const origin = "maillage/conformance"
+
+// sign is the checkpoint of a head.
+func (s *server) sign(t *turn, head *ledgerv1.Head) ([]byte, error) {
+	key := s.key
+	if t.stranger {
+		key = s.stranger
+	}
+	if t.signed != nil {
+		head = t.signed(head)
+	}
+	c := checkpoint.Checkpoint{Origin: origin, Size: head.GetSize(), Root: tlog.Hash(head.GetRoot())}
+	return note.Sign(&note.Note{Text: c.String()}, key)
 }
 
 // serve answers until it is stopped.
@@ -127,11 +162,11 @@ func (s *server) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingServ
 		<-stream.Context().Done()
 		return nil
 	}
-	return t.beat(req, stream)
+	return s.beat(&t, req, stream)
 }
 
 // beat sends heartbeats until the caller ends it.
-func (t turn) beat(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
+func (s *server) beat(t *turn, req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
 	interval := req.GetHeartbeatInterval().AsDuration()
 	if req.GetHeartbeatInterval() == nil {
 		interval = 5 * time.Second
@@ -143,7 +178,11 @@ func (t turn) beat(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[f
 		if t.head != nil {
 			head = t.head(head)
 		}
-		beat := &feedv1.Heartbeat{Head: head, Cursor: cursorAt(t.log, head.GetSize()), Time: timestamppb.Now()}
+		signed, err := s.sign(t, head)
+		if err != nil {
+			return err
+		}
+		beat := &feedv1.Heartbeat{Head: head, Cursor: cursorAt(t.log, head.GetSize()), Time: timestamppb.Now(), Checkpoint: signed}
 		if err := stream.Send(&feedv1.WatchResponse{Heartbeat: beat}); err != nil {
 			return err
 		}

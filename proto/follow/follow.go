@@ -16,6 +16,7 @@ package follow
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,9 +24,11 @@ import (
 	"io"
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc/codes"
@@ -33,6 +36,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 
+	"maillage/proto/checkpoint"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/proto/merkle"
@@ -51,21 +55,28 @@ type Place struct {
 	// tree is of all records so far; nil where the follower did not begin at the
 	// beginning, or filters.
 	tree *merkle.Tree
+	// signed is the last checkpoint that was verified, nil for none.
+	signed []byte
 }
 
 // Proved reports whether all up to the place can be compared with the log's root.
 func (p Place) Proved() bool { return p.tree != nil || p.Position == 0 }
 
+// Checkpoint is the last checkpoint that all up to the place was verified against, a signed
+// note; nil for none.
+func (p Place) Checkpoint() []byte { return p.signed }
+
 type placeJSON struct {
-	Position uint64 `json:"position"`
-	Cursor   string `json:"cursor"`
-	Filter   []byte `json:"filter,omitempty"`
-	Tree     []byte `json:"tree,omitempty"`
+	Position   uint64 `json:"position"`
+	Cursor     string `json:"cursor"`
+	Filter     []byte `json:"filter,omitempty"`
+	Tree       []byte `json:"tree,omitempty"`
+	Checkpoint []byte `json:"checkpoint,omitempty"`
 }
 
 // MarshalText encodes a place for whoever keeps it.
 func (p Place) MarshalText() ([]byte, error) {
-	out := placeJSON{Position: p.Position, Cursor: p.Cursor, Filter: p.filter}
+	out := placeJSON{Position: p.Position, Cursor: p.Cursor, Filter: p.filter, Checkpoint: p.signed}
 	if p.tree != nil {
 		var err error
 		if out.Tree, err = p.tree.MarshalBinary(); err != nil {
@@ -85,7 +96,7 @@ func (p *Place) UnmarshalText(b []byte) error {
 	if err := json.Unmarshal(b, &in); err != nil {
 		return fmt.Errorf("place of a follower: %w", err)
 	}
-	p.Position, p.Cursor, p.filter = in.Position, in.Cursor, in.Filter
+	p.Position, p.Cursor, p.filter, p.signed = in.Position, in.Cursor, in.Filter, in.Checkpoint
 	if len(in.Tree) == 0 {
 		return nil
 	}
@@ -153,6 +164,9 @@ type Follower struct {
 	// Heartbeat is the longest silence asked for; 5 s where zero. A register that says
 	// nothing for three times as long is asked again.
 	Heartbeat time.Duration
+	// Keys are those that the register signs with: where there are any, a checkpoint that none
+	// of them signed, or that is not of what was handed on, ends the run.
+	Keys []note.Verifier
 	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
 	Retry func(err error, delay time.Duration)
 }
@@ -267,7 +281,10 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 	if err != nil {
 		return refusal(err)
 	}
-	c := check{whole: proto.Size(f.Filter) == 0, place: *at}
+	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys}
+	if root, ok := at.Root(); ok {
+		c.roots = append(c.roots, rooted{at.Position, root})
+	}
 	for {
 		m, err := stream.Recv()
 		if cause := context.Cause(ctx); err != nil && errors.Is(cause, errSilent) {
@@ -306,7 +323,28 @@ type check struct {
 	place Place
 	head  *ledgerv1.Head // announced, not yet reached
 	leaf  []byte         // to be used again
+
+	keys  []note.Verifier
+	roots []rooted // of the tree after the latest commits, in order
+	last  *signed  // checkpoint that is not reached yet
 }
+
+// rooted is the root of a size.
+type rooted struct {
+	size uint64
+	root tlog.Hash
+}
+
+// signed is a checkpoint with the note that it came in.
+type signed struct {
+	checkpoint.Checkpoint
+
+	note []byte
+}
+
+// maxRoots is how many roots are kept to compare checkpoints with, which come a few seconds
+// after the commits that they cover. One that is older is passed over: the next one covers it.
+const maxRoots = 8192
 
 // kept is the place as it is now, which later ones do not alter.
 func (c *check) kept() Place {
@@ -342,7 +380,46 @@ func (c *check) take(m *feedv1.WatchResponse) error {
 	}
 	c.head = beat.GetHead()
 	c.place.Cursor = beat.GetCursor()
+	if err := c.hear(beat.GetCheckpoint()); err != nil {
+		return err
+	}
 	return c.compare()
+}
+
+// hear takes a checkpoint, to be compared once its size is reached.
+func (c *check) hear(text []byte) error {
+	if len(c.keys) == 0 || len(text) == 0 || c.place.tree == nil || bytes.Equal(text, c.place.signed) {
+		return nil
+	}
+	now, _, err := checkpoint.Open(text, c.keys...)
+	if err != nil {
+		return &ForkError{Err: err}
+	}
+	if c.place.signed != nil {
+		before, _, err := checkpoint.Open(c.place.signed, c.keys...)
+		if err == nil && (before.Origin != now.Origin || now.Size < before.Size) {
+			return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
+		}
+	}
+	c.last = &signed{now, bytes.Clone(text)}
+	return c.certify()
+}
+
+// certify compares the checkpoint that was heard with the root at its size, where that is
+// reached and not too long ago.
+func (c *check) certify() error {
+	if c.last == nil || c.last.Size > c.place.Position {
+		return nil
+	}
+	i, known := slices.BinarySearchFunc(c.roots, c.last.Size, func(r rooted, size uint64) int { return cmp.Compare(r.size, size) })
+	if known && c.roots[i].root != c.last.Root {
+		return &ForkError{Err: fmt.Errorf("the root of what was handed on up to %d is %v, and %v was signed", c.last.Size, c.roots[i].root, c.last.Root)}
+	}
+	if known {
+		c.place.signed = c.last.note
+	}
+	c.last = nil
+	return nil
 }
 
 func (c *check) commit(commit *feedv1.Commit) error {
@@ -357,6 +434,15 @@ func (c *check) commit(commit *feedv1.Commit) error {
 		}
 	}
 	c.place.Cursor = commit.GetCursor()
+	if len(c.keys) > 0 && c.place.tree != nil {
+		if len(c.roots) == maxRoots {
+			c.roots = slices.Delete(c.roots, 0, maxRoots/2)
+		}
+		c.roots = append(c.roots, rooted{c.place.Position, c.place.tree.Root()})
+		if err := c.certify(); err != nil {
+			return err
+		}
+	}
 	return c.compare()
 }
 

@@ -188,8 +188,8 @@ func announceOther(t *testing.T, url string, of *server) {
 
 // TestFollowConforms: the reference passes what every consumer is put to.
 func TestFollowConforms(t *testing.T) {
-	follow := binary + ` follow --server "$MAILLAGE_SERVER" --heartbeat 1s --sink "jsonl:$MAILLAGE_COPY"`
-	out, errs, code := verb(t, "conformance", "--", "sh", "-c", "exec "+follow)
+	follow := `echo "$MAILLAGE_KEY" > key && exec ` + binary + ` follow --server "$MAILLAGE_SERVER" --key key --heartbeat 1s --sink "jsonl:$MAILLAGE_COPY"`
+	out, errs, code := verb(t, "conformance", "--", "sh", "-c", follow)
 	if code != 0 || strings.Contains(out, "ÉCHOUÉE") || strings.Count(out, "passée") != len(conformance.Scenarios()) {
 		t.Errorf("%d\n%s%s", code, out, errs)
 	}

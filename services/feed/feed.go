@@ -27,7 +27,7 @@ import (
 )
 
 // Source is the log that is handed on, and the replica of this process that says how far.
-// All fields are required, and safe for concurrent use.
+// All fields but Checkpoint are required, and safe for concurrent use.
 type Source struct {
 	// Await waits, within ctx, until the announced head is at least a size, and returns it.
 	// Its error says why that cannot be, such as damage found.
@@ -44,6 +44,8 @@ type Source struct {
 	KnownTime func(position uint64) time.Time
 	// Epochs are those of the log after the first, in order.
 	Epochs func() []registry.Epoch
+	// Checkpoint is the last one signed, nil while none is known; nil for never.
+	Checkpoint func() []byte
 	// Now is the clock.
 	Now func() time.Time
 }

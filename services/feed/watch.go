@@ -282,9 +282,11 @@ func (r *reader) tell(ctx context.Context, head *ledgerv1.Head) error {
 	if err != nil {
 		return err
 	}
-	return r.hand(ctx, &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{
-		Head: head, Cursor: cursor, Time: timestamppb.New(r.f.src.Now()),
-	}})
+	beat := &feedv1.Heartbeat{Head: head, Cursor: cursor, Time: timestamppb.New(r.f.src.Now())}
+	if r.f.src.Checkpoint != nil {
+		beat.Checkpoint = r.f.src.Checkpoint()
+	}
+	return r.hand(ctx, &feedv1.WatchResponse{Heartbeat: beat})
 }
 
 // hand sends a message, and gives up on a reader that does not take it.

@@ -147,6 +147,7 @@ func (p *process) replicate(running context.Context) {
 		close(ended)
 	}()
 	go p.hearTurns(running, p.log, runner)
+	go p.hearCheckpoints(running, p.log)
 	if !p.config.gates() {
 		go p.hearLedger(running, p.log, runner)
 	}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
 	"maillage/services/notary"
 )
@@ -27,6 +28,7 @@ type signing struct {
 	log   atomic.Pointer[notary.Log]
 	moved atomic.Pointer[chan struct{}] // closed once there is another checkpoint
 	told  atomic.Pointer[error]         // why none is signed any longer, nil while they are
+	heard atomic.Pointer[[]byte]        // the last one that another process told of
 }
 
 func (s *signing) wake() {
@@ -57,6 +59,11 @@ func (p *process) startNotary(running context.Context) (stop func(), err error) 
 				p.signing.told.Store(&err)
 				p.signing.wake()
 				return
+			}
+			if _, signed, ok := log.Signer.Last(); ok { // again: others may have come since
+				if err := p.log.TellCheckpoint(signed); err != nil {
+					slog.DebugContext(ctx, "telling of a checkpoint", "err", err) // there will be another
+				}
 			}
 			select {
 			case <-often.C:
@@ -127,6 +134,27 @@ func (p *process) sign(ctx context.Context, log *notary.Log, witnesses *notary.W
 	}
 	p.signing.wake()
 	return nil
+}
+
+// checkpoint is the last one that was signed, as far as it is known here; nil for none. Who
+// gets it verifies it.
+func (p *process) checkpoint() []byte {
+	if log := p.signing.log.Load(); log != nil {
+		_, signed, _ := log.Signer.Last()
+		return signed
+	}
+	if heard := p.signing.heard.Load(); heard != nil {
+		return *heard
+	}
+	return nil
+}
+
+// hearCheckpoints keeps the last checkpoint that the process of the gating ledger tells of.
+func (p *process) hearCheckpoints(ctx context.Context, log *jetstream.Log) {
+	err := log.Checkpoints(ctx, func(signed []byte) { p.signing.heard.Store(&signed) })
+	if err != nil && ctx.Err() == nil {
+		slog.WarnContext(ctx, "no checkpoints are heard of", "err", err)
+	}
 }
 
 // proofs implements ledgerv1.ProofServiceServer.

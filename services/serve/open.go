@@ -200,7 +200,9 @@ func (p *process) feedSource() feed.Source {
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		Epochs:    p.epochs,
-		Now:       time.Now,
+
+		Checkpoint: p.checkpoint,
+		Now:        time.Now,
 	}
 }
 

@@ -25,6 +25,7 @@ type FollowCmd struct {
 	Kind      []string      `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
 	ID        []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
 	Sink      string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
+	Key       []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie."`
 	Heartbeat time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
 	UntilUp   bool          `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
 }
@@ -48,8 +49,12 @@ func (c *FollowCmd) Run(a *app) error {
 func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
 	ctx, giveUp := context.WithCancelCause(a.ctx)
 	defer giveUp(nil)
+	keys, err := verifiers(c.Key)
+	if err != nil {
+		return err
+	}
 	heard := time.Now()
-	f := &follow.Follower{Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Heartbeat: c.Heartbeat, Retry: func(err error, delay time.Duration) {
+	f := &follow.Follower{Keys: keys, Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Heartbeat: c.Heartbeat, Retry: func(err error, delay time.Duration) {
 		if c.UntilUp && time.Since(heard) > a.client.Timeout { // somebody waits for the end
 			giveUp(err)
 			return

@@ -155,3 +155,26 @@ func (l *Log) AnswerBindings(ctx context.Context, f func(check []byte) []byte) e
 	context.AfterFunc(ctx, func() { _ = sub.Unsubscribe() })
 	return nil
 }
+
+// checkpointSubject is where the process of the gating ledger tells what it signed.
+const checkpointSubject = "ledger.checkpoint"
+
+// TellCheckpoint tells every process that listens with Checkpoints of a signed checkpoint.
+func (l *Log) TellCheckpoint(signed []byte) error {
+	if err := l.write.Publish(checkpointSubject, signed); err != nil {
+		return fmt.Errorf("telling of a checkpoint: %w", err)
+	}
+	return nil
+}
+
+// Checkpoints calls f with the checkpoints told of until the context ends, whose error it
+// returns.
+func (l *Log) Checkpoints(ctx context.Context, f func(signed []byte)) error {
+	sub, err := l.read.Subscribe(checkpointSubject, func(m *nats.Msg) { f(m.Data) })
+	if err != nil {
+		return fmt.Errorf("checkpoints: %w", err)
+	}
+	<-ctx.Done()
+	_ = sub.Unsubscribe()
+	return ctx.Err()
+}

@@ -465,7 +465,11 @@ type Heartbeat struct {
 	// Where to go on: all records up to here have been handed on or filtered out.
 	Cursor string `protobuf:"bytes,2,opt,name=cursor,proto3" json:"cursor,omitempty"`
 	// The time of the process, UTC.
-	Time          *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	Time *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=time,proto3" json:"time,omitempty"`
+	// The last checkpoint signed, a few seconds behind the head at most while something
+	// changes (C2SP tlog-checkpoint, a signed note); left out while none is known here. Keep
+	// it: a log that does not extend it is not the one you followed.
+	Checkpoint    []byte `protobuf:"bytes,4,opt,name=checkpoint,proto3" json:"checkpoint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -517,6 +521,13 @@ func (x *Heartbeat) GetCursor() string {
 func (x *Heartbeat) GetTime() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Time
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetCheckpoint() []byte {
+	if x != nil {
+		return x.Checkpoint
 	}
 	return nil
 }
@@ -746,11 +757,14 @@ const file_maillage_feed_v1_service_proto_rawDesc = "" +
 	"\x04from\"~\n" +
 	"\rWatchResponse\x122\n" +
 	"\acommits\x18\x01 \x03(\v2\x18.maillage.feed.v1.CommitR\acommits\x129\n" +
-	"\theartbeat\x18\x02 \x01(\v2\x1b.maillage.feed.v1.HeartbeatR\theartbeat\"\x81\x01\n" +
+	"\theartbeat\x18\x02 \x01(\v2\x1b.maillage.feed.v1.HeartbeatR\theartbeat\"\xa1\x01\n" +
 	"\tHeartbeat\x12,\n" +
 	"\x04head\x18\x01 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12\x16\n" +
 	"\x06cursor\x18\x02 \x01(\tR\x06cursor\x12.\n" +
-	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\"\xd3\x01\n" +
+	"\x04time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1e\n" +
+	"\n" +
+	"checkpoint\x18\x04 \x01(\fR\n" +
+	"checkpoint\"\xd3\x01\n" +
 	"\x11ListEventsRequest\x12\"\n" +
 	"\x06cursor\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01H\x00R\x06cursor\x12\x16\n" +
 	"\x05after\x18\x02 \x01(\x04H\x00R\x05after\x120\n" +
