@@ -68,13 +68,13 @@ func parse(args []string) (settings, error) {
 	f.IntVar(&s.events, "events", 1_000_000, "events to replay, and of the parts postgres and feed; 0: none of these")
 	f.IntVar(&s.measures, "measures", 1_000_000, "measures beside the labels of the part activity")
 	f.BoolVar(&s.three, "three", true, "measure three services over one NATS too")
-	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national, activity, replay, postgres or feed")
+	f.StringVar(&s.only, "only", "", "one `part`: load (with acts), three, national, activity, replay, proofs, postgres or feed")
 	quick := f.Bool("quick", false, "about 4 minutes: 3 repetitions of 0.4 s, 100,000 events")
 	if err := f.Parse(args); err != nil {
 		return s, err
 	}
-	if !slices.Contains([]string{"", "load", "three", "national", "activity", "replay", "postgres", "feed"}, s.only) {
-		return s, fmt.Errorf("-only %s: the parts are load, three, national, activity, replay, postgres and feed", s.only)
+	if !slices.Contains([]string{"", "load", "three", "national", "activity", "replay", "proofs", "postgres", "feed"}, s.only) {
+		return s, fmt.Errorf("-only %s: the parts are load, three, national, activity, replay, proofs, postgres and feed", s.only)
 	}
 	s.acts, s.connection = s.repeat, 8
 	if *quick {
@@ -145,6 +145,11 @@ func run(ctx context.Context, s settings, out io.Writer) error {
 	if b.wants("replay") {
 		if err := b.replay(ctx); err != nil {
 			return err
+		}
+	}
+	if b.wants("proofs") && b.events > 0 {
+		if err := b.proofs(ctx); err != nil {
+			return fmt.Errorf("proofs: %w", err)
 		}
 	}
 	if b.events == 0 || !built(s.binary) {
