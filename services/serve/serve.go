@@ -147,6 +147,8 @@ type process struct {
 
 	digests registry.Digests // of the log joined
 
+	consumers consumers // what the broker was told of those who follow there
+
 	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
 
@@ -194,6 +196,8 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	stopSweep := p.startSweep(running)
 	defer stopSweep()
+	stopConsumers := p.startConsumers(running)
+	defer stopConsumers()
 	if p.model != nil {
 		p.model.keep(running)
 	}
@@ -343,6 +347,9 @@ func (p *process) server() (*grpc.Server, error) {
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
+	}
+	if p.config.gates() {
+		feedv1.RegisterConsumerServiceServer(s, &consumerServer{p: p, desk: p.desk(Ledger)})
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	healthv1.RegisterHealthServer(s, p.health)
