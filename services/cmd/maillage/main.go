@@ -57,6 +57,7 @@ type CLI struct {
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Follow        FollowCmd        `cmd:"" help:"Suivre le registre : chaque changement, dans l'ordre, sans en manquer aucun."`
+	Consumer      ConsumerCmd      `cmd:"" help:"Accès en lecture au flux NATS : ouvrir, fermer, lister."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 
