@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"golang.org/x/mod/sumdb/tlog"
@@ -20,6 +21,7 @@ import (
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/proto/merkle"
+	"maillage/services/serve"
 )
 
 // outsider follows at the broker with a file of credentials, nats.go and the documents.
@@ -56,7 +58,7 @@ func (o *outsider) follow() {
 	ctx, cancel := context.WithTimeout(o.t.Context(), 20*time.Second)
 	defer cancel()
 	head := o.head(ctx)
-	js, err := jetstream.New(o.nc)
+	js, err := jetstream.NewWithAPIPrefix(o.nc, "maillage.api")
 	must(o.t, err)
 	c, err := js.Consumer(ctx, "REGISTRY", o.name)
 	must(o.t, err)
@@ -247,4 +249,85 @@ func TestConsumerAfterRestore(t *testing.T) {
 		t.Errorf("it was handed %d positions", o.tree.Size())
 	}
 	s.stop()
+}
+
+// TestConsumerAtOutsideBroker lets somebody follow at a broker that is not the register's,
+// with the settings in deploy/nats: the key is good once the broker was told what the verb
+// says, nothing comes any more from the moment of the removal, and the connection ends when
+// the broker is told again.
+func TestConsumerAtOutsideBroker(t *testing.T) {
+	alone(t)
+	for _, p := range serve.Parts {
+		t.Setenv("MAILLAGE_"+strings.ToUpper(string(p))+"_PASSWORD", "pass-of-"+string(p))
+	}
+	dir, store := t.TempDir(), t.TempDir()
+	copyTree(t, "../../deploy/nats", dir)
+	settings := func() *natsserver.Options {
+		options, err := natsserver.ProcessConfigFile(filepath.Join(dir, "registry.conf"))
+		must(t, err)
+		options.Port, options.StoreDir, options.NoSigs, options.NoLog = natsserver.RANDOM_PORT, store, true, true
+		return options
+	}
+	broker, err := natsserver.NewServer(settings())
+	must(t, err)
+	go broker.Start()
+	defer broker.WaitForShutdown()
+	defer broker.Shutdown()
+	if !broker.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the broker is not ready")
+	}
+	at := "nats://" + broker.Addr().String()
+	s := eachAlone(t, t.TempDir(), func(p serve.Part) string { return fmt.Sprintf("nats://%s:pass-of-%s@%s", p, p, broker.Addr()) })
+	fill(t, s, "centre-", 3)
+
+	key := filepath.Join(t.TempDir(), "bndmr.nk")
+	answer := added(t, s, "bndmr", key)
+	if access, _ := answer["access"].(map[string]any); access["url"] != at {
+		t.Errorf("it is told %v, and the broker is at %s", access, at)
+	}
+	out, _, _ := s.cli("consumer", "list", "--broker-settings")
+	if out != answer["brokerSettings"] {
+		t.Errorf("the settings are\n%s\nand were\n%s", out, answer["brokerSettings"])
+	}
+	tell := func(text string) {
+		must(t, os.WriteFile(filepath.Join(dir, "consumers.conf"), []byte(text), 0o600))
+		must(t, broker.ReloadOptions(settings()))
+	}
+	tell(out)
+	tell(out) // what a new account imports is joined to it by the second reload only
+	o := follower(t, "bndmr", at, key)
+	o.follow()
+	for _, subject := range []string{"registry.topology.centre.C000000001", "$JS.API.STREAM.DELETE.REGISTRY", "$JS.API.CONSUMER.INFO.REGISTRY.bndmr", "ledger.head", "$JS.API.CONSUMER.CREATE.REGISTRY"} {
+		must(t, o.nc.Publish(subject, nil))
+		must(t, o.nc.Flush())
+		if err := o.nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) {
+			t.Errorf("it published %s: %v", subject, err)
+		}
+	}
+	must(t, o.nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr", "$JS.API.STREAM.DELETE.REGISTRY", []byte(`{"batch":1,"no_wait":true}`)))
+	must(t, o.nc.Flush())
+
+	out, errs, code := s.cli("consumer", "remove", "bndmr", "--json")
+	if code != 0 {
+		t.Fatal(errs)
+	}
+	fill(t, s, "later-", 1) // the stream is there
+	if m, err := o.nc.Request("maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr", []byte(`{"batch":1,"expires":100000000}`), 200*time.Millisecond); err == nil && len(m.Data) > 0 {
+		t.Errorf("after its removal it was handed %s", m.Subject)
+	}
+	left, _ := lines(t, out)[0]["brokerSettings"].(string)
+	if strings.Contains(left, "bndmr") {
+		t.Errorf("the settings that remain: %s", left)
+	}
+	tell(left)
+	select {
+	case <-o.lost:
+	case <-time.After(time.Second):
+		t.Error("it is connected a second after the broker was told")
+	}
+	for _, p := range s.services {
+		if text, _ := p.log.get(); strings.Contains(text, "ermissions") {
+			t.Errorf("a service was not permitted something:\n%s", text)
+		}
+	}
 }

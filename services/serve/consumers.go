@@ -141,7 +141,7 @@ func (s *consumerServer) AddConsumer(ctx context.Context, req *feedv1.AddConsume
 		return nil, err
 	}
 	return &feedv1.AddConsumerResponse{Position: position, BrokerSettings: s.p.brokerSettings(all), Access: &feedv1.Access{
-		Url: url, Stream: jetstream.StreamName, Durable: name,
+		Url: url, ApiPrefix: jetstream.APIPrefix, Stream: jetstream.StreamName, Durable: name,
 		HeadSubject: jetstream.HeadSubject, HeadGetSubject: jetstream.HeadGetSubject,
 	}}, nil
 }

@@ -80,8 +80,8 @@ func (c *ConsumerAddCmd) Run(a *app) error {
 		if a.json {
 			return a.printJSON(r)
 		}
-		_, err = fmt.Fprintf(a.stdout, "L'accès %s est ouvert (position %d).\n  Clé       %s (secrète : à remettre à qui suit, et à lui seul)\n  Courtier  %s\n  Flux      %s, durable %s\n  Têtes     %s, la dernière par %s\n",
-			c.Name, r.GetPosition(), c.Key, r.GetAccess().GetUrl(), r.GetAccess().GetStream(), r.GetAccess().GetDurable(), r.GetAccess().GetHeadSubject(), r.GetAccess().GetHeadGetSubject())
+		_, err = fmt.Fprintf(a.stdout, "L'accès %s est ouvert (position %d).\n  Clé       %s (secrète : à remettre à qui suit, et à lui seul)\n  Courtier  %s\n  Flux      %s, durable %s, préfixe d'API %s\n  Têtes     %s, la dernière par %s\n",
+			c.Name, r.GetPosition(), c.Key, r.GetAccess().GetUrl(), r.GetAccess().GetStream(), r.GetAccess().GetDurable(), r.GetAccess().GetApiPrefix(), r.GetAccess().GetHeadSubject(), r.GetAccess().GetHeadGetSubject())
 		return errors.Join(err, a.tellSettings(r.GetBrokerSettings()))
 	})
 }
@@ -121,7 +121,7 @@ func (a *app) tellSettings(settings string) error {
 	if settings == "" {
 		return nil
 	}
-	_, err := fmt.Fprintf(a.stdout, "\nLe courtier n'est pas celui du registre. Mettez ceci dans le fichier des consommateurs qu'incluent ses réglages, puis faites-les lui relire (nats-server --signal reload) :\n\n%s", settings)
+	_, err := fmt.Fprintf(a.stdout, "\nLe courtier n'est pas celui du registre. Mettez ceci dans le fichier des consommateurs qu'incluent ses réglages, puis faites-les-lui relire, deux fois (nats-server --signal reload) : un compte neuf n'est relié au registre qu'à la seconde.\n\n%s", settings)
 	return err
 }
 

@@ -33,6 +33,7 @@ const (
 	StreamName     = streamName
 	HeadSubject    = headSubject
 	HeadGetSubject = headGetSubject
+	APIPrefix      = "maillage.api" // in place of $JS.API
 )
 
 const (
@@ -44,25 +45,34 @@ const (
 	mark, markAdded = "maillage", "maillage-added" // metadata of the durables made here
 )
 
-// lent is what the register's account lends: the subjects of services, with the token of
-// the durable's name, and whether many answers come to one request.
+// lent is what the register's account lends: services, the token of the durable's name left
+// out, under the subject that an account knows them by, and whether many answers come to one
+// request. The API has a prefix of its own there: under the usual one every account hears
+// from the broker, as well, that it has no streams.
 var lent = []struct {
-	before, after string
-	many          bool
+	before, as, after string
+	many              bool
 }{
-	{"$JS.API.CONSUMER.MSG.NEXT." + streamName + ".", "", true},
-	{"$JS.API.CONSUMER.INFO." + streamName + ".", "", false},
-	{"$JS.API.CONSUMER.RESET." + streamName + ".", "", false},
-	{"$JS.ACK." + streamName + ".", ".>", false},
+	{"$JS.API.CONSUMER.MSG.NEXT." + streamName + ".", APIPrefix + ".CONSUMER.MSG.NEXT." + streamName + ".", "", true},
+	{"$JS.API.CONSUMER.INFO." + streamName + ".", APIPrefix + ".CONSUMER.INFO." + streamName + ".", "", false},
+	{"$JS.API.CONSUMER.RESET." + streamName + ".", APIPrefix + ".CONSUMER.RESET." + streamName + ".", "", false},
+	{"$JS.ACK." + streamName + ".", "$JS.ACK." + streamName + ".", ".>", false},
+}
+
+// borrowed are the services that an account uses: the subject here, and there.
+func (a Account) borrowed() (all [][2]string) {
+	for _, s := range lent {
+		all = append(all, [2]string{s.as + a.Name + s.after, s.before + a.Name + s.after})
+	}
+	return append(all, [2]string{headGetSubject, headGetSubject})
 }
 
 // publish and subscribe are all the subjects that an account may use.
-func (a Account) publish() []string {
-	all := make([]string, 0, len(lent)+1)
-	for _, s := range lent {
-		all = append(all, s.before+a.Name+s.after)
+func (a Account) publish() (all []string) {
+	for _, s := range a.borrowed() {
+		all = append(all, s[0])
 	}
-	return append(all, headGetSubject)
+	return all
 }
 
 func (Account) subscribe() []string { return []string{"_INBOX.>", headSubject} }
@@ -89,8 +99,8 @@ func (a Account) durable() jetstream.ConsumerConfig {
 func (a Account) settings(b *strings.Builder) {
 	fmt.Fprintf(b, "%s%s {\n  users: [ { nkey: %s, permissions: {\n    publish: { allow: [%s] }\n    subscribe: { allow: [%s] }\n  } } ]\n  imports: [\n",
 		accountPrefix, a.Name, a.Key, quoted(a.publish()), quoted(a.subscribe()))
-	for _, subject := range a.publish() {
-		fmt.Fprintf(b, "    { service: { account: %s, subject: %q } }\n", registerName, subject)
+	for _, s := range a.borrowed() {
+		fmt.Fprintf(b, "    { service: { account: %s, subject: %q }, to: %q }\n", registerName, s[1], s[0])
 	}
 	fmt.Fprintf(b, "    { stream: { account: %s, subject: %q } }\n  ]\n}\n", registerName, headSubject)
 }
@@ -248,8 +258,8 @@ func (a Account) borrow(ns *server.Server) (*server.Account, error) {
 	if !fresh {
 		return acc, nil
 	}
-	for _, subject := range a.publish() {
-		if err := acc.AddServiceImport(ns.GlobalAccount(), subject, subject); err != nil {
+	for _, s := range a.borrowed() {
+		if err := acc.AddServiceImport(ns.GlobalAccount(), s[0], s[1]); err != nil {
 			return nil, err
 		}
 	}

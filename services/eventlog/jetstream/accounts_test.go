@@ -97,7 +97,7 @@ func (h *house) must(name string, opts ...nats.Option) *nats.Conn {
 // take takes n records through an account's durable and acknowledges the last.
 func (h *house) take(nc *nats.Conn, name string, n int) (positions []uint64) {
 	h.t.Helper()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.NewWithAPIPrefix(nc, APIPrefix)
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func TestAccountFollows(t *testing.T) {
 	if got := h.take(back, "bndmr", 10); got[0] != 21 || got[9] != 30 {
 		t.Errorf("after the restart it was handed %v", got)
 	}
-	js, err := jetstream.New(back)
+	js, err := jetstream.NewWithAPIPrefix(back, APIPrefix)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,6 +208,9 @@ func forbidden() (publish, subscribe []string) {
 		"registry.ledger.log.L000000001", "registry.ledger.consumer.bndmr", "registry.x",
 		"ledger.head", "ledger.turn", "ledger.bind",
 		"$JS.API.CONSUMER.MSG.NEXT.REGISTRY.orphanet", "$JS.API.CONSUMER.INFO.REGISTRY.orphanet", "$JS.API.CONSUMER.RESET.REGISTRY.orphanet",
+		"$JS.API.CONSUMER.MSG.NEXT.REGISTRY.bndmr", "$JS.API.CONSUMER.INFO.REGISTRY.bndmr", "$JS.API.CONSUMER.RESET.REGISTRY.bndmr",
+		"maillage.api.CONSUMER.MSG.NEXT.REGISTRY.orphanet", "maillage.api.CONSUMER.INFO.REGISTRY.orphanet", "maillage.api.CONSUMER.RESET.REGISTRY.orphanet",
+		"maillage.api.STREAM.DELETE.REGISTRY", "maillage.api.CONSUMER.CREATE.REGISTRY", "maillage.api.CONSUMER.DELETE.REGISTRY.bndmr",
 		"$JS.API.CONSUMER.MSG.NEXT.OTHER.bndmr", "$JS.ACK.REGISTRY.orphanet.1.1.1.1.0", "$JS.ACK.OTHER.bndmr.1.1.1.1.0", "$JS.ACK._.hash.REGISTRY.bndmr.1.1.1.1.0",
 		"$JS.API.CONSUMER.CREATE.REGISTRY", "$JS.API.CONSUMER.CREATE.REGISTRY.bndmr", "$JS.API.CONSUMER.CREATE.REGISTRY.mine", "$JS.API.CONSUMER.CREATE.REGISTRY.mine.registry.>",
 		"$JS.API.CONSUMER.DURABLE.CREATE.REGISTRY.bndmr", "$JS.API.CONSUMER.DURABLE.CREATE.REGISTRY.mine",
@@ -322,12 +325,12 @@ func TestAnswersStayWithWhoAsked(t *testing.T) {
 		"registry.topology.centre.C000000001", "stolen.answer", inbox,
 	} {
 		for subject, body := range map[string]string{
-			"$JS.API.CONSUMER.MSG.NEXT.REGISTRY.bndmr": `{"batch":7,"no_wait":true}`,
-			"$JS.API.CONSUMER.INFO.REGISTRY.bndmr":     "",
-			"$JS.API.CONSUMER.RESET.REGISTRY.bndmr":    "",
-			"$JS.ACK.REGISTRY.bndmr.1.1.1.1.0":         "+NXT",
-			"$JS.ACK.REGISTRY.bndmr.1.2.2.1.0":         "",
-			headGetSubject:                             "",
+			"maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr": `{"batch":7,"no_wait":true}`,
+			"maillage.api.CONSUMER.INFO.REGISTRY.bndmr":     "",
+			"maillage.api.CONSUMER.RESET.REGISTRY.bndmr":    "",
+			"$JS.ACK.REGISTRY.bndmr.1.1.1.1.0":              "+NXT",
+			"$JS.ACK.REGISTRY.bndmr.1.2.2.1.0":              "",
+			headGetSubject:                                  "",
 		} {
 			if err := nc.PublishRequest(subject, at, []byte(body)); err != nil {
 				t.Fatal(err)
@@ -335,7 +338,7 @@ func TestAnswersStayWithWhoAsked(t *testing.T) {
 		}
 	}
 	for _, at := range []string{"$JS.ACK.REGISTRY.orphanet.1.1.1.1.0", "_R_.x.y", "_GR_.x.y"} { // are refused as answers at all
-		if err := nc.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.REGISTRY.bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		if err := nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -349,6 +352,24 @@ func TestAnswersStayWithWhoAsked(t *testing.T) {
 	for what, s := range map[string]*nats.Subscription{"another account": theirs, "the register": ours} {
 		if m, err := s.NextMsg(50 * time.Millisecond); err == nil {
 			t.Errorf("an answer reached %s at %s: %v %q", what, m.Subject, m.Header, m.Data)
+		}
+	}
+}
+
+// The same question, asked within the register's account, deletes the stream: what the test
+// before this one tries is not in vain.
+func TestAnswerDeletesStream(t *testing.T) {
+	h := newHouse(t, "bndmr")
+	if err := h.log.write.PublishRequest("$JS.API.CONSUMER.MSG.NEXT.REGISTRY.bndmr", "$JS.API.STREAM.DELETE.REGISTRY", []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		_, err := h.log.js.Stream(t.Context(), StreamName)
+		if errors.Is(err, jetstream.ErrStreamNotFound) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("the stream stands: %v", err)
 		}
 	}
 }

@@ -129,8 +129,10 @@ type Access struct {
 	HeadSubject string `protobuf:"bytes,4,opt,name=head_subject,json=headSubject,proto3" json:"head_subject,omitempty"`
 	// Subject to ask for the last head announced.
 	HeadGetSubject string `protobuf:"bytes,5,opt,name=head_get_subject,json=headGetSubject,proto3" json:"head_get_subject,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// What the API of JetStream is reached under there, in place of $JS.API.
+	ApiPrefix     string `protobuf:"bytes,6,opt,name=api_prefix,json=apiPrefix,proto3" json:"api_prefix,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Access) Reset() {
@@ -194,6 +196,13 @@ func (x *Access) GetHeadSubject() string {
 func (x *Access) GetHeadGetSubject() string {
 	if x != nil {
 		return x.HeadGetSubject
+	}
+	return ""
+}
+
+func (x *Access) GetApiPrefix() string {
+	if x != nil {
+		return x.ApiPrefix
 	}
 	return ""
 }
@@ -598,13 +607,15 @@ const file_maillage_feed_v1_consumer_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x04R\bposition\x12;\n" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordTime\x123\n" +
-	"\x15acknowledged_position\x18\x06 \x01(\x04R\x14acknowledgedPosition\"\x99\x01\n" +
+	"\x15acknowledged_position\x18\x06 \x01(\x04R\x14acknowledgedPosition\"\xb8\x01\n" +
 	"\x06Access\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x18\n" +
 	"\adurable\x18\x03 \x01(\tR\adurable\x12!\n" +
 	"\fhead_subject\x18\x04 \x01(\tR\vheadSubject\x12(\n" +
-	"\x10head_get_subject\x18\x05 \x01(\tR\x0eheadGetSubject\"\xcf\x02\n" +
+	"\x10head_get_subject\x18\x05 \x01(\tR\x0eheadGetSubject\x12\x1d\n" +
+	"\n" +
+	"api_prefix\x18\x06 \x01(\tR\tapiPrefix\"\xcf\x02\n" +
 	"\x12AddConsumerRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
