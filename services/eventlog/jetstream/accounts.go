@@ -86,7 +86,9 @@ func (a Account) durable() jetstream.ConsumerConfig {
 		AckPolicy:     jetstream.AckAllPolicy,
 		AckWait:       unacknowledged,
 		MaxAckPending: maxAckPending,
-		Metadata:      map[string]string{mark: "consumer", markAdded: strconv.FormatUint(a.Added, 10)},
+		// A request lent to another account is forgotten after two minutes.
+		MaxRequestExpires: time.Minute,
+		Metadata:          map[string]string{mark: "consumer", markAdded: strconv.FormatUint(a.Added, 10)},
 	}
 	for _, context := range a.Contexts {
 		c.FilterSubjects = append(c.FilterSubjects, "registry."+context+".>")

@@ -410,6 +410,29 @@ func TestRemovedIsCut(t *testing.T) {
 	}
 }
 
+// TestConnectionsAreBounded: a key opens a few connections, and another once one is closed.
+func TestConnectionsAreBounded(t *testing.T) {
+	h := newHouse(t, "bndmr")
+	var last *nats.Conn
+	for range maxConns {
+		last = h.must("bndmr")
+	}
+	if _, err := h.as("bndmr"); !errors.Is(err, nats.ErrAuthorization) {
+		t.Errorf("one more: %v", err)
+	}
+	last.Close()
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		nc, err := h.as("bndmr") // the broker hears of the end in its own time
+		if err == nil {
+			nc.Close()
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("after one was closed: %v", err)
+		}
+	}
+}
+
 // TestStrangersAreRefused: nobody connects without a key that was let in.
 func TestStrangersAreRefused(t *testing.T) {
 	h := newHouse(t, "bndmr")

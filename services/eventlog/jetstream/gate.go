@@ -25,6 +25,9 @@ const ServiceKey = "service.nk"
 // twice, as while the register starts, a client gives up for good.
 const kept = time.Minute
 
+// maxConns is how many connections a key may hold at once.
+const maxConns = 16
+
 // gate says who may connect to an embedded broker: the register's own processes, and the
 // accounts admitted. Each proves that it holds the key. It is the server's Authentication.
 type gate struct {
@@ -75,7 +78,11 @@ func (g *gate) Check(c server.ClientAuthentication) bool {
 	if !ok || g.gone(c.GetID()) {
 		return false
 	}
-	a.conns = append(slices.DeleteFunc(a.conns, g.gone), c.GetID())
+	a.conns = slices.DeleteFunc(a.conns, g.gone)
+	if len(a.conns) >= maxConns {
+		return false
+	}
+	a.conns = append(a.conns, c.GetID())
 	g.admitted[key] = a
 	c.RegisterUser(&server.User{
 		Username: a.Name, Account: a.at,
