@@ -149,6 +149,7 @@ func TestConsumer(t *testing.T) {
 	}
 	select {
 	case <-o.lost:
+		t.Logf("cut %v after the verb was called", time.Since(removing))
 	case <-time.After(time.Until(removing.Add(time.Second))):
 		t.Error("it is not cut a second after it was removed")
 	}
