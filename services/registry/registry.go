@@ -15,6 +15,7 @@ import (
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/activity"
+	"maillage/services/consumer"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
 	"maillage/services/labelling"
@@ -30,6 +31,7 @@ type State struct {
 	Topology  topology.State
 	Labelling labelling.State
 	Activity  activity.State
+	Consumers consumer.State // who may follow at the broker
 
 	position uint64
 	identity Identity
@@ -180,6 +182,8 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 			return fmt.Errorf("the check of a vault has %d bytes, not 32", len(f.VaultBound.GetCheck()))
 		}
 		s.vaults = append(s.vaults, bound{position, [32]byte(f.VaultBound.GetCheck())})
+	case *ledgerv1.Event_ConsumerAdded, *ledgerv1.Event_ConsumerRemoved:
+		return s.Consumers.Evolve(position, e)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown", fact.ErrUnreadable)
 	}
@@ -191,6 +195,7 @@ func (s *State) Rollback(to uint64) {
 	s.Topology.Rollback(to)
 	s.Labelling.Rollback(to)
 	s.Activity.Rollback(to)
+	s.Consumers.Rollback(to)
 	s.byAct.rollback(to)
 	for n := len(s.epochs); n > 0 && s.epochs[n-1].Position > to; n-- {
 		s.epochs = s.epochs[:n-1]

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -25,7 +26,11 @@ func TestSamplesFold(t *testing.T) {
 	epoch := epochOpened(2)
 	epoch.GetEpochOpened().OldSize, epoch.GetEpochOpened().OldRoot, epoch.GetEpochOpened().Reason = 7, make([]byte, 32), "drill"
 	bound := &ledgerv1.Event{Meta: meta(1), Fact: &ledgerv1.Event_VaultBound{VaultBound: &ledgerv1.VaultBound{Check: bytes.Repeat([]byte{7}, 32), Reason: "drill"}}}
-	samples := map[string]*ledgerv1.Event{"log_opened": opened(), "epoch_opened": epoch, "vault_bound": bound}
+	added := &ledgerv1.Event{Meta: meta(1), Fact: &ledgerv1.Event_ConsumerAdded{ConsumerAdded: &ledgerv1.ConsumerAdded{Name: "bndmr", PublicKey: "U" + strings.Repeat("A", 55), Contexts: []string{"labelling", "topology"}}}}
+	removed := &ledgerv1.Event{Meta: meta(1), Fact: &ledgerv1.Event_ConsumerRemoved{ConsumerRemoved: &ledgerv1.ConsumerRemoved{Name: "bndmr", Reason: "drill"}}}
+	samples := map[string]*ledgerv1.Event{
+		"log_opened": opened(), "epoch_opened": epoch, "vault_bound": bound, "consumer_added": added, "consumer_removed": removed,
+	}
 	fields := (&ledgerv1.Event{}).ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
 	var s registry.State
 	for i := range fields.Len() {

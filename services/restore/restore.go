@@ -17,8 +17,10 @@ import (
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/proto/merkle"
+	"maillage/services/consumer"
 	"maillage/services/eventlog"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
@@ -49,7 +51,8 @@ type Progress func(done, total uint64)
 
 // Stream rebuilds the stream from the ledger: every leaf is read and hashed, the
 // broker's store is set aside, the records are published in order, each expecting
-// its predecessor, and the new stream is read back and compared.
+// its predecessor, the durables of those who follow at the broker are made again, from
+// the beginning, and the new stream is read back and compared.
 func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err error) {
 	if err := exists(s.Ledger); err != nil {
 		return r, err
@@ -81,7 +84,11 @@ func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err err
 		return r, err
 	}
 	defer closeLog()
-	if err := publish(ctx, log, store, r.Head.Size, progress); err != nil {
+	var following consumer.State
+	if err := publish(ctx, log, store, r.Head.Size, &following, progress); err != nil {
+		return r, err
+	}
+	if err := log.KeepDurables(ctx, accounts(following.All(r.Head.Size))); err != nil {
 		return r, err
 	}
 	if err := matches(log.Read(ctx, 0), r.Head); err != nil {
@@ -268,8 +275,18 @@ func (s Stores) open(ctx context.Context) (log *jetstream.Log, closeLog func(), 
 	return log, func() { log.Close(); broker.Shutdown() }, nil
 }
 
-// publish appends what the ledger holds to an empty stream.
-func publish(ctx context.Context, log *jetstream.Log, store *ledger.Store, total uint64, progress Progress) error {
+// accounts are consumers as the broker knows them.
+func accounts(all []*feedv1.Consumer) []jetstream.Account {
+	out := make([]jetstream.Account, len(all))
+	for i, c := range all {
+		out[i] = jetstream.Account{Name: c.GetName(), Key: c.GetPublicKey(), Contexts: c.GetContexts(), Added: c.GetPosition()}
+	}
+	return out
+}
+
+// publish appends what the ledger holds to an empty stream, and folds what it says of
+// consumers.
+func publish(ctx context.Context, log *jetstream.Log, store *ledger.Store, total uint64, following *consumer.State, progress Progress) error {
 	var batch []eventlog.Record
 	var done uint64
 	flush := func() error {
@@ -288,6 +305,9 @@ func publish(ctx context.Context, log *jetstream.Log, store *ledger.Store, total
 	}
 	for rec, err := range store.Read(0) {
 		if err != nil {
+			return err
+		}
+		if err := following.Fold(rec.Position, rec.Subject, rec.Body); err != nil {
 			return err
 		}
 		if batch = append(batch, rec); len(batch) == chunk {

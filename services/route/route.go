@@ -154,7 +154,10 @@ func (c *Conn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method stri
 // served with the registry.
 func partOf(method string) string {
 	part, _, _ := strings.Cut(strings.TrimPrefix(method, "/maillage."), ".")
-	if part == "feed" {
+	switch {
+	case strings.HasPrefix(method, "/maillage.feed.v1.ConsumerService/"):
+		return "ledger"
+	case part == "feed":
 		return "registry"
 	}
 	return part

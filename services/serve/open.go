@@ -32,6 +32,9 @@ import (
 // BrokerDir is where the embedded broker keeps its store within a data directory.
 func BrokerDir(data string) string { return filepath.Join(data, "nats") }
 
+// natsOff closes the embedded broker to all but its process.
+const natsOff = "off"
+
 // open opens what is the process's own: the vault, the ledger, a private database, a
 // broker of its own.
 func (p *process) open(ctx context.Context) (err error) {
@@ -58,7 +61,7 @@ func (p *process) open(ctx context.Context) (err error) {
 		return nil
 	}
 	addr := c.NATS
-	if addr == "off" {
+	if addr == natsOff {
 		addr = ""
 	}
 	p.broker, err = jetstream.StartServer(ctx, jetstream.Options{Dir: BrokerDir(c.Data), Addr: addr})

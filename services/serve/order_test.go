@@ -109,7 +109,7 @@ func TestAnyOrder(t *testing.T) {
 		t.Errorf("health before there is a broker: %v, %v", health, err)
 	}
 
-	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: broker})
+	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: broker, Anyone: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +200,7 @@ func TestPreparedWithRows(t *testing.T) {
 // are refused.
 func TestOneLedger(t *testing.T) {
 	dir := t.TempDir()
-	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: "127.0.0.1:0"})
+	nats, err := jetstream.StartServer(t.Context(), jetstream.Options{Dir: filepath.Join(dir, "nats"), Addr: "127.0.0.1:0", Anyone: true})
 	if err != nil {
 		t.Fatal(err)
 	}

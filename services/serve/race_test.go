@@ -63,6 +63,7 @@ func TestRulesHoldInARace(t *testing.T) {
 type race struct {
 	t        *testing.T
 	broker   string
+	key      string // the file that it is reached with
 	services []*grpc.ClientConn
 	network  string
 	centres  []string
@@ -82,12 +83,12 @@ type answer struct {
 func newRace(t *testing.T) *race {
 	dir := t.TempDir()
 	first := begin(t, serve.Config{Data: filepath.Join(dir, "1"), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0"})
-	r := &race{t: t, broker: first.NATS, stands: map[string]answer{}, refused: map[string]string{}}
+	r := &race{t: t, broker: first.NATS, key: serviceKey(filepath.Join(dir, "1")), stands: map[string]answer{}, refused: map[string]string{}}
 	at := []serve.Addresses{first}
 	for i := range 2 {
 		at = append(at, begin(t, serve.Config{
 			Parts: []serve.Part{serve.Topology, serve.Labelling}, Data: filepath.Join(dir, fmt.Sprint(2+i)),
-			Vault: filepath.Join(dir, "1", "vault"), GRPC: "127.0.0.1:0", HTTP: "off", URL: first.NATS,
+			Vault: filepath.Join(dir, "1", "vault"), GRPC: "127.0.0.1:0", HTTP: "off", URL: first.NATS, Credentials: serviceKey(filepath.Join(dir, "1")),
 		}))
 	}
 	for _, a := range at {
@@ -227,7 +228,7 @@ func finess(key int) string {
 
 // check reads the log by itself and holds it against the rules and the answers.
 func (r *race) check() {
-	log, err := jetstream.Connect(r.t.Context(), r.broker, jetstream.ConnectOptions{})
+	log, err := jetstream.Connect(r.t.Context(), r.broker, jetstream.ConnectOptions{Credentials: r.key})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -24,14 +24,19 @@ func TestUnreadableEndsReads(t *testing.T) {
 		"rows":   {postgrestest.Database(t), "", "EVENT_UNREADABLE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at := begin(t, serve.Config{Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0", Postgres: tc.postgres})
+			data := t.TempDir()
+			at := begin(t, serve.Config{Data: data, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0", Postgres: tc.postgres})
 			conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer conn.Close()
 			answersWith(t, conn, 0, "")
-			nc, err := nats.Connect(at.NATS)
+			proof, err := nats.NkeyOptionFromSeed(serviceKey(data))
+			if err != nil {
+				t.Fatal(err)
+			}
+			nc, err := nats.Connect(at.NATS, proof)
 			if err != nil {
 				t.Fatal(err)
 			}

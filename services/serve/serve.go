@@ -158,6 +158,8 @@ type process struct {
 
 	recounting sync.Mutex // one at a time
 
+	consumers consumers // what the broker was told of those who follow there
+
 	unprepared *fault.Error // why it is not ready though it can be asked; nil where it is
 }
 
@@ -211,6 +213,8 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	defer stopNotary()
 	defer p.startRecount(running)()
+	stopConsumers := p.startConsumers(running)
+	defer stopConsumers()
 	if p.model != nil {
 		p.model.keep(running)
 	}
@@ -360,6 +364,9 @@ func (p *process) server() (*grpc.Server, error) {
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
+	}
+	if p.config.gates() {
+		feedv1.RegisterConsumerServiceServer(s, &consumerServer{p: p, desk: p.desk(Ledger)})
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})
 	ledgerv1.RegisterProofServiceServer(s, &proofs{p: p})

@@ -23,6 +23,7 @@ import (
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
 	"maillage/services/identifier"
 	"maillage/services/serve"
@@ -60,6 +61,12 @@ var (
 	provider = sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 )
 
+// serviceKey is the file of the key that the broker of a process takes from the register's
+// own.
+func serviceKey(data string) string {
+	return filepath.Join(serve.BrokerDir(data), jetstream.ServiceKey)
+}
+
 // TestOneTrace follows one command from its caller through gRPC, the broker's headers
 // and the ledger into the fold of another process.
 func TestOneTrace(t *testing.T) {
@@ -68,7 +75,7 @@ func TestOneTrace(t *testing.T) {
 
 	dir := t.TempDir()
 	first := begin(t, serve.Config{Data: filepath.Join(dir, "1"), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "127.0.0.1:0"})
-	second := begin(t, serve.Config{Parts: []serve.Part{serve.Topology}, Data: filepath.Join(dir, "2"), Vault: filepath.Join(dir, "1", "vault"), GRPC: "127.0.0.1:0", HTTP: "off", URL: first.NATS})
+	second := begin(t, serve.Config{Parts: []serve.Part{serve.Topology}, Data: filepath.Join(dir, "2"), Vault: filepath.Join(dir, "1", "vault"), GRPC: "127.0.0.1:0", HTTP: "off", URL: first.NATS, Credentials: serviceKey(filepath.Join(dir, "1"))})
 
 	conn, err := grpc.NewClient(first.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(submit.Connect("officer")), grpc.WithStatsHandler(otelgrpc.NewClientHandler()))

@@ -59,7 +59,7 @@ func (b *bench) feed(ctx context.Context) error {
 	}
 	defer r.Close()
 	fmt.Fprintf(b.out, "\nthe feed: %d events; load average %s\n", b.events, loadAverage())
-	if err := b.followed(ctx, addrs[0], addrs[2]); err != nil {
+	if err := b.followed(ctx, addrs[0], addrs[2], dir); err != nil {
 		return fmt.Errorf("replay to a follower: %w", err)
 	}
 	return b.watched(ctx, r, addrs[0])
@@ -67,14 +67,14 @@ func (b *bench) feed(ctx context.Context) error {
 
 // followed measures one follower that computes the tree of all that it is handed, beside a
 // raw consumer of the same stream, each in a process of its own, in turns.
-func (b *bench) followed(ctx context.Context, addr, broker string) error {
+func (b *bench) followed(ctx context.Context, addr, broker, data string) error {
 	var ours, theirs, share []float64
 	for range min(b.repeat, 3) {
 		took, err := timed(ctx, "follow", addr, strconv.Itoa(b.events))
 		if err != nil {
 			return err
 		}
-		consuming, err := consume(ctx, broker, b.events)
+		consuming, err := consume(ctx, broker, data, b.events)
 		if err != nil {
 			return err
 		}

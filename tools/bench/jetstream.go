@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -126,13 +127,17 @@ func (b *broker) Close() {
 
 // consumer is the body of the child process that takes so many messages of a stream and does
 // nothing with them. It prints the seconds that took.
-func consumer(addr, messages string) error {
+func consumer(addr, key, messages string) error {
 	want, err := strconv.Atoi(messages)
 	if err != nil {
 		return err
 	}
 	ctx := context.Background()
-	nc, err := nats.Connect("nats://" + addr)
+	proof, err := nats.NkeyOptionFromSeed(key)
+	if err != nil {
+		return err
+	}
+	nc, err := nats.Connect("nats://"+addr, proof)
 	if err != nil {
 		return err
 	}
@@ -161,6 +166,6 @@ func consumer(addr, messages string) error {
 }
 
 // consume measures that in a process of its own.
-func consume(ctx context.Context, addr string, messages int) (took float64, err error) {
-	return timed(ctx, "consume", addr, strconv.Itoa(messages))
+func consume(ctx context.Context, addr, data string, messages int) (took float64, err error) {
+	return timed(ctx, "consume", addr, filepath.Join(data, "nats", "service.nk"), strconv.Itoa(messages))
 }

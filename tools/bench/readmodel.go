@@ -106,7 +106,7 @@ func (b *bench) rebuilds(ctx context.Context, s *stored) error {
 		if err != nil {
 			return fmt.Errorf("rows copied plainly: %w", err)
 		}
-		consuming, err := consume(ctx, s.nats, s.events)
+		consuming, err := consume(ctx, s.nats, s.dir, s.events)
 		if err != nil {
 			return err
 		}

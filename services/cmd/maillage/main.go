@@ -59,6 +59,7 @@ type CLI struct {
 	Follow        FollowCmd        `cmd:"" help:"Suivre le registre : chaque changement, dans l'ordre, sans en manquer aucun."`
 	Conformance   ConformanceCmd   `cmd:"" help:"Mettre un consommateur du registre à l'épreuve, quel que soit son langage."`
 	Audit         AuditCmd         `cmd:"" help:"Vérifier, rejouer et expliquer l'histoire sans se fier à personne."`
+	Consumer      ConsumerCmd      `cmd:"" help:"Accès en lecture au flux NATS : ouvrir, fermer, lister."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 

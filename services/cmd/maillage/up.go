@@ -42,7 +42,7 @@ func (p Process) config() (serve.Config, error) {
 // UpCmd runs everything in one process.
 type UpCmd struct {
 	Process
-	NATS string `name:"nats" default:"127.0.0.1:4222" help:"Adresse du courtier NATS embarqué, « off » pour ne pas l'ouvrir aux autres, ou nats://… pour un courtier extérieur."`
+	NATS string `name:"nats" default:"127.0.0.1:4222" help:"Adresse du courtier NATS embarqué, où n'entrent que les services du registre et les accès ouverts par « maillage consumer », « off » pour ne pas l'ouvrir aux autres, ou nats://… pour un courtier extérieur."`
 	Seed string `type:"existingdir" placeholder:"REP" help:"Charger ce répertoire une fois prêt (sans effet s'il l'est déjà)."`
 }
 
@@ -111,7 +111,7 @@ type ServeCmd struct {
 	Parts       []string `arg:"" enum:"${parts}" help:"Services à offrir : ${parts} (un seul grand livre fait foi, d'autres le suivent)."`
 	Follow      bool     `help:"Suivre le grand livre qui fait foi : tenir le sien à côté, le vérifier à chaque tête annoncée, s'arrêter s'il en diffère. Sans cette option, il fait foi à son tour, s'il contient tout ce qui a été annoncé."`
 	NATS        string   `name:"nats" required:"" env:"MAILLAGE_NATS" placeholder:"URL" help:"Courtier NATS : nats://hôte:port, plusieurs séparés par des virgules."`
-	Credentials string   `type:"existingfile" help:"Fichier d'accréditation NATS."`
+	Credentials string   `type:"existingfile" help:"Fichier d'accréditation NATS, ou clé : celle du courtier d'un autre processus est DATA/nats/service.nk."`
 }
 
 // Run implements the verb.

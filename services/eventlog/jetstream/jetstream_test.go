@@ -44,7 +44,7 @@ func newBroker(t *testing.T) *broker {
 
 func (b *broker) start() {
 	b.t.Helper()
-	s, err := StartServer(b.t.Context(), Options{Dir: b.dir, Addr: b.addr})
+	s, err := StartServer(b.t.Context(), Options{Dir: b.dir, Addr: b.addr, Anyone: true})
 	if err != nil {
 		b.t.Fatal(err)
 	}

@@ -35,7 +35,8 @@ type ConnectOptions struct {
 	// Existing leaves it to another process to create the stream: where there is none,
 	// the error wraps eventlog.ErrUnavailable.
 	Existing bool
-	// Credentials is the path of a NATS credentials file, "" for none.
+	// Credentials is the path of a NATS credentials file, or of one that holds the seed of
+	// a user's key and nothing else; "" for none.
 	Credentials string
 	// Dial replaces the dialer. Tests break connections with it.
 	Dial func(network, address string) (net.Conn, error)
@@ -103,11 +104,19 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 			o.Logger.Warn("connection to the broker", "error", err)
 		}),
 	}
-	if o.Credentials != "" {
-		opts = append(opts, nats.UserCredentials(o.Credentials))
+	var proof nats.Option
+	var err error
+	switch {
+	case o.Credentials != "":
+		proof, err = withCredentials(o.Credentials)
+	case in != nil && in.gate != nil:
+		proof, err = withSeed(in.seed)
 	}
-	if in != nil && in.token != "" {
-		opts = append(opts, nats.Token(in.token))
+	if err != nil {
+		return nil, fmt.Errorf("credentials for the broker: %w", err)
+	}
+	if proof != nil {
+		opts = append(opts, proof)
 	}
 	writing := append(slices.Clone(opts),
 		nats.SetCustomDialer(dialer(o.Dial)))
@@ -118,7 +127,6 @@ func connect(ctx context.Context, url string, o ConnectOptions, in *Server) (*Lo
 		l.dials.Add(1)
 		return o.Dial(network, address)
 	})))
-	var err error
 	if l.write, err = nats.Connect(url, writing...); err == nil {
 		l.read, err = nats.Connect(url, reading...)
 	}
@@ -141,6 +149,18 @@ func Redacted(addresses string) string {
 	for i, a := range all {
 		if u, err := neturl.Parse(strings.TrimSpace(a)); err == nil {
 			all[i] = u.Redacted()
+		}
+	}
+	return strings.Join(all, ",")
+}
+
+// Bare is the address of a broker, or of several, without accounts.
+func Bare(addresses string) string {
+	all := strings.Split(addresses, ",")
+	for i, a := range all {
+		if u, err := neturl.Parse(strings.TrimSpace(a)); err == nil {
+			u.User = nil
+			all[i] = u.String()
 		}
 	}
 	return strings.Join(all, ",")

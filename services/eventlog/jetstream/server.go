@@ -4,7 +4,6 @@ package jetstream
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,9 +30,12 @@ var ErrDamaged = errors.New("the broker's store is damaged; rebuild it from the 
 type Options struct {
 	// Dir holds the broker's store; it is created, and locked while the server runs.
 	Dir string
-	// Addr is host:port to listen on, without authentication, so a loopback
-	// address. "" chooses a free loopback port that only Open can use.
+	// Addr is host:port to listen on, for the register's own processes, which hold the
+	// ServiceKey, and for the accounts admitted. "" chooses a free loopback port.
 	Addr string
+	// Anyone lets whoever connects do anything, as a broker does without settings: tests
+	// that put it in the place of an outside one.
+	Anyone bool
 	// Ready is how long the server may take to start, 0 for 30 s.
 	Ready time.Duration
 	// Memory is by how many bytes the heap may grow while the server starts, 0 for
@@ -45,11 +47,12 @@ type Options struct {
 
 // Server is an embedded NATS server with its store on disk, flushed on every write.
 type Server struct {
-	ns    *server.Server
-	lock  *os.File
-	log   *slog.Logger
-	token string
-	url   string
+	ns   *server.Server
+	lock *os.File
+	log  *slog.Logger
+	gate *gate  // nil where anyone may connect
+	seed string // of the service key
+	url  string
 }
 
 // StartServer starts a server and waits until it takes connections. A store that it
@@ -84,31 +87,42 @@ func (s *Server) start(ctx context.Context, o Options) error {
 		MaxPayload:      maxMessage + 16<<10,
 		JetStreamLimits: server.JSLimitOpts{MaxBatchSize: eventlog.MaxCommit},
 	}
-	if err := s.listen(opts, o.Addr); err != nil {
+	if err := listen(opts, o.Addr); err != nil {
 		return err
+	}
+	if !o.Anyone {
+		seed, public, err := serviceSeed(o.Dir)
+		if err != nil {
+			return fmt.Errorf("key of the broker: %w", err)
+		}
+		s.seed, s.gate = seed, newGate(public)
+		opts.CustomClientAuthentication, opts.AlwaysEnableNonce = s.gate, true
 	}
 	ns, err := server.NewServer(opts)
 	if err != nil {
 		return fmt.Errorf("broker: %w", err)
 	}
 	s.ns = ns
+	if s.gate != nil {
+		s.gate.ns = ns
+		if err := lend(ns); err != nil {
+			return fmt.Errorf("broker: %w", err)
+		}
+	}
 	out := &logger{log: s.log, fatal: make(chan string, 1)}
 	ns.SetLoggerV2(out, false, false, false)
 	go ns.Start()
 	if err := s.awaitReady(ctx, o, out.fatal); err != nil {
-		go ns.Shutdown() // may wait for a store that never finishes loading
+		go s.stop() // may wait for a store that never finishes loading
 		return err
 	}
 	s.url = "nats://" + ns.Addr().String()
 	return nil
 }
 
-// listen sets where the server listens. A port nobody was told of is closed to
-// whoever does not hold the token.
-func (s *Server) listen(opts *server.Options, addr string) error {
+// listen sets where the server listens.
+func listen(opts *server.Options, addr string) error {
 	if addr == "" {
-		s.token = rand.Text()
-		opts.Authorization = s.token
 		opts.Host, opts.Port = "127.0.0.1", server.RANDOM_PORT
 		return nil
 	}
@@ -203,9 +217,16 @@ func (s *Server) URL() string { return s.url }
 
 // Shutdown stops the server and waits until its store is closed.
 func (s *Server) Shutdown() {
-	s.ns.Shutdown()
+	s.stop()
 	s.ns.WaitForShutdown()
 	_ = s.lock.Close()
+}
+
+func (s *Server) stop() {
+	if s.gate != nil {
+		s.gate.end()
+	}
+	s.ns.Shutdown()
 }
 
 // logger hands the server's log on.

@@ -37,6 +37,8 @@ type Event struct {
 	//	*Event_LogOpened
 	//	*Event_EpochOpened
 	//	*Event_VaultBound
+	//	*Event_ConsumerAdded
+	//	*Event_ConsumerRemoved
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -113,6 +115,24 @@ func (x *Event) GetVaultBound() *VaultBound {
 	return nil
 }
 
+func (x *Event) GetConsumerAdded() *ConsumerAdded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ConsumerAdded); ok {
+			return x.ConsumerAdded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetConsumerRemoved() *ConsumerRemoved {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_ConsumerRemoved); ok {
+			return x.ConsumerRemoved
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -132,11 +152,25 @@ type Event_VaultBound struct {
 	VaultBound *VaultBound `protobuf:"bytes,12,opt,name=vault_bound,json=vaultBound,proto3,oneof"`
 }
 
+type Event_ConsumerAdded struct {
+	// Somebody may follow the log at the broker.
+	ConsumerAdded *ConsumerAdded `protobuf:"bytes,13,opt,name=consumer_added,json=consumerAdded,proto3,oneof"`
+}
+
+type Event_ConsumerRemoved struct {
+	// He may no longer.
+	ConsumerRemoved *ConsumerRemoved `protobuf:"bytes,14,opt,name=consumer_removed,json=consumerRemoved,proto3,oneof"`
+}
+
 func (*Event_LogOpened) isEvent_Fact() {}
 
 func (*Event_EpochOpened) isEvent_Fact() {}
 
 func (*Event_VaultBound) isEvent_Fact() {}
+
+func (*Event_ConsumerAdded) isEvent_Fact() {}
+
+func (*Event_ConsumerRemoved) isEvent_Fact() {}
 
 // LogOpened begins a log and gives it its identity.
 type LogOpened struct {
@@ -324,6 +358,129 @@ func (x *VaultBound) GetReason() string {
 	return ""
 }
 
+// ConsumerAdded lets somebody follow the log at the broker itself, through a durable made
+// for him, and do nothing else there. He is shown by the key alone: his name in the world is
+// for the basis to say, where it is no person's.
+type ConsumerAdded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the durable; given again only once it was removed.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Public key of the pair that he proves himself with: a NATS user nkey. The secret half
+	// never comes here.
+	PublicKey string `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
+	// Contexts whose records he is handed; all of them where empty.
+	Contexts      []string `protobuf:"bytes,3,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumerAdded) Reset() {
+	*x = ConsumerAdded{}
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumerAdded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumerAdded) ProtoMessage() {}
+
+func (x *ConsumerAdded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumerAdded.ProtoReflect.Descriptor instead.
+func (*ConsumerAdded) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ConsumerAdded) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConsumerAdded) GetPublicKey() string {
+	if x != nil {
+		return x.PublicKey
+	}
+	return ""
+}
+
+func (x *ConsumerAdded) GetContexts() []string {
+	if x != nil {
+		return x.Contexts
+	}
+	return nil
+}
+
+// ConsumerRemoved takes leave to follow at the broker from somebody. His key is never
+// accepted again.
+type ConsumerRemoved struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Name of the durable.
+	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
+	// Why, in the words of whoever removed it; empty where nothing was said.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ConsumerRemoved) Reset() {
+	*x = ConsumerRemoved{}
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ConsumerRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ConsumerRemoved) ProtoMessage() {}
+
+func (x *ConsumerRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ConsumerRemoved.ProtoReflect.Descriptor instead.
+func (*ConsumerRemoved) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *ConsumerRemoved) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *ConsumerRemoved) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 // Head is what the ledger announces after each flush: the log up to size is in
 // both stores, and this is its root.
 type Head struct {
@@ -340,7 +497,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +509,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +522,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{4}
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Head) GetEpoch() uint64 {
@@ -393,7 +550,7 @@ var File_maillage_ledger_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1emaillage/ledger/v1/event.proto\x12\x12maillage.ledger.v1\x1a\x1dmaillage/event/v1/event.proto\"\x85\x02\n" +
+	"\x1emaillage/ledger/v1/event.proto\x12\x12maillage.ledger.v1\x1a\x1dmaillage/event/v1/event.proto\"\xa3\x03\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12>\n" +
 	"\n" +
@@ -401,7 +558,9 @@ const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	" \x01(\v2\x1d.maillage.ledger.v1.LogOpenedH\x00R\tlogOpened\x12D\n" +
 	"\fepoch_opened\x18\v \x01(\v2\x1f.maillage.ledger.v1.EpochOpenedH\x00R\vepochOpened\x12A\n" +
 	"\vvault_bound\x18\f \x01(\v2\x1e.maillage.ledger.v1.VaultBoundH\x00R\n" +
-	"vaultBoundB\x06\n" +
+	"vaultBound\x12J\n" +
+	"\x0econsumer_added\x18\r \x01(\v2!.maillage.ledger.v1.ConsumerAddedH\x00R\rconsumerAdded\x12P\n" +
+	"\x10consumer_removed\x18\x0e \x01(\v2#.maillage.ledger.v1.ConsumerRemovedH\x00R\x0fconsumerRemovedB\x06\n" +
 	"\x04fact\":\n" +
 	"\tLogOpened\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12\x16\n" +
@@ -414,6 +573,14 @@ const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"VaultBound\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\fR\x05check\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"^\n" +
+	"\rConsumerAdded\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"public_key\x18\x02 \x01(\tR\tpublicKey\x12\x1a\n" +
+	"\bcontexts\x18\x03 \x03(\tR\bcontexts\"=\n" +
+	"\x0fConsumerRemoved\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"D\n" +
 	"\x04Head\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x12\n" +
@@ -432,25 +599,29 @@ func file_maillage_ledger_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_ledger_v1_event_proto_rawDescData
 }
 
-var file_maillage_ledger_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_maillage_ledger_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
 var file_maillage_ledger_v1_event_proto_goTypes = []any{
-	(*Event)(nil),       // 0: maillage.ledger.v1.Event
-	(*LogOpened)(nil),   // 1: maillage.ledger.v1.LogOpened
-	(*EpochOpened)(nil), // 2: maillage.ledger.v1.EpochOpened
-	(*VaultBound)(nil),  // 3: maillage.ledger.v1.VaultBound
-	(*Head)(nil),        // 4: maillage.ledger.v1.Head
-	(*v1.Meta)(nil),     // 5: maillage.event.v1.Meta
+	(*Event)(nil),           // 0: maillage.ledger.v1.Event
+	(*LogOpened)(nil),       // 1: maillage.ledger.v1.LogOpened
+	(*EpochOpened)(nil),     // 2: maillage.ledger.v1.EpochOpened
+	(*VaultBound)(nil),      // 3: maillage.ledger.v1.VaultBound
+	(*ConsumerAdded)(nil),   // 4: maillage.ledger.v1.ConsumerAdded
+	(*ConsumerRemoved)(nil), // 5: maillage.ledger.v1.ConsumerRemoved
+	(*Head)(nil),            // 6: maillage.ledger.v1.Head
+	(*v1.Meta)(nil),         // 7: maillage.event.v1.Meta
 }
 var file_maillage_ledger_v1_event_proto_depIdxs = []int32{
-	5, // 0: maillage.ledger.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	7, // 0: maillage.ledger.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1, // 1: maillage.ledger.v1.Event.log_opened:type_name -> maillage.ledger.v1.LogOpened
 	2, // 2: maillage.ledger.v1.Event.epoch_opened:type_name -> maillage.ledger.v1.EpochOpened
 	3, // 3: maillage.ledger.v1.Event.vault_bound:type_name -> maillage.ledger.v1.VaultBound
-	4, // [4:4] is the sub-list for method output_type
-	4, // [4:4] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	4, // 4: maillage.ledger.v1.Event.consumer_added:type_name -> maillage.ledger.v1.ConsumerAdded
+	5, // 5: maillage.ledger.v1.Event.consumer_removed:type_name -> maillage.ledger.v1.ConsumerRemoved
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_maillage_ledger_v1_event_proto_init() }
@@ -462,6 +633,8 @@ func file_maillage_ledger_v1_event_proto_init() {
 		(*Event_LogOpened)(nil),
 		(*Event_EpochOpened)(nil),
 		(*Event_VaultBound)(nil),
+		(*Event_ConsumerAdded)(nil),
+		(*Event_ConsumerRemoved)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -469,7 +642,7 @@ func file_maillage_ledger_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_ledger_v1_event_proto_rawDesc), len(file_maillage_ledger_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   7,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
