@@ -31,6 +31,7 @@ var factNames = map[protoreflect.Name]string{
 	"territory_stated": "Territoire énoncé", "contact_stated": "Coordonnées énoncées", "network_scoped": "Maladies du réseau",
 	"link_declared": "Lien déclaré", "link_confirmed": "Lien confirmé", "link_ended": "Fin d'un lien",
 	"continuity_declared": "Continuité déclarée", "continuity_revoked": "Continuité révoquée",
+	"alias_stated": "Identifiant chez d'autres", "alias_ended": "Fin d'un identifiant chez d'autres", "alias_voided": "Identifiant énoncé à tort",
 	"plan_registered": "Plan enregistré", "plan_extended": "Plan prolongé", "plan_axes_stated": "Axes du plan",
 	"platform_attached": "Plateforme rattachée", "cycle_registered": "Cycle enregistré", "thresholds_stated": "Seuils du cycle", "act_listed": "Liste d'un acte cité", "act_recorded": "Acte enregistré",
 	"label_granted": "Label accordé", "label_renewed": "Label renouvelé", "label_confirmed": "Label confirmé",

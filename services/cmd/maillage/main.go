@@ -43,6 +43,7 @@ type CLI struct {
 	Platform      PlatformCmd      `cmd:"" help:"Plateformes : PEMR et PCOM."`
 	Link          LinkCmd          `cmd:"" help:"Liens : qui est collaborateur, dessert, est hébergé, rattaché ou membre d'un réseau européen."`
 	Continuity    ContinuityCmd    `cmd:"" help:"Identifiants qui n'en font qu'un."`
+	Alias         AliasCmd         `cmd:"" help:"Identifiants qu'emploient d'autres : BaMaRa, Orphanet, e-CARS…"`
 	Plan          PlanCmd          `cmd:"" help:"Plans nationaux maladies rares (PNMR)."`
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
 	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`

@@ -29,7 +29,7 @@ var (
 		"establishments", "networks", "filieres", "platforms", "continuities", "plans",
 		"cycles", "acts", "missions", "periods",
 	}
-	largeTables    = []string{"centres", "links", "labels", "assertions", "offices", "campaigns", "drafts"}
+	largeTables    = []string{"centres", "links", "aliases", "labels", "assertions", "offices", "campaigns", "drafts"}
 	activityTables = []string{"reports", "undertakings", "measures"}
 )
 
@@ -252,6 +252,9 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
+	if part.Alias != "" {
+		first = append(first, s.ever("aliases", `t.folded = $1`, part.Alias))
+	}
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
@@ -404,6 +407,7 @@ func (s *slice) about(ids []string) []statement {
 		s.ever("labels", `t.centre_id = any($1)`, ids),
 		s.ever("offices", `t.holder_id = any($1)`, ids),
 		s.ever("links", `t.from_id = any($1) or t.to_id = any($1) or t.network_id = any($1)`, ids),
+		s.ever("aliases", `t.entity_id = any($1)`, ids),
 		s.ever("reports", `t.reporter_id = any($1)`, ids),
 		s.ever("undertakings", `t.holder_id = any($1)`, ids),
 		s.ever("campaigns", `t.network_ids && $1`, ids),
@@ -430,6 +434,7 @@ func (s *slice) held(about []string) []statement {
 		s.ever("reports", `t.reporter_id = any($1)`, of),
 		s.ever("undertakings", `t.holder_id = any($1)`, of),
 		s.ever("measures", `t.site_id = any($1)`, of),
+		s.ever("aliases", `t.entity_id = any($1)`, of),
 	}
 }
 
