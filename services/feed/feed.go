@@ -44,6 +44,8 @@ type Source struct {
 	KnownTime func(position uint64) time.Time
 	// Epochs are those of the log after the first, in order.
 	Epochs func() []registry.Epoch
+	// View runs f over the state folded so far, or further, while it cannot change.
+	View func(ctx context.Context, f func(*registry.State)) error
 	// Now is the clock.
 	Now func() time.Time
 }

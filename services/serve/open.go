@@ -178,7 +178,13 @@ func (p *process) feedSource() feed.Source {
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		Epochs:    p.epochs,
-		Now:       time.Now,
+		View: func(ctx context.Context, f func(*registry.State)) error {
+			return p.runner.View(ctx, 0, func(uint64) error {
+				f(&p.state)
+				return nil
+			})
+		},
+		Now: time.Now,
 	}
 }
 

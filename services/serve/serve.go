@@ -343,6 +343,7 @@ func (p *process) server() (*grpc.Server, error) {
 		registryv1.RegisterAliasServiceServer(s, registryserver.NewAliases(queries))
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
+		feedv1.RegisterNoticeServiceServer(s, feedserver.NewNotices(p.feed))
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	ledgerv1.RegisterLedgerServiceServer(s, &statusServer{p: p})

@@ -58,6 +58,7 @@ type CLI struct {
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Follow        FollowCmd        `cmd:"" help:"Suivre le registre : chaque changement, dans l'ordre, sans en manquer aucun."`
+	Notice        NoticeCmd        `cmd:"" help:"Avis : ce qui oblige qui suit le registre à revenir sur ce qu'il a fait."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 
