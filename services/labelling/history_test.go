@@ -35,7 +35,7 @@ func dump(t testing.TB, s *State) string {
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
-// under testdata, an event must fold for ever: a sample is added, never changed.
+// under proto/testdata/events, an event must fold for ever: one is added, never changed.
 func samples() []*labellingv1.Event {
 	basis := &eventv1.Basis{
 		Source: "BO Santé 2023/24", Evidence: eventv1.Evidence_EVIDENCE_ACT_READ, SeenDate: "2026-11",

@@ -36,7 +36,7 @@ func dump(t testing.TB, s *State) string {
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
-// under testdata, an event must fold for ever: a sample is added, never changed.
+// under proto/testdata/events, an event must fold for ever: one is added, never changed.
 func samples() []*topologyv1.Event {
 	const e1, e2, c1, c2, n1, n2, l1, l2, p1, p2 = "E000000001", "E000000002", "C000000001", "C000000002", "N000000001", "N000000002", "F000000001", "F000000002", "P000000001", "P000000002"
 	place := &topologyv1.Place{
