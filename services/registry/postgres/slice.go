@@ -252,9 +252,7 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
-	if part.Alias != "" {
-		first = append(first, s.ever("aliases", `t.folded = $1`, part.Alias))
-	}
+	first = append(first, s.called(part.Alias)...)
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
@@ -317,6 +315,14 @@ func (s *slice) entities(ids []string) []statement {
 		return nil
 	}
 	return []statement{s.at("centres", `t.id = any($6)`, ids), s.at("campaigns", `t.id = any($6)`, ids)}
+}
+
+// called asks for every version of the aliases of a value.
+func (s *slice) called(folded string) []statement {
+	if folded == "" {
+		return nil
+	}
+	return []statement{s.ever("aliases", `t.folded = $1`, folded)}
 }
 
 // showing notes which labels a statement brings: those that are shown.
