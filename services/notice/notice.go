@@ -22,6 +22,7 @@ var Facts = map[string]feedv1.NoticeKind{
 	"labelling.label_annulled":     feedv1.NoticeKind_NOTICE_KIND_ANNULLED,
 	"labelling.label_corrected":    feedv1.NoticeKind_NOTICE_KIND_CORRECTED,
 	"labelling.label_amended":      feedv1.NoticeKind_NOTICE_KIND_AMENDED,
+	"labelling.person_erased":      feedv1.NoticeKind_NOTICE_KIND_ERASED,
 	"topology.alias_voided":        feedv1.NoticeKind_NOTICE_KIND_VOIDED,
 	"topology.continuity_declared": feedv1.NoticeKind_NOTICE_KIND_IDENTITY_JOINED,
 	"topology.continuity_revoked":  feedv1.NoticeKind_NOTICE_KIND_IDENTITY_PARTED,

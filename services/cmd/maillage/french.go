@@ -252,6 +252,13 @@ var kindWords = []word[topologyv1.EntityKind]{
 	{topologyv1.EntityKind_ENTITY_KIND_SITE, "site", nil},
 }
 
+var erasureWords = []word[labellingv1.ErasureReason]{
+	{labellingv1.ErasureReason_ERASURE_REASON_REQUESTED, "demandé", []string{"requested", "demande"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_EXPIRED, "échu", []string{"expired"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_ORDERED, "ordonné", []string{"ordered"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_UNNEEDED, "inutile", []string{"unneeded"}},
+}
+
 var noticeWords = []word[feedv1.NoticeKind]{
 	{feedv1.NoticeKind_NOTICE_KIND_VOIDED, "enregistré à tort", []string{"voided"}},
 	{feedv1.NoticeKind_NOTICE_KIND_WITHDRAWN, "retrait", []string{"withdrawn"}},
@@ -360,6 +367,7 @@ type (
 	populationFlag topologyv1.Population
 	platformFlag   topologyv1.PlatformKind
 	linkFlag       topologyv1.LinkKind
+	erasureFlag    labellingv1.ErasureReason
 	noticeFlag     feedv1.NoticeKind
 	windowFlag     registryv1.Window
 	officeFlag     labellingv1.OfficeKind
@@ -385,6 +393,8 @@ func (f *finessFlag) UnmarshalText(b []byte) error { return parseInto(f, finessW
 func (f *populationFlag) UnmarshalText(b []byte) error { return parseInto(f, populationWords, b) }
 
 func (f *linkFlag) UnmarshalText(b []byte) error { return parseInto(f, linkWords, b) }
+
+func (f *erasureFlag) UnmarshalText(b []byte) error { return parseInto(f, erasureWords, b) }
 
 func (f *noticeFlag) UnmarshalText(b []byte) error { return parseInto(f, noticeWords, b) }
 

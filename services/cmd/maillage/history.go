@@ -44,6 +44,7 @@ var factNames = map[protoreflect.Name]string{
 	"term_reached": "Terme atteint", "day_reached": "Jour venu", "draft_prepared": "Acte préparé", "draft_rejected": "Acte rejeté",
 	"draft_approved": "Acte approuvé", "centre_moved": "Centre déplacé", "centre_succeeded": "Succession de centres",
 	"network_succeeded": "Succession de réseaux", "assertion_settled": "Autre dire réglé",
+	"person_erased":   "Personne effacée",
 	"missions_stated": "Missions énoncées", "period_opened": "Période de rapport ouverte", "indicators_stated": "Indicateurs énoncés",
 	"period_closed": "Période de rapport close", "period_reopened": "Période de rapport rouverte", "report_submitted": "Rapport soumis",
 	"report_amended": "Rapport rectifié", "report_validated": "Rapport validé", "report_returned": "Rapport renvoyé",

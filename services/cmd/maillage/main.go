@@ -47,6 +47,7 @@ type CLI struct {
 	Plan          PlanCmd          `cmd:"" help:"Plans nationaux maladies rares (PNMR)."`
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
 	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`
+	Person        PersonCmd        `cmd:"" help:"Personnes : les effacer."`
 	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
 	Activity      ActivityCmd      `cmd:"" help:"Activité : missions, rapports, projets et mesures."`
 	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
