@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -94,7 +95,7 @@ type AliasFindCmd struct {
 
 // Run prints them.
 func (c *AliasFindCmd) Run(a *app) error {
-	columns := append(aliasColumns[:len(aliasColumns):len(aliasColumns)], column[*registryv1.AliasEntry]{"À sa place", whole, func(e *registryv1.AliasEntry) string {
+	columns := append(slices.Clip(aliasColumns), column[*registryv1.AliasEntry]{"À sa place", whole, func(e *registryv1.AliasEntry) string {
 		return cmp.Or(strings.Join(e.GetPresentIds(), ", "), "personne")
 	}})
 	return list(a, table[*registryv1.AliasEntry]{columns: columns}, func(ctx context.Context, conn grpc.ClientConnInterface, _ string) (page[*registryv1.AliasEntry], error) {
