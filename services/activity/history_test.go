@@ -44,7 +44,7 @@ func dump(t testing.TB, s *State) string {
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
-// under testdata, an event must fold for ever: a sample is added, never changed.
+// under proto/testdata/events, an event must fold for ever: one is added, never changed.
 func samples() []*activityv1.Event {
 	const t1, r1, u1, p1, s1 = "T000000001", "R000000001", "U000000001", "P000000001", "S000000001"
 	holder := &labellingv1.Holder{Holder: &labellingv1.Holder_Site{Site: &labellingv1.Site{SiteId: s1, CentreId: "C000000001", NetworkId: "N000000001"}}}

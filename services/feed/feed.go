@@ -46,6 +46,8 @@ type Source struct {
 	Epochs func() []registry.Epoch
 	// Checkpoint is the last one signed, nil while none is known; nil for never.
 	Checkpoint func() []byte
+	// View runs f over the state folded so far, or further, while it cannot change.
+	View func(ctx context.Context, f func(*registry.State)) error
 	// Now is the clock.
 	Now func() time.Time
 }

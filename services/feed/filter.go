@@ -14,16 +14,20 @@ import (
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
+	"maillage/services/notice"
 )
 
 // filter chooses records; the zero value takes all.
 type filter struct {
 	contexts, kinds, ids []string
+	notices              bool // no others
 }
 
-func filterOf(f *feedv1.Filter) filter { return filter{f.GetContexts(), f.GetKinds(), f.GetIds()} }
+func filterOf(f *feedv1.Filter) filter {
+	return filter{f.GetContexts(), f.GetKinds(), f.GetIds(), f.GetNotices()}
+}
 
-func (f filter) takesAll() bool { return len(f.contexts)+len(f.kinds)+len(f.ids) == 0 }
+func (f filter) takesAll() bool { return len(f.contexts)+len(f.kinds)+len(f.ids) == 0 && !f.notices }
 
 // takes tells whether a record is chosen.
 func (f filter) takes(r eventlog.Record) (bool, error) {
@@ -34,7 +38,8 @@ func (f filter) takes(r eventlog.Record) (bool, error) {
 	if len(parts) < 4 {
 		return false, fmt.Errorf("position %d: %w: its subject is %q", r.Position, fact.ErrUnreadable, r.Subject)
 	}
-	if len(f.contexts) > 0 && !slices.Contains(f.contexts, parts[1]) || len(f.kinds) > 0 && !slices.Contains(f.kinds, parts[2]) {
+	if len(f.contexts) > 0 && !slices.Contains(f.contexts, parts[1]) || len(f.kinds) > 0 && !slices.Contains(f.kinds, parts[2]) ||
+		f.notices && notice.Of(parts[1], r.Body) == 0 {
 		return false, nil
 	}
 	if len(f.ids) == 0 || slices.Contains(f.ids, parts[3]) {

@@ -35,7 +35,7 @@ func dump(t testing.TB, s *State) string {
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
-// under testdata, an event must fold for ever: a sample is added, never changed.
+// under proto/testdata/events, an event must fold for ever: one is added, never changed.
 func samples() []*labellingv1.Event {
 	basis := &eventv1.Basis{
 		Source: "BO Santé 2023/24", Evidence: eventv1.Evidence_EVIDENCE_ACT_READ, SeenDate: "2026-11",
@@ -121,7 +121,11 @@ func samples() []*labellingv1.Event {
 	listed.LineCount, listed.AbsencesStated, listed.Scope[0].Coverage = 2500, true, labellingv1.Coverage_COVERAGE_COMPLETE
 	events = append(events,
 		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActRecorded{ActRecorded: cited}},
-		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: listed}}})
+		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_ActListed{ActListed: &labellingv1.ActListed{Act: listed}}},
+		&labellingv1.Event{Meta: &eventv1.Meta{Basis: basis}, Fact: &labellingv1.Event_PersonErased{PersonErased: &labellingv1.PersonErased{
+			ValueIds: []string{"V000000001", "V000000004"}, PersonIds: []string{"P000000001"}, Reason: labellingv1.ErasureReason_ERASURE_REASON_REQUESTED,
+			LabelIds: []string{"LABE100001"}, OfficeIds: []string{"0FF1CE0001"}, EntityIds: []string{"PLAT000001"}, DraftIds: []string{"DRAFT00002"},
+		}}})
 	for i, e := range events {
 		e.Meta.Schema = 1
 		e.Meta.RecordTime = &timestamppb.Timestamp{Seconds: 1795000000 + int64(i)}

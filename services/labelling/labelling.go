@@ -82,6 +82,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -120,7 +121,8 @@ type State struct {
 	Drafts    bitemporal.Table[*labellingv1.Draft]
 
 	indexes
-	agenda fact.Agenda // days stated ahead
+	agenda   fact.Agenda // days stated ahead
+	erasures []erasure   // in order of position
 }
 
 // Evolve folds the event at a position into the state. Positions must not go back. It
@@ -209,6 +211,8 @@ func (s *State) evolve(at uint64, e *labellingv1.Event) error {
 		return s.thresholdsStated(at, f.ThresholdsStated, why)
 	case *labellingv1.Event_ActListed:
 		return s.actListed(at, f.ActListed.GetAct(), why)
+	case *labellingv1.Event_PersonErased:
+		return s.personErased(at, f.PersonErased)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -549,6 +553,7 @@ func (s *State) Rollback(to uint64) {
 	s.Drafts.Rollback(to)
 	s.agenda.Rollback(to)
 	s.rollbackLists(to)
+	s.rollbackErasures(to)
 }
 
 // Settle says that facts up to position to will not be rolled back.
@@ -643,6 +648,9 @@ func subject(e *labellingv1.Event) (kind, id string) {
 		return "cycle", f.ThresholdsStated.GetCycleId()
 	case *labellingv1.Event_ActListed:
 		return "act", f.ActListed.GetAct().GetActId()
+	case *labellingv1.Event_PersonErased:
+		// Under the first of them: a value that was erased is nobody's any more.
+		return "person", first(slices.Concat(f.PersonErased.GetValueIds(), f.PersonErased.GetPersonIds()))
 	}
 	return "", ""
 }

@@ -39,6 +39,7 @@ func (s *State) tables() []table {
 		of("links", &s.Topology.Links),
 		of("continuities", &s.Topology.Continuities),
 		of("plans", &s.Topology.Plans),
+		of("aliases", &s.Topology.Aliases),
 		of("cycles", &s.Labelling.Cycles),
 		of("acts", &s.Labelling.Acts),
 		of("labels", &s.Labelling.Labels),

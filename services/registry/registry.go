@@ -3,14 +3,17 @@
 package registry
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/proto"
 
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -19,6 +22,7 @@ import (
 	"maillage/services/eventlog"
 	"maillage/services/fact"
 	"maillage/services/labelling"
+	"maillage/services/notice"
 	"maillage/services/topology"
 )
 
@@ -35,8 +39,9 @@ type State struct {
 
 	position uint64
 	identity Identity
-	epochs   []Epoch // those after the first, in order of position
-	vaults   []bound // in order of position
+	epochs   []Epoch  // those after the first, in order of position
+	vaults   []bound  // in order of position
+	notices  []Notice // in order of position
 	byAct    byAct
 	metas    fact.MetaReader
 }
@@ -51,6 +56,12 @@ type Identity struct {
 
 // Epoch is a part of the log that begins where positions were lost: see EpochOpened.
 type Epoch struct{ Position, Number uint64 }
+
+// Notice is a position at which a consumer must look: see package notice.
+type Notice struct {
+	Position uint64
+	Kind     feedv1.NoticeKind
+}
 
 type bound struct {
 	position uint64
@@ -75,6 +86,16 @@ func (s *State) Identity() Identity {
 // Epochs are those of the log after the first, in order. They must not be changed.
 func (s *State) Epochs() []Epoch { return s.epochs }
 
+// Notices are those after a position up to another, in order. They are good while the state
+// does not change, and must not be changed.
+func (s *State) Notices(after, to uint64) []Notice {
+	at := func(position uint64) int {
+		i, _ := slices.BinarySearchFunc(s.notices, position, func(n Notice, p uint64) int { return cmp.Compare(n.Position, p+1) })
+		return i
+	}
+	return s.notices[at(after):max(at(after), at(to))]
+}
+
 // Evolve folds the next record of the log and returns the Meta of its event. A
 // record that is not the next one is an *eventlog.HoleError; one that this binary
 // cannot read is an error that wraps fact.ErrUnreadable. Every error names the
@@ -93,6 +114,11 @@ func (s *State) Evolve(r eventlog.Record) (*eventv1.Meta, error) {
 		return nil, fmt.Errorf("position %d (%s, schema %d): %w", r.Position, r.Subject, meta.GetSchema(), err)
 	}
 	s.position = r.Position
+	if context, err := contextOf(r.Subject); err == nil {
+		if kind := notice.Of(context, r.Body); kind != 0 {
+			s.notices = append(s.notices, Notice{r.Position, kind})
+		}
+	}
 	return meta, nil
 }
 
@@ -202,6 +228,9 @@ func (s *State) Rollback(to uint64) {
 	}
 	for n := len(s.vaults); n > 0 && s.vaults[n-1].position > to; n-- {
 		s.vaults = s.vaults[:n-1]
+	}
+	for n := len(s.notices); n > 0 && s.notices[n-1].Position > to; n-- {
+		s.notices = s.notices[:n-1]
 	}
 	if to == 0 {
 		s.identity = Identity{}

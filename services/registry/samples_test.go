@@ -35,7 +35,7 @@ func TestSamplesFold(t *testing.T) {
 	var s registry.State
 	for i := range fields.Len() {
 		name := string(fields.Get(i).Name())
-		path := filepath.Join("testdata", name+".binpb")
+		path := filepath.Join("..", "..", "proto", "testdata", "events", "ledger."+name+".binpb")
 		encoded, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) && *update {
 			encoded = write(t, path, samples[name], fields.Get(i))

@@ -118,9 +118,11 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 		}
 	}
 	if p.config.records() {
-		return p.bindVault(ctx)
+		if err := p.bindVault(ctx); err != nil {
+			return err
+		}
 	}
-	return nil
+	return p.eraseAgain(ctx)
 }
 
 // replicate makes the replica and lets it run until the context ends.

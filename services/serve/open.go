@@ -203,7 +203,12 @@ func (p *process) feedSource() feed.Source {
 		CommitEnd: func(position uint64) uint64 { return p.runner.CommitEnd(position) },
 		KnownTime: func(position uint64) time.Time { return p.runner.KnownTime(position) },
 		Epochs:    p.epochs,
-
+		View: func(ctx context.Context, f func(*registry.State)) error {
+			return p.runner.View(ctx, 0, func(uint64) error {
+				f(&p.state)
+				return nil
+			})
+		},
 		Checkpoint: p.checkpoint,
 		Now:        time.Now,
 	}

@@ -345,7 +345,7 @@ func (p *process) server() (*grpc.Server, error) {
 		return nil, err
 	}
 	if p.config.has(Topology) {
-		topologyv1.RegisterTopologyServiceServer(s, topologyserver.New(p.desk(Topology), &p.state.Topology))
+		topologyv1.RegisterTopologyServiceServer(s, topologyserver.New(p.desk(Topology), &p.state.Topology, p.isSite))
 	}
 	if p.config.has(Labelling) {
 		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(p.desk(Labelling), &p.state.Labelling, &p.state.Topology))
@@ -361,8 +361,10 @@ func (p *process) server() (*grpc.Server, error) {
 		registryv1.RegisterRegistryServiceServer(s, registryserver.New(queries))
 		registryv1.RegisterMapServiceServer(s, registryserver.NewMap(queries))
 		registryv1.RegisterActivityQueryServiceServer(s, registryserver.NewActivity(queries))
+		registryv1.RegisterAliasServiceServer(s, registryserver.NewAliases(queries))
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
+		feedv1.RegisterNoticeServiceServer(s, feedserver.NewNotices(p.feed))
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	if p.config.gates() {
@@ -373,6 +375,12 @@ func (p *process) server() (*grpc.Server, error) {
 	healthv1.RegisterHealthServer(s, p.health)
 	reflection.Register(s)
 	return s, nil
+}
+
+// isSite tells whether an id is that of a site, in the state that is decided on.
+func (p *process) isSite(id string) bool {
+	_, known := p.state.Labelling.Site(id)
+	return known
 }
 
 func (p *process) brokerURL() string {

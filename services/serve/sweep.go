@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -21,6 +22,33 @@ import (
 // orphanAge is how old a value of the vault is before it can be an orphan: a value stands
 // there before its commit does, and no command is under way for so long.
 const orphanAge = 24 * time.Hour
+
+// eraseAgain unlinks what the log says was erased: a vault restored from an older copy has it
+// again, and so has one of a process that was killed between the fact and the erasure.
+func (p *process) eraseAgain(ctx context.Context) error {
+	var ids []string
+	err := p.runner.View(ctx, 0, func(head uint64) error {
+		ids = slices.Collect(p.state.Labelling.Erased(head))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	erased := 0
+	for _, id := range ids {
+		if _, kept, err := p.vault.Get(id); err == nil && !kept {
+			continue
+		}
+		if err := p.vault.Erase(id); err != nil {
+			return fmt.Errorf("erase a value of the vault again: %w", err)
+		}
+		erased++
+	}
+	if erased > 0 {
+		slog.WarnContext(ctx, "the vault held what was erased, and forgot it again", "values", erased)
+	}
+	return nil
+}
 
 // startSweep sweeps the vault once, where the part that puts most names into it runs here;
 // stop ends that.

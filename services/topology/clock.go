@@ -33,6 +33,11 @@ func (s *State) lookAhead(at uint64, e *topologyv1.Event) {
 		note(ends, f.LinkDeclared.GetPeriod().GetEnd())
 	case *topologyv1.Event_LinkEnded:
 		note(ends, f.LinkEnded.GetEnd())
+	case *topologyv1.Event_AliasStated:
+		note(begins, f.AliasStated.GetPeriod().GetStart())
+		note(ends, f.AliasStated.GetPeriod().GetEnd())
+	case *topologyv1.Event_AliasEnded:
+		note(ends, f.AliasEnded.GetEnd())
 	case *topologyv1.Event_PlanRegistered:
 		note(begins, f.PlanRegistered.GetPeriod().GetStart())
 		note(ends, f.PlanRegistered.GetPeriod().GetEnd())
@@ -95,9 +100,13 @@ func (s *State) untold(d fact.Day, today bitemporal.Date) bool {
 	return d.Due <= today && !s.agenda.Told(d.Entity, d.Date, d.Position) && s.stands(d)
 }
 
-// stands reports whether an end is still the one believed: a link may have ended before,
-// a plan may go on for longer.
+// stands reports whether an end is still the one believed: a link or an alias may have
+// ended before, a plan may go on for longer. Of an alias that was voided nothing is.
 func (s *State) stands(d fact.Day) bool {
+	if len(s.Aliases.History(d.Entity)) > 0 {
+		a, believed := s.Aliases.Last(d.Entity, bitemporal.Latest)
+		return believed && (d.Field != ends || a.GetPeriod().GetEnd() == d.Date)
+	}
 	if d.Field != ends {
 		return true
 	}

@@ -327,7 +327,7 @@ func (s *State) entering(id string, r request) error {
 }
 
 func (s *State) free(id string) error {
-	if id == "" || s.Knows(id) || len(s.Continuities.History(id)) > 0 {
+	if id == "" || s.Knows(id) || len(s.Continuities.History(id)) > 0 || len(s.Aliases.History(id)) > 0 {
 		return fault.New(fault.Refused, "ID_TAKEN", "", "The id %q is taken: mint another.", id)
 	}
 	return nil

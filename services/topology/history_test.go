@@ -31,11 +31,12 @@ func dump(t testing.TB, s *State) string {
 	facttest.Rows(t, all, "links", &s.Links)
 	facttest.Rows(t, all, "continuities", &s.Continuities)
 	facttest.Rows(t, all, "plans", &s.Plans)
+	facttest.Rows(t, all, "aliases", &s.Aliases)
 	return all.Text(t)
 }
 
 // samples has a rich event of every fact, in an order in which they fold. Encoded once
-// under testdata, an event must fold for ever: a sample is added, never changed.
+// under proto/testdata/events, an event must fold for ever: one is added, never changed.
 func samples() []*topologyv1.Event {
 	const e1, e2, c1, c2, n1, n2, l1, l2, p1, p2 = "E000000001", "E000000002", "C000000001", "C000000002", "N000000001", "N000000002", "F000000001", "F000000002", "P000000001", "P000000002"
 	place := &topologyv1.Place{
@@ -107,6 +108,15 @@ func samples() []*topologyv1.Event {
 		}}},
 		{Fact: &topologyv1.Event_PlanExtended{PlanExtended: &topologyv1.PlanExtended{PlanId: "W000000001", End: "2025-02-25"}}},
 		{Fact: &topologyv1.Event_PlanAxesStated{PlanAxesStated: &topologyv1.PlanAxesStated{PlanId: "W000000001", Axes: []*topologyv1.Axis{{Code: "1.1", Title: "Diagnostic"}, {Code: "2", Title: "Parcours"}}}}},
+		{Fact: &topologyv1.Event_AliasStated{AliasStated: &topologyv1.AliasStated{
+			AliasId: "A000000001", EntityId: "S000000001", EntityKind: topologyv1.EntityKind_ENTITY_KIND_SITE, System: "bamara", Value: "1042-b",
+			Period: &eventv1.Period{Start: "2018-03", End: "2030"}, Shared: true,
+		}}},
+		{Fact: &topologyv1.Event_AliasStated{AliasStated: &topologyv1.AliasStated{
+			AliasId: "A000000002", EntityId: e2, EntityKind: topologyv1.EntityKind_ENTITY_KIND_ESTABLISHMENT, System: "orphanet", Value: "77",
+		}}},
+		{Fact: &topologyv1.Event_AliasEnded{AliasEnded: &topologyv1.AliasEnded{AliasId: "A000000001", EntityId: "S000000001", End: "2024-01-01"}}},
+		{Fact: &topologyv1.Event_AliasVoided{AliasVoided: &topologyv1.AliasVoided{AliasId: "A000000002", EntityId: e2}}},
 	}
 	for i, e := range events {
 		e.Meta = &eventv1.Meta{
@@ -237,6 +247,7 @@ func ties(rt *rapid.T, w *world, draw func(...string) string, from string) []dec
 	link, end := draw("K1", "K2", "K3"), draw("", "2011", "2018-03-01", "2025")
 	id, after := draw("E1", "E2", "L1", "P1", "C1", "N1"), draw("E2", "E3", "L2", "C2", "N2", "")
 	return []decision{
+		alias(draw("A1", "A2"), draw("C1", "S1", "N1"), "bamara "+draw("1", "2"), from+"/"+end), endA(draw("A1", "A2"), end), voidA(draw("A1", "A2")),
 		declare(link, kind, draw("C1", "C2"), to, network, from+"/"+end), declare(link, kind, draw("C1", "C2"), to, network, from),
 		endK(link, end), confirm(link, from), same(draw("Y1", "Y2"), draw("C1", "C2"), draw("C1", "C2", "C3")), revoke(draw("Y1", "Y2")),
 		regW("W1", "PNMR", "2018/2022", "1"), extend("W1", draw("2023", "2024")), axes("W1", draw("1", "2")),
@@ -279,10 +290,16 @@ func answers(s *State, known uint64) string {
 		for l := range s.LinksOf(id, known) {
 			fmt.Fprintf(&b, "%s has %s\n", id, printed(l.ProtoReflect()))
 		}
+		for a := range s.AliasesOf(id, known) {
+			fmt.Fprintf(&b, "%s is called %s\n", id, printed(a.ProtoReflect()))
+		}
 	}
 	for _, on := range []string{"2000-01-01", "2012-01-01", "2018-01-01", "2024-01-01"} {
 		for l := range s.LinksOn(day(on), known) {
 			fmt.Fprintf(&b, "%s %s\n", on, printed(l.ProtoReflect()))
+		}
+		for a := range s.AliasesNamed("bamara", "1", known) {
+			fmt.Fprintf(&b, "%s %s %t\n", on, printed(a.ProtoReflect()), s.AliasHolds(a, day(on), known))
 		}
 		p, _ := s.Plans.At("W1", day(on), known)
 		fmt.Fprintf(&b, "%s %s %q\n", on, printed(p.ProtoReflect()), s.ByFINESS("750712184", known))

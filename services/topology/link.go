@@ -75,18 +75,21 @@ func endsOf(l *topologyv1.Link) []string {
 	return slices.DeleteFunc([]string{l.GetFromId(), l.GetToId(), l.GetNetworkId()}, func(id string) bool { return id == "" })
 }
 
-// spanOf is the days on which a link holds. Days of reduced precision are the earliest
-// they may be, but for an end that would not come after the start. A link that was ended
-// on an unknown day holds on none; one whose end is not stated holds until it is.
-func spanOf(l *topologyv1.Link) bitemporal.Interval {
-	start, _, _ := bitemporal.Span(l.GetPeriod().GetStart()) // dates are checked before they are folded
-	if l.GetPeriod().GetEnd() == "" {
-		if l.GetEnded() {
+// spanOf is the days on which a link holds.
+func spanOf(l *topologyv1.Link) bitemporal.Interval { return days(l.GetPeriod(), l.GetEnded()) }
+
+// days are those of a period. Days of reduced precision are the earliest they may be, but
+// for an end that would not come after the start. What was ended on an unknown day holds on
+// none; what has no end stated holds until it has.
+func days(p *eventv1.Period, ended bool) bitemporal.Interval {
+	start, _, _ := bitemporal.Span(p.GetStart()) // dates are checked before they are folded
+	if p.GetEnd() == "" {
+		if ended {
 			return bitemporal.Interval{From: start, To: start}
 		}
 		return bitemporal.Interval{From: start, To: bitemporal.Future}
 	}
-	end, latest, _ := bitemporal.Span(l.GetPeriod().GetEnd())
+	end, latest, _ := bitemporal.Span(p.GetEnd())
 	if end <= start {
 		end = max(latest, start)
 	}

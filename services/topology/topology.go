@@ -32,6 +32,10 @@
 //     which to go by. Both stay valid, no fact moves from one to the other, and it can be
 //     revoked.
 //
+//   - An alias is an id that another system uses for one of them, or for a site, while a
+//     period lasts: BaMaRa, Orphanet, e-CARS, or another one by a short code. It is searched
+//     by and is no key: an id that one had before can be another's now, and leads to both.
+//
 //   - A plan (plan national maladies rares, PNMR) is reference data: the years it spans,
 //     prolongations included, and its axes, for undertakings to cite.
 //
@@ -86,12 +90,14 @@ type State struct {
 	Links        bitemporal.Table[*topologyv1.Link]
 	Continuities bitemporal.Table[*topologyv1.Continuity]
 	Plans        bitemporal.Table[*topologyv1.Plan]
+	Aliases      bitemporal.Table[*topologyv1.Alias]
 
 	// finess leads from a number to the establishments that ever bore it, links and
-	// continuities from an entity to those that ever touched it. They only grow:
-	// readers ask the tables whether it is still so, which is why Rollback need not undo
-	// them.
-	finess, links, continuities index
+	// continuities from an entity to those that ever touched it, and so do aliases; the
+	// others lead to aliases from values and systems. They only grow: readers ask the
+	// tables whether it is still so, which is why Rollback need not undo them.
+	finess, links, continuities        index
+	aliases, aliasValues, aliasSystems index
 
 	agenda fact.Agenda // days stated ahead
 }
@@ -128,6 +134,11 @@ func (s *State) Reindex() {
 	if s.continuities == nil {
 		for _, v := range s.Continuities.All() {
 			s.indexContinuity(v.Value)
+		}
+	}
+	if s.aliases == nil {
+		for _, v := range s.Aliases.All() {
+			s.indexAlias(v.Value)
 		}
 	}
 }
@@ -241,6 +252,12 @@ func (s *State) evolve(at uint64, e *topologyv1.Event) error {
 		return s.planExtended(at, f.PlanExtended, why)
 	case *topologyv1.Event_PlanAxesStated:
 		return s.planAxesStated(at, f.PlanAxesStated, why)
+	case *topologyv1.Event_AliasStated:
+		return s.aliasStated(at, f.AliasStated, why)
+	case *topologyv1.Event_AliasEnded:
+		return s.aliasEnded(at, f.AliasEnded, why)
+	case *topologyv1.Event_AliasVoided:
+		return s.aliasVoided(at, f.AliasVoided)
 	default:
 		return fmt.Errorf("%w: its fact is missing or unknown (schema %d wrote it)", fact.ErrUnreadable, e.GetMeta().GetSchema())
 	}
@@ -430,6 +447,7 @@ func (s *State) Rollback(to uint64) {
 	s.Links.Rollback(to)
 	s.Continuities.Rollback(to)
 	s.Plans.Rollback(to)
+	s.Aliases.Rollback(to)
 	s.agenda.Rollback(to)
 }
 
@@ -443,13 +461,14 @@ func (s *State) Settle(to uint64) {
 	s.Links.Settle(to)
 	s.Continuities.Settle(to)
 	s.Plans.Settle(to)
+	s.Aliases.Settle(to)
 }
 
-// Knows reports whether an entity of any kind, a link, a continuity or a plan is
+// Knows reports whether an entity of any kind, a link, a continuity, a plan or an alias is
 // registered under the id.
 func (s *State) Knows(id string) bool {
 	kind, _ := s.entity(id, bitemporal.Latest)
-	return kind != none || known(&s.Links, id) || known(&s.Continuities, id) || known(&s.Plans, id)
+	return kind != none || known(&s.Links, id) || known(&s.Continuities, id) || known(&s.Plans, id) || known(&s.Aliases, id)
 }
 
 // ByFINESS returns the ids of the establishments that ever bore a FINESS number in its
@@ -550,6 +569,12 @@ func subject(e *topologyv1.Event) (kind, id string) {
 		return "plan", f.PlanExtended.GetPlanId()
 	case *topologyv1.Event_PlanAxesStated:
 		return "plan", f.PlanAxesStated.GetPlanId()
+	case *topologyv1.Event_AliasStated:
+		return "alias", f.AliasStated.GetAliasId()
+	case *topologyv1.Event_AliasEnded:
+		return "alias", f.AliasEnded.GetAliasId()
+	case *topologyv1.Event_AliasVoided:
+		return "alias", f.AliasVoided.GetAliasId()
 	}
 	return "", ""
 }

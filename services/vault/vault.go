@@ -19,6 +19,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"strings"
@@ -185,6 +186,36 @@ func (v *Vault) PutBefore(t time.Time) (map[string]time.Time, error) {
 		delete(found, id)
 	}
 	return found, nil
+}
+
+// Value is a value that a vault holds.
+type Value struct{ ID, Kind, Text string }
+
+// Values yields all values, accounts among them, in no order. It reads every file; one that
+// does not hold what was put is ErrAltered, and the others follow.
+func (v *Vault) Values() iter.Seq2[Value, error] {
+	return func(yield func(Value, error) bool) {
+		for _, c := range alphabet {
+			files, err := os.ReadDir(filepath.Join(v.dir, "values", string(c)))
+			if err != nil {
+				yield(Value{}, err)
+				return
+			}
+			for _, f := range files {
+				b, err := os.ReadFile(v.file(f.Name()))
+				if errors.Is(err, fs.ErrNotExist) {
+					continue // erased meanwhile
+				}
+				var val value
+				if err == nil {
+					val, err = decode(f.Name(), b)
+				}
+				if !yield(Value{f.Name(), val.kind, val.text}, err) {
+					return
+				}
+			}
+		}
+	}
 }
 
 // Put keeps texts of a kind (person_name, rpps, email ...) and returns what stands

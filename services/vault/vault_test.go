@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"sync"
@@ -398,5 +399,38 @@ func BenchmarkGet(b *testing.B) {
 		if _, ok, err := v.Get(id); !ok || err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// All values are found with what they hold, and those of which the file was altered are
+// told of without hiding the others.
+func TestValues(t *testing.T) {
+	v, err := Open(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	put, err := v.Put(t.Context(), "head", "Dr UN", "Dr DEUX")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account, err := v.Account("rpps", "10100234565")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(v.file(put[1].GetValueId()), []byte("else"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]string{}
+	for one, err := range v.Values() {
+		got[one.ID] = one.Kind + " " + one.Text
+		if errors.Is(err, ErrAltered) {
+			got[one.ID] = "altered"
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := map[string]string{put[0].GetValueId(): "head Dr UN", put[1].GetValueId(): "altered", account: `account "rpps" "10100234565"`}
+	if !maps.Equal(got, want) {
+		t.Errorf("the vault holds %v, want %v", got, want)
 	}
 }

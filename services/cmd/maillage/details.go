@@ -76,6 +76,10 @@ var names = map[protoreflect.Name]string{ //nolint:gosec // G101 takes page_toke
 	"revision": "Révision", "values": "Valeurs", "undertaking": "Description", "undertaking_id": "Projet, formation ou action",
 	"description": "Objet", "measure": "Mesure", "year": "Année", "axis_code": "Axe", "cancelled": "Annulé",
 	"measures": "Mesures",
+
+	"alias_id": "Énoncé", "entity_kind": "Nature", "system": "Système", "shared": "Partagé", "new_system": "--new-system",
+	"with_others": "--with-others", "dry_run": "--yes", "value_ids": "Valeurs du coffre", "person_ids": "Personnes", "label_ids": "Labels", "office_ids": "Postes",
+	"entity_ids": "Objets", "draft_ids": "Brouillons",
 }
 
 // details is the fields of a message with a value, in the order of the schema. A
@@ -152,6 +156,10 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 		return inFrench(populationWords, topologyv1.Population(v))
 	case "PlatformKind":
 		return inFrench(platformWords, topologyv1.PlatformKind(v))
+	case "ErasureReason":
+		return inFrench(erasureWords, labellingv1.ErasureReason(v))
+	case "EntityKind":
+		return inFrench(kindWords, topologyv1.EntityKind(v))
 	case "LinkKind":
 		return inFrench(linkWords, topologyv1.LinkKind(v))
 	case "Coverage":

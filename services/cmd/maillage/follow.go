@@ -24,6 +24,7 @@ type FollowCmd struct {
 	Context   []string      `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
 	Kind      []string      `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
 	ID        []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
+	Notices   bool          `help:"Les avis seuls (voir « maillage notice list »)."`
 	Sink      string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
 	Key       []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie."`
 	Heartbeat time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
@@ -124,10 +125,10 @@ func (c *FollowCmd) begin(a *app, f *follow.Follower) (from follow.Place, take f
 }
 
 func (c *FollowCmd) filter() *feedv1.Filter {
-	if len(c.Context)+len(c.Kind)+len(c.ID) == 0 {
+	if len(c.Context)+len(c.Kind)+len(c.ID) == 0 && !c.Notices {
 		return nil
 	}
-	return &feedv1.Filter{Contexts: c.Context, Kinds: c.Kind, Ids: c.ID}
+	return &feedv1.Filter{Contexts: c.Context, Kinds: c.Kind, Ids: c.ID, Notices: c.Notices}
 }
 
 // print shows each commit as an object, or each event as a line.

@@ -7,6 +7,7 @@ import (
 
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -173,8 +174,8 @@ var settlementWords = []word[labellingv1.Settlement]{
 // entityWords and changeWords are the words of a diff.
 var (
 	entityWords = map[string]string{
-		"label": "label", "establishment": "établissement", "centre": "centre", "network": "réseau", "filiere": "filière",
-		"platform": "plateforme", "office": "poste", "link": "lien", "continuity": "continuité", "plan": "plan",
+		"label": "label", "site": "site", "value": "valeur du coffre", "person": "personne", "establishment": "établissement", "centre": "centre", "network": "réseau", "filiere": "filière",
+		"platform": "plateforme", "office": "poste", "link": "lien", "continuity": "continuité", "plan": "plan", "alias": "alias",
 	}
 	changeWords = map[string]string{
 		"role": "rôle", "holder": "titulaire", "head": "responsable", "title": "intitulé", "acronym": "sigle", "filiere": "filière",
@@ -240,6 +241,43 @@ var linkWords = []word[topologyv1.LinkKind]{
 	{topologyv1.LinkKind_LINK_KIND_HOSTED, "hébergé", []string{"hosted", "hébergement"}},
 	{topologyv1.LinkKind_LINK_KIND_ATTACHED, "rattaché", []string{"attached", "rattachement"}},
 	{topologyv1.LinkKind_LINK_KIND_ERN, "ERN", []string{"réseau européen"}},
+}
+
+var kindWords = []word[topologyv1.EntityKind]{
+	{topologyv1.EntityKind_ENTITY_KIND_ESTABLISHMENT, "établissement", []string{"establishment"}},
+	{topologyv1.EntityKind_ENTITY_KIND_CENTRE, "centre", nil},
+	{topologyv1.EntityKind_ENTITY_KIND_NETWORK, "réseau", []string{"network"}},
+	{topologyv1.EntityKind_ENTITY_KIND_FILIERE, "filière", []string{"filiere"}},
+	{topologyv1.EntityKind_ENTITY_KIND_PLATFORM, "plateforme", []string{"platform"}},
+	{topologyv1.EntityKind_ENTITY_KIND_SITE, "site", nil},
+}
+
+var erasureWords = []word[labellingv1.ErasureReason]{
+	{labellingv1.ErasureReason_ERASURE_REASON_REQUESTED, "demandé", []string{"requested", "demande"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_EXPIRED, "échu", []string{"expired"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_ORDERED, "ordonné", []string{"ordered"}},
+	{labellingv1.ErasureReason_ERASURE_REASON_UNNEEDED, "inutile", []string{"unneeded"}},
+}
+
+var noticeWords = []word[feedv1.NoticeKind]{
+	{feedv1.NoticeKind_NOTICE_KIND_VOIDED, "enregistré à tort", []string{"voided"}},
+	{feedv1.NoticeKind_NOTICE_KIND_WITHDRAWN, "retrait", []string{"withdrawn"}},
+	{feedv1.NoticeKind_NOTICE_KIND_ANNULLED, "annulation", []string{"annulled"}},
+	{feedv1.NoticeKind_NOTICE_KIND_CORRECTED, "correction", []string{"corrected"}},
+	{feedv1.NoticeKind_NOTICE_KIND_AMENDED, "rectification", []string{"amended"}},
+	{feedv1.NoticeKind_NOTICE_KIND_IDENTITY_JOINED, "identités réunies", []string{"identity joined", "identity_joined"}},
+	{feedv1.NoticeKind_NOTICE_KIND_IDENTITY_PARTED, "identités séparées", []string{"identity parted", "identity_parted"}},
+	{feedv1.NoticeKind_NOTICE_KIND_ERASED, "effacement", []string{"erased"}},
+	{feedv1.NoticeKind_NOTICE_KIND_EPOCH_OPENED, "époque", []string{"epoch opened", "epoch_opened"}},
+}
+
+var noticeActions = []word[feedv1.NoticeAction]{
+	{feedv1.NoticeAction_NOTICE_ACTION_UNDO, "défaire ce qui l'a été d'après ce fait", nil},
+	{feedv1.NoticeAction_NOTICE_ACTION_COMPARE, "comparer avec ce que le registre dit maintenant", nil},
+	{feedv1.NoticeAction_NOTICE_ACTION_JOIN, "réunir ce qui est tenu sous les deux identifiants", nil},
+	{feedv1.NoticeAction_NOTICE_ACTION_PART, "séparer ce qui a été réuni", nil},
+	{feedv1.NoticeAction_NOTICE_ACTION_FORGET, "oublier la personne", nil},
+	{feedv1.NoticeAction_NOTICE_ACTION_CHECK_CURSOR, "ne rien garder à partir de cette position", nil},
 }
 
 var childWords = []word[topologyv1.ChildOutcome]{
@@ -329,6 +367,8 @@ type (
 	populationFlag topologyv1.Population
 	platformFlag   topologyv1.PlatformKind
 	linkFlag       topologyv1.LinkKind
+	erasureFlag    labellingv1.ErasureReason
+	noticeFlag     feedv1.NoticeKind
 	windowFlag     registryv1.Window
 	officeFlag     labellingv1.OfficeKind
 	outcomeFlag    labellingv1.OutcomeKind
@@ -353,6 +393,10 @@ func (f *finessFlag) UnmarshalText(b []byte) error { return parseInto(f, finessW
 func (f *populationFlag) UnmarshalText(b []byte) error { return parseInto(f, populationWords, b) }
 
 func (f *linkFlag) UnmarshalText(b []byte) error { return parseInto(f, linkWords, b) }
+
+func (f *erasureFlag) UnmarshalText(b []byte) error { return parseInto(f, erasureWords, b) }
+
+func (f *noticeFlag) UnmarshalText(b []byte) error { return parseInto(f, noticeWords, b) }
 
 func (f *platformFlag) UnmarshalText(b []byte) error { return parseInto(f, platformWords, b) }
 

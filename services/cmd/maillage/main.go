@@ -43,9 +43,11 @@ type CLI struct {
 	Platform      PlatformCmd      `cmd:"" help:"Plateformes : PEMR et PCOM."`
 	Link          LinkCmd          `cmd:"" help:"Liens : qui est collaborateur, dessert, est hébergé, rattaché ou membre d'un réseau européen."`
 	Continuity    ContinuityCmd    `cmd:"" help:"Identifiants qui n'en font qu'un."`
+	Alias         AliasCmd         `cmd:"" help:"Identifiants qu'emploient d'autres : BaMaRa, Orphanet, e-CARS…"`
 	Plan          PlanCmd          `cmd:"" help:"Plans nationaux maladies rares (PNMR)."`
 	Cycle         CycleCmd         `cmd:"" help:"Cycles de labellisation."`
 	Office        OfficeCmd        `cmd:"" help:"Postes : responsables de site, coordonnateurs, référents."`
+	Person        PersonCmd        `cmd:"" help:"Personnes : les effacer."`
 	Campaign      CampaignCmd      `cmd:"" help:"Campagnes de labellisation et issue des candidatures."`
 	Activity      ActivityCmd      `cmd:"" help:"Activité : missions, rapports, projets et mesures."`
 	Diff          DiffCmd          `cmd:"" help:"Comparer deux moments : le monde a changé, ou nous savons mieux."`
@@ -60,6 +62,7 @@ type CLI struct {
 	Conformance   ConformanceCmd   `cmd:"" help:"Mettre un consommateur du registre à l'épreuve, quel que soit son langage."`
 	Audit         AuditCmd         `cmd:"" help:"Vérifier, rejouer et expliquer l'histoire sans se fier à personne."`
 	Consumer      ConsumerCmd      `cmd:"" help:"Accès en lecture au flux NATS : ouvrir, fermer, lister."`
+	Notice        NoticeCmd        `cmd:"" help:"Avis : ce qui oblige qui suit le registre à revenir sur ce qu'il a fait."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 

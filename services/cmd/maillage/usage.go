@@ -101,7 +101,7 @@ func either(help string, verb *kong.Node) string {
 var argumentWords = map[string]string{
 	"id": "ID", "name": "NOM", "candidate": "CANDIDAT", "code": "CODE", "acronym": "SIGLE", "title": "INTITULÉ", "holder": "TITULAIRE",
 	"establishment": "ÉTABLISSEMENT", "legal-entity": "ENTITÉ", "filiere": "FILIÈRE", "file": "FICHIER", "dir": "RÉPERTOIRE", "parts": "SERVICE", "position": "POSITION",
-	"period": "PÉRIODE", "kind": "NATURE",
+	"period": "PÉRIODE", "kind": "NATURE", "entity": "OBJET", "system": "SYSTÈME", "value": "IDENTIFIANT",
 }
 
 // nameValues names in French the arguments, and the value of each flag that does not

@@ -1,6 +1,6 @@
 // Package facttest holds the facts of a context to the promise that what was once
-// written folds for ever, to the same state. Its tests keep an encoded sample of each
-// fact in their testdata.
+// written folds for ever, to the same state. An encoded sample of each fact stands in the
+// contract, for consumers to test with too.
 package facttest
 
 import (
@@ -19,12 +19,23 @@ import (
 	"maillage/services/bitemporal"
 )
 
+var (
+	// events are the samples, as seen from the package of a context, and state is what they
+	// fold to there.
+	events = filepath.Join("..", "..", "proto", "testdata", "events")
+	state  = filepath.Join("testdata", "state.json")
+)
+
 var update = flag.Bool("update", false, "write the samples that are missing and the state they fold to")
 
 // Fold tests that every fact of the oneof has a sample, and that the samples as they
-// were once written, NAME.binpb in testdata, fold in this order to state.json.
+// were once written, CONTEXT.NAME.binpb of the contract, fold in this order to
+// testdata/state.json.
 func Fold[E proto.Message](t *testing.T, samples []E, evolve func(position uint64, e E) error, subject func(E) string, dump func() string) {
 	t.Helper()
+	var none E
+	context := strings.Split(string(none.ProtoReflect().Descriptor().FullName()), ".")[1] // maillage.CONTEXT.v1.Event
+	encoding := func(sample string) string { return filepath.Join(events, context+"."+sample+".binpb") }
 	var order []string
 	count := make(map[string]int)
 	for _, e := range samples {
@@ -33,12 +44,11 @@ func Fold[E proto.Message](t *testing.T, samples []E, evolve func(position uint6
 			sample = fmt.Sprintf("%s.%d", sample, count[sample])
 		}
 		order = append(order, sample)
-		if path := file(sample + ".binpb"); *update && !exists(path) {
+		if path := encoding(sample); *update && !exists(path) {
 			encoded, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
 			write(t, path, encoded, err)
 		}
 	}
-	var none E
 	facts := none.ProtoReflect().Descriptor().Oneofs().ByName("fact").Fields()
 	for i := range facts.Len() {
 		if name := string(facts.Get(i).Name()); !slices.Contains(order, name) {
@@ -46,7 +56,7 @@ func Fold[E proto.Message](t *testing.T, samples []E, evolve func(position uint6
 		}
 	}
 	for i, want := range order {
-		encoded, err := os.ReadFile(file(want + ".binpb"))
+		encoded, err := os.ReadFile(encoding(want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -66,9 +76,9 @@ func Fold[E proto.Message](t *testing.T, samples []E, evolve func(position uint6
 	}
 	got := dump()
 	if *update {
-		write(t, file("state.json"), []byte(got), nil)
+		write(t, state, []byte(got), nil)
 	}
-	want, err := os.ReadFile(file("state.json"))
+	want, err := os.ReadFile(state)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,8 +130,6 @@ func name(e proto.Message) string {
 	}
 	return ""
 }
-
-func file(name string) string { return filepath.Join("testdata", name) }
 
 func exists(path string) bool {
 	_, err := os.Stat(path)

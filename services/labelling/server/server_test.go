@@ -96,7 +96,7 @@ func TestTakeOffice(t *testing.T) {
 	offices := server.New(d, &s.labelling, &s.topology)
 	var holders []string
 	for _, title := range []string{"one", "two", "three"} {
-		n, err := topologyserver.New(d, &s.topology).RegisterNetwork(ctx, &topologyv1.RegisterNetworkRequest{Basis: basis, Title: title})
+		n, err := topologyserver.New(d, &s.topology, nil).RegisterNetwork(ctx, &topologyv1.RegisterNetworkRequest{Basis: basis, Title: title})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -154,7 +154,7 @@ func TestARefusedOfficeLeavesNothing(t *testing.T) {
 	ctx := metadata.NewIncomingContext(t.Context(), metadata.Pairs(submit.IdentityKey, "officer"))
 	basis := &eventv1.Basis{Source: "test"}
 	offices := server.New(d, &s.labelling, &s.topology)
-	n, err := topologyserver.New(d, &s.topology).RegisterNetwork(ctx, &topologyv1.RegisterNetworkRequest{Basis: basis, Title: "one"})
+	n, err := topologyserver.New(d, &s.topology, nil).RegisterNetwork(ctx, &topologyv1.RegisterNetworkRequest{Basis: basis, Title: "one"})
 	if err != nil {
 		t.Fatal(err)
 	}

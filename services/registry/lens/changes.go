@@ -73,6 +73,8 @@ func (l Lens) changes(before, after proto.Message) []*labellingv1.Change {
 		return differ(l, linkProperties, a, after.(*topologyv1.Link))
 	case *topologyv1.Plan:
 		return differ(l, planProperties, a, after.(*topologyv1.Plan))
+	case *topologyv1.Alias:
+		return differ(l, aliasProperties, a, after.(*topologyv1.Alias))
 	}
 	return l.activityChanges(before, after)
 }
@@ -223,6 +225,10 @@ var (
 		flag("confirmed", (*topologyv1.Link).GetConfirmed),
 		flag("ended", func(v *topologyv1.Link) bool { return v.GetEnded() && v.GetPeriod().GetEnd() == "" }),
 	}
+	aliasProperties = []property[*topologyv1.Alias]{
+		period((*topologyv1.Alias).GetPeriod),
+		flag("ended", func(v *topologyv1.Alias) bool { return v.GetEnded() && v.GetPeriod().GetEnd() == "" }),
+	}
 	planProperties = []property[*topologyv1.Plan]{
 		period((*topologyv1.Plan).GetPeriod),
 		plain("axes", func(v *topologyv1.Plan) string {
@@ -364,6 +370,8 @@ func (l Lens) factChanges(subject string, position uint64, about string) []*labe
 		return changedAt(l, &topo.Platforms, id, position)
 	case "link":
 		return changedAt(l, &topo.Links, id, position)
+	case "alias":
+		return changedAt(l, &topo.Aliases, id, position)
 	case "plan":
 		return changedAt(l, &topo.Plans, id, position)
 	case "cycle":

@@ -133,6 +133,7 @@ func (c comparison) differences(before, after []labelState) []*registryv1.Differ
 		c.offices,
 		c.links,
 		c.continuities,
+		c.aliases,
 		func() []*registryv1.Difference {
 			return compare(c, "plan", &x.Plans, &y.Plans, (*topologyv1.Plan).GetCode)
 		},
@@ -257,6 +258,17 @@ func (c comparison) continuities() []*registryv1.Difference {
 	}
 	return tied(c, "continuity", &c.x.s.Topology.Continuities, &c.y.s.Topology.Continuities, declared, Lens.continuityName, func(one *topologyv1.Continuity) []string {
 		return []string{one.GetKeptId(), one.GetOtherId()}
+	})
+}
+
+// aliases finds the ids of other systems that are in use at one of the moments only.
+func (c comparison) aliases() []*registryv1.Difference {
+	held := func(l Lens, id string) (*topologyv1.Alias, bool) {
+		a, known := l.s.Topology.Aliases.Last(id, l.m.known)
+		return a, known && l.s.Topology.AliasHolds(a, l.m.valid, l.m.known)
+	}
+	return tied(c, "alias", &c.x.s.Topology.Aliases, &c.y.s.Topology.Aliases, held, Lens.aliasName, func(a *topologyv1.Alias) []string {
+		return []string{a.GetEntityId()}
 	})
 }
 

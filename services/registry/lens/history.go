@@ -67,7 +67,7 @@ func stored(r eventlog.Record) (*registryv1.Fact, error) {
 // touching returns the known positions of the events that concern an entity,
 // ascending: those about it, about the links and continuities at either end of which it
 // stands, about the labels and offices it held (a centre by its sites), what sources said
-// of any of them or was settled to be about them, the outcomes it had where it is a
+// of any of them or was settled to be about them, the ids that others use for any of them, the outcomes it had where it is a
 // network, what it does (a centre by its sites), and all that rests on it where it is an
 // act.
 func (l Lens) touching(id string) []uint64 {
@@ -75,7 +75,7 @@ func (l Lens) touching(id string) []uint64 {
 	found := slices.Concat(
 		recorded(&topo.Establishments, id), recorded(&topo.Centres, id), recorded(&topo.Networks, id),
 		recorded(&topo.Filieres, id), recorded(&topo.Platforms, id),
-		recorded(&topo.Links, id), recorded(&topo.Continuities, id), recorded(&topo.Plans, id),
+		recorded(&topo.Links, id), recorded(&topo.Continuities, id), recorded(&topo.Plans, id), recorded(&topo.Aliases, id),
 		recorded(&lab.Cycles, id), recorded(&lab.Acts, id), recorded(&lab.Labels, id),
 		recorded(&lab.Campaigns, id), recorded(&lab.Offices, id), recorded(&lab.Drafts, id),
 	)
@@ -90,6 +90,9 @@ func (l Lens) touching(id string) []uint64 {
 		for label := range lab.LabelsOf(holder, l.m.known) {
 			about = append(about, label.GetLabelId())
 			found = append(found, recorded(&lab.Labels, label.GetLabelId())...)
+		}
+		for _, alias := range topo.AliasesEver(holder) {
+			found = append(found, recorded(&topo.Aliases, alias)...)
 		}
 		for office := range lab.OfficesOf(holder, l.m.known) {
 			about = append(about, office.GetOfficeId())

@@ -123,7 +123,7 @@ func (k Kind[V]) Get(l Lens, id string) (v V, err error) {
 }
 
 // Find finds the entities that hold on the day and in whose words every word of a text is
-// found, by their sort key and id. A word of four letters or more that none of them has is
+// found, by their sort key and id, and those that have or had the text as an alias. A word of four letters or more that none of them has is
 // taken for a misspelling of what is most like it among their words.
 func (k Kind[V]) Find(l Lens, text string) []V {
 	type row struct {
@@ -132,6 +132,10 @@ func (k Kind[V]) Find(l Lens, text string) []V {
 	}
 	var rows []row
 	sought, t := searchFor(text, folder{}), k.table(l.s)
+	borne := map[string]bool{} // the text is a code that other systems use for these
+	for a := range l.s.Topology.AliasesNamed("", text, l.m.known) {
+		borne[a.GetEntityId()] = true
+	}
 	held := func(yield func(string, V) bool) {
 		for id := range t.IDs() {
 			if v, held := t.At(id, l.m.valid, l.m.known); held && !yield(id, v) {
@@ -141,7 +145,7 @@ func (k Kind[V]) Find(l Lens, text string) []V {
 	}
 	find := func() {
 		for id, v := range held {
-			if sought.finds(k.words(l, v), sought.fold(id)) {
+			if borne[id] || sought.finds(k.words(l, v), sought.fold(id)) {
 				rows = append(rows, row{sought.fold(k.sorted(v)), id, v})
 			}
 		}

@@ -27,7 +27,7 @@ import (
 var update = os.Getenv("UPDATE") != ""
 
 // scan is a plan that reads a large table from beginning to end.
-var scan = regexp.MustCompile(`Seq Scan on (centres|links|labels|assertions|offices|drafts|reports|undertakings|measures|act_effect|event)\b`)
+var scan = regexp.MustCompile(`Seq Scan on (centres|links|aliases|labels|assertions|offices|drafts|reports|undertakings|measures|act_effect|event)\b`)
 
 // What is asked about a few ids is looked up, whatever the size: with the values that are
 // asked for and, as PostgreSQL plans what is asked often, without them.
@@ -40,7 +40,7 @@ func TestPlans(t *testing.T) {
 	s.shown[ids[0]] = true
 	for name, statements := range map[string][]statement{
 		"label": {label}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
-		"said": s.said(), "held": s.held(ids), "matching": s.matching(within), "effects": {s.effectsOf(ids[0])},
+		"said": s.said(), "held": s.held(ids), "matching": s.matching(within), "called": s.called("1042"), "effects": {s.effectsOf(ids[0])},
 		"changed": {s.changedSince(20_000)},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -179,6 +179,7 @@ func filled(t *testing.T, labels, each int) *pgx.Conn {
 				EntityId: numbered("B", i), SettledLabelId: numbered("B", i), Basis: &eventv1.Basis{ActId: numbered("A", i)},
 			})
 			put("links", numbered("K", i*10+n), at, registry.StillKnown, &topologyv1.Link{FromId: numbered("C", i), ToId: numbered("N", i), NetworkId: numbered("N", n)})
+			put("aliases", numbered("Y", i*10+n), at, registry.StillKnown, &topologyv1.Alias{EntityId: numbered("S", i), System: "bamara", Value: numbered("", i*10+n)})
 			put("drafts", numbered("D", i*10+n), at, registry.StillKnown, &labellingv1.Draft{})
 			put("reports", numbered("R", i*10+n), at, registry.StillKnown, &activityv1.Report{Reporter: holder})
 			put("undertakings", numbered("X", i*10+n), at, registry.StillKnown, &activityv1.Undertaking{Holder: holder})

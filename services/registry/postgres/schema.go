@@ -12,7 +12,7 @@ import (
 
 // schemaVersion is that of all that is written here: tables, columns, what stands in them,
 // and indexes. A binary of another version fills a schema of its own.
-const schemaVersion = 2
+const schemaVersion = 3
 
 // lasting is the position at which a version is no longer believed, the highest there is
 // while it still is. As an index has it after an id, it leads past all versions of before

@@ -103,6 +103,19 @@ var tables = []table{
 		nil,
 	},
 	{
+		"aliases", "Ids that other systems use, for sites and what else has an id here",
+		columns(
+			text("entity_id", "The entity", (*topologyv1.Alias).GetEntityId),
+			enum("entity_kind", "What it is", "ENTITY_KIND_", (*topologyv1.Alias).GetEntityKind),
+			text("system", "Short code of the system", (*topologyv1.Alias).GetSystem),
+			text("code", "The id that it uses; not a key", (*topologyv1.Alias).GetValue),
+			flag("ended", "It was ended, though the day may be unknown", (*topologyv1.Alias).GetEnded),
+			flag("shared", "The system is known to use it for another entity as well", (*topologyv1.Alias).GetShared),
+			folded((*topologyv1.Alias).GetValue),
+		).and(period((*topologyv1.Alias).GetPeriod)).and(rests[*topologyv1.Alias]()),
+		[]string{"(entity_id)", "(folded)"},
+	},
+	{
 		"cycles", "Rounds of labelling",
 		columns(
 			text("code", "Short name, unique", (*labellingv1.Cycle).GetCode),

@@ -29,7 +29,7 @@ var (
 		"establishments", "networks", "filieres", "platforms", "continuities", "plans",
 		"cycles", "acts", "missions", "periods",
 	}
-	largeTables    = []string{"centres", "links", "labels", "assertions", "offices", "campaigns", "drafts"}
+	largeTables    = []string{"centres", "links", "aliases", "labels", "assertions", "offices", "campaigns", "drafts"}
 	activityTables = []string{"reports", "undertakings", "measures"}
 )
 
@@ -252,6 +252,7 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
+	first = append(first, s.called(part.Alias)...)
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
@@ -314,6 +315,14 @@ func (s *slice) entities(ids []string) []statement {
 		return nil
 	}
 	return []statement{s.at("centres", `t.id = any($6)`, ids), s.at("campaigns", `t.id = any($6)`, ids)}
+}
+
+// called asks for every version of the aliases of a value.
+func (s *slice) called(folded string) []statement {
+	if folded == "" {
+		return nil
+	}
+	return []statement{s.ever("aliases", `t.folded = $1`, folded)}
 }
 
 // showing notes which labels a statement brings: those that are shown.
@@ -404,6 +413,7 @@ func (s *slice) about(ids []string) []statement {
 		s.ever("labels", `t.centre_id = any($1)`, ids),
 		s.ever("offices", `t.holder_id = any($1)`, ids),
 		s.ever("links", `t.from_id = any($1) or t.to_id = any($1) or t.network_id = any($1)`, ids),
+		s.ever("aliases", `t.entity_id = any($1)`, ids),
 		s.ever("reports", `t.reporter_id = any($1)`, ids),
 		s.ever("undertakings", `t.holder_id = any($1)`, ids),
 		s.ever("campaigns", `t.network_ids && $1`, ids),
@@ -430,6 +440,7 @@ func (s *slice) held(about []string) []statement {
 		s.ever("reports", `t.reporter_id = any($1)`, of),
 		s.ever("undertakings", `t.holder_id = any($1)`, of),
 		s.ever("measures", `t.site_id = any($1)`, of),
+		s.ever("aliases", `t.entity_id = any($1)`, of),
 	}
 }
 

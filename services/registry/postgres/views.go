@@ -36,6 +36,7 @@ var shown = []struct{ table, view, id string }{
 	{"links", "link", "link_id"},
 	{"continuities", "continuity", "continuity_id"},
 	{"plans", "plan", "plan_id"},
+	{"aliases", "alias", "alias_id"},
 	{"cycles", "cycle", "cycle_id"},
 	{"acts", "act", "act_id"},
 	{"labels", "label_history", "label_id"},

@@ -253,8 +253,8 @@ var (
 		"establishment_id": "E", "establishment_ids": "E", "legal_entity_id": "E", "centre_id": "C", "network_id": "N", "filiere_id": "F",
 		"platform_id": "P", "cycle_id": "Y", "act_id": "A", "amends_act_id": "A", "label_id": "L", "site_id": "S", "office_id": "O",
 		"campaign_id": "G", "outcome_id": "U", "draft_id": "D", "link_id": "K", "continuity_id": "I", "plan_id": "Z", "period_id": "T",
-		"report_id": "R", "undertaking_id": "X", "person_id": "V", "value_id": "V", "holder_id": "SNFP", "reporter_id": "PS",
-		"entity_id": "ECNFPLSOAK", "from_id": "C", "to_id": "NCFP", "kept_id": "CENF", "other_id": "CENF",
+		"report_id": "R", "undertaking_id": "X", "alias_id": "B", "person_id": "V", "value_id": "V", "holder_id": "SNFP", "reporter_id": "PS",
+		"entity_id": "ECNFPLSSOAKB", "from_id": "C", "to_id": "NCFP", "kept_id": "CENF", "other_id": "CENF",
 		"predecessor_ids": "CENFP", "successor_ids": "CENFP", "successor_id": "L", "predecessor_id": "O",
 	}
 )
@@ -289,6 +289,8 @@ func (d *drawer) value(f protoreflect.FieldDescriptor) protoreflect.Value {
 				return rapid.SampledFrom(dates).Draw(d.T, name)
 			case name == "department_code" || name == "near" || name == "department":
 				return rapid.SampledFrom([]string{"34", "69", "972", "974"}).Draw(d.T, name)
+			case name == "system":
+				return rapid.SampledFrom([]string{"bamara", "orphanet", ""}).Draw(d.T, name)
 			case name == "field":
 				return rapid.SampledFrom([]string{"line", "role"}).Draw(d.T, name)
 			}

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
+	"maillage/services/identifier"
 	"maillage/services/registry/lens"
 )
 
@@ -45,6 +46,7 @@ func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], need Need, req
 	if err != nil {
 		return listed[V]{}, err
 	}
+	need = withAlias(need, text)
 	var found []V
 	err = q.view(ctx, m, need, func(l lens.Lens) error {
 		found = k.Find(l, text)
@@ -55,6 +57,16 @@ func list[V any](ctx context.Context, q *Queries, k lens.Kind[V], need Need, req
 	}
 	from, to, next := span(req, page, query, m, len(found))
 	return listed[V]{page: found[from:to], next: next, total: uint32(len(found)), resolved: q.resolved(m)}, nil
+}
+
+// withAlias is a need and the aliases that a text may be.
+func withAlias(need Need, text string) Need {
+	if need.Part != nil {
+		part := *need.Part
+		part.Alias = identifier.Fold(text)
+		need.Part = &part
+	}
+	return need
 }
 
 // GetEstablishment finds a hospital by its id.

@@ -35,6 +35,8 @@ type Part struct {
 	Bounds *lens.Bounds
 	// Entities are centres and campaigns, as believed at the positions.
 	Entities []string
+	// Alias is every version of the aliases of this value, folded; empty for none.
+	Alias string
 	// About is every version of whatever concerns these ids, see Queries.ListHistory, with
 	// the names of what they are linked to.
 	About []string

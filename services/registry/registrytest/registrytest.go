@@ -30,12 +30,12 @@ type sample struct {
 	body    string
 }
 
-// Load reads the samples from where the contexts keep them, below the directory of the
+// Load reads the samples from where the contract keeps them, beside the directory of the
 // services.
 func Load(tb testing.TB, services string) (all Samples) {
 	tb.Helper()
 	for _, context := range []string{"topology", "labelling", "activity"} {
-		paths, err := filepath.Glob(filepath.Join(services, context, "testdata", "*.binpb"))
+		paths, err := filepath.Glob(filepath.Join(services, "..", "proto", "testdata", "events", context+".*.binpb"))
 		if err != nil || len(paths) == 0 {
 			tb.Fatalf("samples of %s: %d, %v", context, len(paths), err)
 		}

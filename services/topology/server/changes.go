@@ -189,3 +189,31 @@ func (s *Server) StatePlanAxes(ctx context.Context, req *topologyv1.StatePlanAxe
 	}
 	return &topologyv1.StatePlanAxesResponse{Position: position}, nil
 }
+
+// StateAlias records that another system uses an id for an entity.
+func (s *Server) StateAlias(ctx context.Context, req *topologyv1.StateAliasRequest) (*topologyv1.StateAliasResponse, error) {
+	id := identifier.NewID()
+	e, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.StateAlias(s.state, id, s.isSite, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.StateAliasResponse{Position: position, AliasId: e.GetAliasStated().GetAliasId()}, nil
+}
+
+// EndAlias records that it uses the id no longer from a day on.
+func (s *Server) EndAlias(ctx context.Context, req *topologyv1.EndAliasRequest) (*topologyv1.EndAliasResponse, error) {
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.EndAlias(s.state, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.EndAliasResponse{Position: position}, nil
+}
+
+// VoidAlias records that an alias was stated by mistake.
+func (s *Server) VoidAlias(ctx context.Context, req *topologyv1.VoidAliasRequest) (*topologyv1.VoidAliasResponse, error) {
+	_, position, err := s.do(ctx, req, func() ([]*topologyv1.Event, error) { return topology.VoidAlias(s.state, req) })
+	if err != nil {
+		return nil, err
+	}
+	return &topologyv1.VoidAliasResponse{Position: position}, nil
+}

@@ -17,15 +17,18 @@ import (
 // Server implements topologyv1.TopologyServiceServer.
 type Server struct {
 	topologyv1.UnsafeTopologyServiceServer
-	desk  *submit.Desk
-	state *topology.State
+	desk   *submit.Desk
+	state  *topology.State
+	isSite func(id string) bool
 }
 
 var _ topologyv1.TopologyServiceServer = (*Server)(nil)
 
-// New returns a server that decides on a state which only the desk's runner
-// changes.
-func New(desk *submit.Desk, state *topology.State) *Server { return &Server{desk: desk, state: state} }
+// New returns a server that decides on a state which only the desk's runner changes. isSite
+// tells whether an id is that of a site, as of the same position: sites are labelling's.
+func New(desk *submit.Desk, state *topology.State, isSite func(id string) bool) *Server {
+	return &Server{desk: desk, state: state, isSite: isSite}
+}
 
 // do has a command decided and appended, and returns its first event and its
 // position.

@@ -98,3 +98,30 @@ func do(tb testing.TB, s *private.Server, database, statement string) error {
 	_, err = c.Exec(tb.Context(), statement)
 	return err
 }
+
+// Holding is how many rows of the tables of a register hold a text, or the bytes of it.
+func Holding(tb testing.TB, url, text string) (n int) {
+	tb.Helper()
+	ctx := tb.Context()
+	conn, err := pgx.Connect(ctx, url)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer func() { _ = conn.Close(context.Background()) }()
+	rows, err := conn.Query(ctx, "select quote_ident(table_schema) || '.' || quote_ident(table_name) from information_schema.tables where table_type = 'BASE TABLE' and table_schema like 'maillage%'")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tables, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(tables) == 0 {
+		tb.Fatalf("%d tables, %v", len(tables), err)
+	}
+	for _, table := range tables {
+		var found int
+		if err := conn.QueryRow(ctx, "select count(*) from "+table+" t where t::text like any($1)", []string{"%" + text + "%", fmt.Sprintf("%%%x%%", text)}).Scan(&found); err != nil {
+			tb.Fatal(err)
+		}
+		n += found
+	}
+	return n
+}

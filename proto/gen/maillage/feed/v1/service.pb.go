@@ -220,7 +220,9 @@ type Filter struct {
 	// Kinds of entity, the third part of a subject: label, act, centre ...
 	Kinds []string `protobuf:"bytes,2,rep,name=kinds,proto3" json:"kinds,omitempty"`
 	// Ids of entities: every record that concerns one of them, whatever its subject.
-	Ids           []string `protobuf:"bytes,3,rep,name=ids,proto3" json:"ids,omitempty"`
+	Ids []string `protobuf:"bytes,3,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Only the records that are notices: see NoticeService.
+	Notices       bool `protobuf:"varint,4,opt,name=notices,proto3" json:"notices,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -274,6 +276,13 @@ func (x *Filter) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *Filter) GetNotices() bool {
+	if x != nil {
+		return x.Notices
+	}
+	return false
 }
 
 // WatchRequest says from where, and what of it.
@@ -742,12 +751,13 @@ const file_maillage_feed_v1_service_proto_rawDesc = "" +
 	"\arecords\x18\x01 \x03(\v2\x18.maillage.feed.v1.RecordR\arecords\x129\n" +
 	"\n" +
 	"known_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tknownTime\x12\x16\n" +
-	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xa6\x01\n" +
+	"\x06cursor\x18\x03 \x01(\tR\x06cursor\"\xc0\x01\n" +
 	"\x06Filter\x12O\n" +
 	"\bcontexts\x18\x01 \x03(\tB3\xbaH0\x92\x01-\x10\x10\")r'R\btopologyR\tlabellingR\bactivityR\x06ledgerR\bcontexts\x12&\n" +
 	"\x05kinds\x18\x02 \x03(\tB\x10\xbaH\r\x92\x01\n" +
 	"\x10@\"\x06r\x04\x10\x01\x18@R\x05kinds\x12#\n" +
-	"\x03ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xe8\a\"\x06r\x04\x10\x01\x18@R\x03ids\"\x99\x02\n" +
+	"\x03ids\x18\x03 \x03(\tB\x11\xbaH\x0e\x92\x01\v\x10\xe8\a\"\x06r\x04\x10\x01\x18@R\x03ids\x12\x18\n" +
+	"\anotices\x18\x04 \x01(\bR\anotices\"\x99\x02\n" +
 	"\fWatchRequest\x12\"\n" +
 	"\x06cursor\x18\x01 \x01(\tB\b\xbaH\x05r\x03\x18\xc8\x01H\x00R\x06cursor\x12\x16\n" +
 	"\x05after\x18\x02 \x01(\x04H\x00R\x05after\x129\n" +

@@ -65,6 +65,7 @@ type Event struct {
 	//	*Event_AssertionSettled
 	//	*Event_ThresholdsStated
 	//	*Event_ActListed
+	//	*Event_PersonErased
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -420,6 +421,15 @@ func (x *Event) GetActListed() *ActListed {
 	return nil
 }
 
+func (x *Event) GetPersonErased() *PersonErased {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_PersonErased); ok {
+			return x.PersonErased
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -594,6 +604,11 @@ type Event_ActListed struct {
 	ActListed *ActListed `protobuf:"bytes,43,opt,name=act_listed,json=actListed,proto3,oneof"`
 }
 
+type Event_PersonErased struct {
+	// What the vault held of a person is erased.
+	PersonErased *PersonErased `protobuf:"bytes,44,opt,name=person_erased,json=personErased,proto3,oneof"`
+}
+
 func (*Event_CycleRegistered) isEvent_Fact() {}
 
 func (*Event_ActRecorded) isEvent_Fact() {}
@@ -661,6 +676,8 @@ func (*Event_AssertionSettled) isEvent_Fact() {}
 func (*Event_ThresholdsStated) isEvent_Fact() {}
 
 func (*Event_ActListed) isEvent_Fact() {}
+
+func (*Event_PersonErased) isEvent_Fact() {}
 
 // CycleRegistered: a cycle is known.
 type CycleRegistered struct {
@@ -3015,11 +3032,115 @@ func (x *ActListed) GetAct() *ActRecorded {
 	return nil
 }
 
+// PersonErased: what the vault held of a person is erased. It is appended before the values
+// are unlinked, which every process that has the vault does again when it starts: a vault
+// restored from an older copy forgets the person as well. The log, which never held a name,
+// stays as it is, and every proof of it.
+type PersonErased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The values of the vault: names as printed, of one text in several places, and the texts
+	// of approved drafts that name the person.
+	ValueIds []string `protobuf:"bytes,1,rep,name=value_ids,json=valueIds,proto3" json:"value_ids,omitempty"`
+	// Opaque ids of the person, with the RPPS number behind each.
+	PersonIds []string `protobuf:"bytes,2,rep,name=person_ids,json=personIds,proto3" json:"person_ids,omitempty"`
+	// Why.
+	Reason ErasureReason `protobuf:"varint,3,opt,name=reason,proto3,enum=maillage.labelling.v1.ErasureReason" json:"reason,omitempty"`
+	// The labels whose head it was, in any version.
+	LabelIds []string `protobuf:"bytes,4,rep,name=label_ids,json=labelIds,proto3" json:"label_ids,omitempty"`
+	// The offices that the person held.
+	OfficeIds []string `protobuf:"bytes,5,rep,name=office_ids,json=officeIds,proto3" json:"office_ids,omitempty"`
+	// The platforms and filières that were reached by a value erased.
+	EntityIds []string `protobuf:"bytes,6,rep,name=entity_ids,json=entityIds,proto3" json:"entity_ids,omitempty"`
+	// The drafts, approved since, whose text is erased.
+	DraftIds      []string `protobuf:"bytes,7,rep,name=draft_ids,json=draftIds,proto3" json:"draft_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PersonErased) Reset() {
+	*x = PersonErased{}
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[35]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PersonErased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PersonErased) ProtoMessage() {}
+
+func (x *PersonErased) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_event_proto_msgTypes[35]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PersonErased.ProtoReflect.Descriptor instead.
+func (*PersonErased) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_event_proto_rawDescGZIP(), []int{35}
+}
+
+func (x *PersonErased) GetValueIds() []string {
+	if x != nil {
+		return x.ValueIds
+	}
+	return nil
+}
+
+func (x *PersonErased) GetPersonIds() []string {
+	if x != nil {
+		return x.PersonIds
+	}
+	return nil
+}
+
+func (x *PersonErased) GetReason() ErasureReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ErasureReason_ERASURE_REASON_UNSPECIFIED
+}
+
+func (x *PersonErased) GetLabelIds() []string {
+	if x != nil {
+		return x.LabelIds
+	}
+	return nil
+}
+
+func (x *PersonErased) GetOfficeIds() []string {
+	if x != nil {
+		return x.OfficeIds
+	}
+	return nil
+}
+
+func (x *PersonErased) GetEntityIds() []string {
+	if x != nil {
+		return x.EntityIds
+	}
+	return nil
+}
+
+func (x *PersonErased) GetDraftIds() []string {
+	if x != nil {
+		return x.DraftIds
+	}
+	return nil
+}
+
 var File_maillage_labelling_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\xb4\x15\n" +
+	"!maillage/labelling/v1/event.proto\x12\x15maillage.labelling.v1\x1a\x1dmaillage/event/v1/event.proto\x1a%maillage/labelling/v1/resources.proto\"\x80\x16\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12S\n" +
 	"\x10cycle_registered\x18\n" +
@@ -3059,7 +3180,8 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"\x11assertion_settled\x18) \x01(\v2'.maillage.labelling.v1.AssertionSettledH\x00R\x10assertionSettled\x12V\n" +
 	"\x11thresholds_stated\x18* \x01(\v2'.maillage.labelling.v1.ThresholdsStatedH\x00R\x10thresholdsStated\x12A\n" +
 	"\n" +
-	"act_listed\x18+ \x01(\v2 .maillage.labelling.v1.ActListedH\x00R\tactListedB\x06\n" +
+	"act_listed\x18+ \x01(\v2 .maillage.labelling.v1.ActListedH\x00R\tactListed\x12J\n" +
+	"\rperson_erased\x18, \x01(\v2#.maillage.labelling.v1.PersonErasedH\x00R\fpersonErasedB\x06\n" +
 	"\x04fact\"\xcf\x01\n" +
 	"\x0fCycleRegistered\x12\x19\n" +
 	"\bcycle_id\x18\x01 \x01(\tR\acycleId\x12\x12\n" +
@@ -3237,7 +3359,18 @@ const file_maillage_labelling_v1_event_proto_rawDesc = "" +
 	"thresholds\x18\x02 \x03(\v2 .maillage.labelling.v1.ThresholdR\n" +
 	"thresholds\"A\n" +
 	"\tActListed\x124\n" +
-	"\x03act\x18\x01 \x01(\v2\".maillage.labelling.v1.ActRecordedR\x03actB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x03act\x18\x01 \x01(\v2\".maillage.labelling.v1.ActRecordedR\x03act\"\x80\x02\n" +
+	"\fPersonErased\x12\x1b\n" +
+	"\tvalue_ids\x18\x01 \x03(\tR\bvalueIds\x12\x1d\n" +
+	"\n" +
+	"person_ids\x18\x02 \x03(\tR\tpersonIds\x12<\n" +
+	"\x06reason\x18\x03 \x01(\x0e2$.maillage.labelling.v1.ErasureReasonR\x06reason\x12\x1b\n" +
+	"\tlabel_ids\x18\x04 \x03(\tR\blabelIds\x12\x1d\n" +
+	"\n" +
+	"office_ids\x18\x05 \x03(\tR\tofficeIds\x12\x1d\n" +
+	"\n" +
+	"entity_ids\x18\x06 \x03(\tR\tentityIds\x12\x1b\n" +
+	"\tdraft_ids\x18\a \x03(\tR\bdraftIdsB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_event_proto_rawDescOnce sync.Once
@@ -3251,7 +3384,7 @@ func file_maillage_labelling_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_event_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 35)
+var file_maillage_labelling_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*Event)(nil),             // 0: maillage.labelling.v1.Event
 	(*CycleRegistered)(nil),   // 1: maillage.labelling.v1.CycleRegistered
@@ -3288,23 +3421,25 @@ var file_maillage_labelling_v1_event_proto_goTypes = []any{
 	(*DraftApproved)(nil),     // 32: maillage.labelling.v1.DraftApproved
 	(*ThresholdsStated)(nil),  // 33: maillage.labelling.v1.ThresholdsStated
 	(*ActListed)(nil),         // 34: maillage.labelling.v1.ActListed
-	(*v1.Meta)(nil),           // 35: maillage.event.v1.Meta
-	(*v1.Period)(nil),         // 36: maillage.event.v1.Period
-	(*Threshold)(nil),         // 37: maillage.labelling.v1.Threshold
-	(ActKind)(0),              // 38: maillage.labelling.v1.ActKind
-	(*Publication)(nil),       // 39: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),         // 40: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),    // 41: maillage.labelling.v1.AnnouncedTotal
-	(*Holder)(nil),            // 42: maillage.labelling.v1.Holder
-	(Role)(0),                 // 43: maillage.labelling.v1.Role
-	(*v1.PersonalValue)(nil),  // 44: maillage.event.v1.PersonalValue
-	(Settlement)(0),           // 45: maillage.labelling.v1.Settlement
-	(OfficeKind)(0),           // 46: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),              // 47: maillage.labelling.v1.Call
-	(OutcomeKind)(0),          // 48: maillage.labelling.v1.OutcomeKind
+	(*PersonErased)(nil),      // 35: maillage.labelling.v1.PersonErased
+	(*v1.Meta)(nil),           // 36: maillage.event.v1.Meta
+	(*v1.Period)(nil),         // 37: maillage.event.v1.Period
+	(*Threshold)(nil),         // 38: maillage.labelling.v1.Threshold
+	(ActKind)(0),              // 39: maillage.labelling.v1.ActKind
+	(*Publication)(nil),       // 40: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),         // 41: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),    // 42: maillage.labelling.v1.AnnouncedTotal
+	(*Holder)(nil),            // 43: maillage.labelling.v1.Holder
+	(Role)(0),                 // 44: maillage.labelling.v1.Role
+	(*v1.PersonalValue)(nil),  // 45: maillage.event.v1.PersonalValue
+	(Settlement)(0),           // 46: maillage.labelling.v1.Settlement
+	(OfficeKind)(0),           // 47: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),              // 48: maillage.labelling.v1.Call
+	(OutcomeKind)(0),          // 49: maillage.labelling.v1.OutcomeKind
+	(ErasureReason)(0),        // 50: maillage.labelling.v1.ErasureReason
 }
 var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
-	35, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	36, // 0: maillage.labelling.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.labelling.v1.Event.cycle_registered:type_name -> maillage.labelling.v1.CycleRegistered
 	2,  // 2: maillage.labelling.v1.Event.act_recorded:type_name -> maillage.labelling.v1.ActRecorded
 	3,  // 3: maillage.labelling.v1.Event.label_granted:type_name -> maillage.labelling.v1.LabelGranted
@@ -3339,39 +3474,41 @@ var file_maillage_labelling_v1_event_proto_depIdxs = []int32{
 	9,  // 32: maillage.labelling.v1.Event.assertion_settled:type_name -> maillage.labelling.v1.AssertionSettled
 	33, // 33: maillage.labelling.v1.Event.thresholds_stated:type_name -> maillage.labelling.v1.ThresholdsStated
 	34, // 34: maillage.labelling.v1.Event.act_listed:type_name -> maillage.labelling.v1.ActListed
-	36, // 35: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
-	37, // 36: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
-	38, // 37: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
-	39, // 38: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
-	40, // 39: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
-	41, // 40: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	42, // 41: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
-	43, // 42: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
-	36, // 43: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
-	44, // 44: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
-	42, // 45: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
-	43, // 46: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
-	36, // 47: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
-	44, // 48: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
-	43, // 49: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
-	36, // 50: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
-	44, // 51: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
-	45, // 52: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
-	43, // 53: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
-	36, // 54: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
-	44, // 55: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
-	46, // 56: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
-	44, // 57: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
-	47, // 58: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
-	48, // 59: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	44, // 60: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
-	37, // 61: maillage.labelling.v1.ThresholdsStated.thresholds:type_name -> maillage.labelling.v1.Threshold
-	2,  // 62: maillage.labelling.v1.ActListed.act:type_name -> maillage.labelling.v1.ActRecorded
-	63, // [63:63] is the sub-list for method output_type
-	63, // [63:63] is the sub-list for method input_type
-	63, // [63:63] is the sub-list for extension type_name
-	63, // [63:63] is the sub-list for extension extendee
-	0,  // [0:63] is the sub-list for field type_name
+	35, // 35: maillage.labelling.v1.Event.person_erased:type_name -> maillage.labelling.v1.PersonErased
+	37, // 36: maillage.labelling.v1.CycleRegistered.period:type_name -> maillage.event.v1.Period
+	38, // 37: maillage.labelling.v1.CycleRegistered.thresholds:type_name -> maillage.labelling.v1.Threshold
+	39, // 38: maillage.labelling.v1.ActRecorded.kind:type_name -> maillage.labelling.v1.ActKind
+	40, // 39: maillage.labelling.v1.ActRecorded.publications:type_name -> maillage.labelling.v1.Publication
+	41, // 40: maillage.labelling.v1.ActRecorded.scope:type_name -> maillage.labelling.v1.ScopeCell
+	42, // 41: maillage.labelling.v1.ActRecorded.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	43, // 42: maillage.labelling.v1.LabelGranted.holder:type_name -> maillage.labelling.v1.Holder
+	44, // 43: maillage.labelling.v1.LabelGranted.role:type_name -> maillage.labelling.v1.Role
+	37, // 44: maillage.labelling.v1.LabelGranted.period:type_name -> maillage.event.v1.Period
+	45, // 45: maillage.labelling.v1.LabelGranted.head:type_name -> maillage.event.v1.PersonalValue
+	43, // 46: maillage.labelling.v1.LabelRenewed.holder:type_name -> maillage.labelling.v1.Holder
+	44, // 47: maillage.labelling.v1.LabelRenewed.role:type_name -> maillage.labelling.v1.Role
+	37, // 48: maillage.labelling.v1.LabelRenewed.period:type_name -> maillage.event.v1.Period
+	45, // 49: maillage.labelling.v1.LabelRenewed.head:type_name -> maillage.event.v1.PersonalValue
+	44, // 50: maillage.labelling.v1.LabelCorrected.role:type_name -> maillage.labelling.v1.Role
+	37, // 51: maillage.labelling.v1.LabelCorrected.period:type_name -> maillage.event.v1.Period
+	45, // 52: maillage.labelling.v1.LabelCorrected.head:type_name -> maillage.event.v1.PersonalValue
+	46, // 53: maillage.labelling.v1.AssertionSettled.outcome:type_name -> maillage.labelling.v1.Settlement
+	44, // 54: maillage.labelling.v1.LabelAmended.role:type_name -> maillage.labelling.v1.Role
+	37, // 55: maillage.labelling.v1.LabelAmended.period:type_name -> maillage.event.v1.Period
+	45, // 56: maillage.labelling.v1.LabelAmended.head:type_name -> maillage.event.v1.PersonalValue
+	47, // 57: maillage.labelling.v1.OfficeTaken.kind:type_name -> maillage.labelling.v1.OfficeKind
+	45, // 58: maillage.labelling.v1.OfficeTaken.name:type_name -> maillage.event.v1.PersonalValue
+	48, // 59: maillage.labelling.v1.CampaignOpened.calls:type_name -> maillage.labelling.v1.Call
+	49, // 60: maillage.labelling.v1.OutcomeRecorded.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	45, // 61: maillage.labelling.v1.DraftPrepared.annex:type_name -> maillage.event.v1.PersonalValue
+	38, // 62: maillage.labelling.v1.ThresholdsStated.thresholds:type_name -> maillage.labelling.v1.Threshold
+	2,  // 63: maillage.labelling.v1.ActListed.act:type_name -> maillage.labelling.v1.ActRecorded
+	50, // 64: maillage.labelling.v1.PersonErased.reason:type_name -> maillage.labelling.v1.ErasureReason
+	65, // [65:65] is the sub-list for method output_type
+	65, // [65:65] is the sub-list for method input_type
+	65, // [65:65] is the sub-list for extension type_name
+	65, // [65:65] is the sub-list for extension extendee
+	0,  // [0:65] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_event_proto_init() }
@@ -3415,6 +3552,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 		(*Event_AssertionSettled)(nil),
 		(*Event_ThresholdsStated)(nil),
 		(*Event_ActListed)(nil),
+		(*Event_PersonErased)(nil),
 	}
 	file_maillage_labelling_v1_event_proto_msgTypes[7].OneofWrappers = []any{}
 	file_maillage_labelling_v1_event_proto_msgTypes[16].OneofWrappers = []any{}
@@ -3424,7 +3562,7 @@ func file_maillage_labelling_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_event_proto_rawDesc), len(file_maillage_labelling_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   35,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

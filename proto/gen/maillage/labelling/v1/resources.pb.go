@@ -753,6 +753,67 @@ func (Status) EnumDescriptor() ([]byte, []int) {
 	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{10}
 }
 
+// ErasureReason is why a person is erased.
+type ErasureReason int32
+
+const (
+	// Not stated.
+	ErasureReason_ERASURE_REASON_UNSPECIFIED ErasureReason = 0
+	// The person asked for it (droit à l'effacement, GDPR article 17).
+	ErasureReason_ERASURE_REASON_REQUESTED ErasureReason = 1
+	// The time for which it may be kept is over.
+	ErasureReason_ERASURE_REASON_EXPIRED ErasureReason = 2
+	// A court or the data protection authority (CNIL) ordered it.
+	ErasureReason_ERASURE_REASON_ORDERED ErasureReason = 3
+	// It should not have been kept.
+	ErasureReason_ERASURE_REASON_UNNEEDED ErasureReason = 4
+)
+
+// Enum value maps for ErasureReason.
+var (
+	ErasureReason_name = map[int32]string{
+		0: "ERASURE_REASON_UNSPECIFIED",
+		1: "ERASURE_REASON_REQUESTED",
+		2: "ERASURE_REASON_EXPIRED",
+		3: "ERASURE_REASON_ORDERED",
+		4: "ERASURE_REASON_UNNEEDED",
+	}
+	ErasureReason_value = map[string]int32{
+		"ERASURE_REASON_UNSPECIFIED": 0,
+		"ERASURE_REASON_REQUESTED":   1,
+		"ERASURE_REASON_EXPIRED":     2,
+		"ERASURE_REASON_ORDERED":     3,
+		"ERASURE_REASON_UNNEEDED":    4,
+	}
+)
+
+func (x ErasureReason) Enum() *ErasureReason {
+	p := new(ErasureReason)
+	*p = x
+	return p
+}
+
+func (x ErasureReason) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErasureReason) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_labelling_v1_resources_proto_enumTypes[11].Descriptor()
+}
+
+func (ErasureReason) Type() protoreflect.EnumType {
+	return &file_maillage_labelling_v1_resources_proto_enumTypes[11]
+}
+
+func (x ErasureReason) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErasureReason.Descriptor instead.
+func (ErasureReason) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_resources_proto_rawDescGZIP(), []int{11}
+}
+
 // Cycle is one round of labelling. Its names are data: one cycle is called
 // 2022-2027, 2023-2027 and 2023-2028. No date is ever derived from a name.
 type Cycle struct {
@@ -2671,7 +2732,13 @@ const file_maillage_labelling_v1_resources_proto_rawDesc = "" +
 	"\x12\x14\n" +
 	"\x10STATUS_WITHDRAWN\x10\v\x12\x13\n" +
 	"\x0fSTATUS_ANNULLED\x10\f\x12\x11\n" +
-	"\rSTATUS_VOIDED\x10\rB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\rSTATUS_VOIDED\x10\r*\xa2\x01\n" +
+	"\rErasureReason\x12\x1e\n" +
+	"\x1aERASURE_REASON_UNSPECIFIED\x10\x00\x12\x1c\n" +
+	"\x18ERASURE_REASON_REQUESTED\x10\x01\x12\x1a\n" +
+	"\x16ERASURE_REASON_EXPIRED\x10\x02\x12\x1a\n" +
+	"\x16ERASURE_REASON_ORDERED\x10\x03\x12\x1b\n" +
+	"\x17ERASURE_REASON_UNNEEDED\x10\x04B6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_resources_proto_rawDescOnce sync.Once
@@ -2685,7 +2752,7 @@ func file_maillage_labelling_v1_resources_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_resources_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 11)
+var file_maillage_labelling_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 12)
 var file_maillage_labelling_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_maillage_labelling_v1_resources_proto_goTypes = []any{
 	(ThresholdUnit)(0),       // 0: maillage.labelling.v1.ThresholdUnit
@@ -2699,66 +2766,67 @@ var file_maillage_labelling_v1_resources_proto_goTypes = []any{
 	(Coverage)(0),            // 8: maillage.labelling.v1.Coverage
 	(Settlement)(0),          // 9: maillage.labelling.v1.Settlement
 	(Status)(0),              // 10: maillage.labelling.v1.Status
-	(*Cycle)(nil),            // 11: maillage.labelling.v1.Cycle
-	(*Threshold)(nil),        // 12: maillage.labelling.v1.Threshold
-	(*Holder)(nil),           // 13: maillage.labelling.v1.Holder
-	(*Site)(nil),             // 14: maillage.labelling.v1.Site
-	(*Label)(nil),            // 15: maillage.labelling.v1.Label
-	(*Operation)(nil),        // 16: maillage.labelling.v1.Operation
-	(*Office)(nil),           // 17: maillage.labelling.v1.Office
-	(*Opinion)(nil),          // 18: maillage.labelling.v1.Opinion
-	(*Campaign)(nil),         // 19: maillage.labelling.v1.Campaign
-	(*Call)(nil),             // 20: maillage.labelling.v1.Call
-	(*Outcome)(nil),          // 21: maillage.labelling.v1.Outcome
-	(*Draft)(nil),            // 22: maillage.labelling.v1.Draft
-	(*Act)(nil),              // 23: maillage.labelling.v1.Act
-	(*Publication)(nil),      // 24: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),        // 25: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),   // 26: maillage.labelling.v1.AnnouncedTotal
-	(*Assertion)(nil),        // 27: maillage.labelling.v1.Assertion
-	(*v1.Period)(nil),        // 28: maillage.event.v1.Period
-	(*v1.Basis)(nil),         // 29: maillage.event.v1.Basis
-	(*v1.PersonalValue)(nil), // 30: maillage.event.v1.PersonalValue
-	(*v1.Actor)(nil),         // 31: maillage.event.v1.Actor
+	(ErasureReason)(0),       // 11: maillage.labelling.v1.ErasureReason
+	(*Cycle)(nil),            // 12: maillage.labelling.v1.Cycle
+	(*Threshold)(nil),        // 13: maillage.labelling.v1.Threshold
+	(*Holder)(nil),           // 14: maillage.labelling.v1.Holder
+	(*Site)(nil),             // 15: maillage.labelling.v1.Site
+	(*Label)(nil),            // 16: maillage.labelling.v1.Label
+	(*Operation)(nil),        // 17: maillage.labelling.v1.Operation
+	(*Office)(nil),           // 18: maillage.labelling.v1.Office
+	(*Opinion)(nil),          // 19: maillage.labelling.v1.Opinion
+	(*Campaign)(nil),         // 20: maillage.labelling.v1.Campaign
+	(*Call)(nil),             // 21: maillage.labelling.v1.Call
+	(*Outcome)(nil),          // 22: maillage.labelling.v1.Outcome
+	(*Draft)(nil),            // 23: maillage.labelling.v1.Draft
+	(*Act)(nil),              // 24: maillage.labelling.v1.Act
+	(*Publication)(nil),      // 25: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),        // 26: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),   // 27: maillage.labelling.v1.AnnouncedTotal
+	(*Assertion)(nil),        // 28: maillage.labelling.v1.Assertion
+	(*v1.Period)(nil),        // 29: maillage.event.v1.Period
+	(*v1.Basis)(nil),         // 30: maillage.event.v1.Basis
+	(*v1.PersonalValue)(nil), // 31: maillage.event.v1.PersonalValue
+	(*v1.Actor)(nil),         // 32: maillage.event.v1.Actor
 }
 var file_maillage_labelling_v1_resources_proto_depIdxs = []int32{
-	28, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
-	12, // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
-	29, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
+	29, // 0: maillage.labelling.v1.Cycle.period:type_name -> maillage.event.v1.Period
+	13, // 1: maillage.labelling.v1.Cycle.thresholds:type_name -> maillage.labelling.v1.Threshold
+	30, // 2: maillage.labelling.v1.Cycle.basis:type_name -> maillage.event.v1.Basis
 	1,  // 3: maillage.labelling.v1.Threshold.role:type_name -> maillage.labelling.v1.Role
 	0,  // 4: maillage.labelling.v1.Threshold.unit:type_name -> maillage.labelling.v1.ThresholdUnit
-	14, // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
-	13, // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
+	15, // 5: maillage.labelling.v1.Holder.site:type_name -> maillage.labelling.v1.Site
+	14, // 6: maillage.labelling.v1.Label.holder:type_name -> maillage.labelling.v1.Holder
 	1,  // 7: maillage.labelling.v1.Label.role:type_name -> maillage.labelling.v1.Role
-	28, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
-	30, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
-	29, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
-	28, // 11: maillage.labelling.v1.Label.suspensions:type_name -> maillage.event.v1.Period
-	16, // 12: maillage.labelling.v1.Label.operation:type_name -> maillage.labelling.v1.Operation
+	29, // 8: maillage.labelling.v1.Label.period:type_name -> maillage.event.v1.Period
+	31, // 9: maillage.labelling.v1.Label.head:type_name -> maillage.event.v1.PersonalValue
+	30, // 10: maillage.labelling.v1.Label.basis:type_name -> maillage.event.v1.Basis
+	29, // 11: maillage.labelling.v1.Label.suspensions:type_name -> maillage.event.v1.Period
+	17, // 12: maillage.labelling.v1.Label.operation:type_name -> maillage.labelling.v1.Operation
 	3,  // 13: maillage.labelling.v1.Office.kind:type_name -> maillage.labelling.v1.OfficeKind
-	30, // 14: maillage.labelling.v1.Office.name:type_name -> maillage.event.v1.PersonalValue
-	28, // 15: maillage.labelling.v1.Office.period:type_name -> maillage.event.v1.Period
-	18, // 16: maillage.labelling.v1.Office.opinions:type_name -> maillage.labelling.v1.Opinion
+	31, // 14: maillage.labelling.v1.Office.name:type_name -> maillage.event.v1.PersonalValue
+	29, // 15: maillage.labelling.v1.Office.period:type_name -> maillage.event.v1.Period
+	19, // 16: maillage.labelling.v1.Office.opinions:type_name -> maillage.labelling.v1.Opinion
 	4,  // 17: maillage.labelling.v1.Office.approval:type_name -> maillage.labelling.v1.Approval
-	29, // 18: maillage.labelling.v1.Office.basis:type_name -> maillage.event.v1.Basis
-	20, // 19: maillage.labelling.v1.Campaign.calls:type_name -> maillage.labelling.v1.Call
-	21, // 20: maillage.labelling.v1.Campaign.outcomes:type_name -> maillage.labelling.v1.Outcome
-	29, // 21: maillage.labelling.v1.Campaign.basis:type_name -> maillage.event.v1.Basis
+	30, // 18: maillage.labelling.v1.Office.basis:type_name -> maillage.event.v1.Basis
+	21, // 19: maillage.labelling.v1.Campaign.calls:type_name -> maillage.labelling.v1.Call
+	22, // 20: maillage.labelling.v1.Campaign.outcomes:type_name -> maillage.labelling.v1.Outcome
+	30, // 21: maillage.labelling.v1.Campaign.basis:type_name -> maillage.event.v1.Basis
 	5,  // 22: maillage.labelling.v1.Outcome.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	29, // 23: maillage.labelling.v1.Outcome.basis:type_name -> maillage.event.v1.Basis
-	30, // 24: maillage.labelling.v1.Draft.annex:type_name -> maillage.event.v1.PersonalValue
-	31, // 25: maillage.labelling.v1.Draft.preparer:type_name -> maillage.event.v1.Actor
+	30, // 23: maillage.labelling.v1.Outcome.basis:type_name -> maillage.event.v1.Basis
+	31, // 24: maillage.labelling.v1.Draft.annex:type_name -> maillage.event.v1.PersonalValue
+	32, // 25: maillage.labelling.v1.Draft.preparer:type_name -> maillage.event.v1.Actor
 	6,  // 26: maillage.labelling.v1.Draft.state:type_name -> maillage.labelling.v1.DraftState
 	7,  // 27: maillage.labelling.v1.Act.kind:type_name -> maillage.labelling.v1.ActKind
-	24, // 28: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
-	25, // 29: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
-	26, // 30: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
-	29, // 31: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
+	25, // 28: maillage.labelling.v1.Act.publications:type_name -> maillage.labelling.v1.Publication
+	26, // 29: maillage.labelling.v1.Act.scope:type_name -> maillage.labelling.v1.ScopeCell
+	27, // 30: maillage.labelling.v1.Act.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	30, // 31: maillage.labelling.v1.Act.basis:type_name -> maillage.event.v1.Basis
 	1,  // 32: maillage.labelling.v1.ScopeCell.role:type_name -> maillage.labelling.v1.Role
 	8,  // 33: maillage.labelling.v1.ScopeCell.coverage:type_name -> maillage.labelling.v1.Coverage
-	29, // 34: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
+	30, // 34: maillage.labelling.v1.Assertion.basis:type_name -> maillage.event.v1.Basis
 	9,  // 35: maillage.labelling.v1.Assertion.settlement:type_name -> maillage.labelling.v1.Settlement
-	29, // 36: maillage.labelling.v1.Assertion.settled_basis:type_name -> maillage.event.v1.Basis
+	30, // 36: maillage.labelling.v1.Assertion.settled_basis:type_name -> maillage.event.v1.Basis
 	37, // [37:37] is the sub-list for method output_type
 	37, // [37:37] is the sub-list for method input_type
 	37, // [37:37] is the sub-list for extension type_name
@@ -2782,7 +2850,7 @@ func file_maillage_labelling_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_resources_proto_rawDesc), len(file_maillage_labelling_v1_resources_proto_rawDesc)),
-			NumEnums:      11,
+			NumEnums:      12,
 			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,

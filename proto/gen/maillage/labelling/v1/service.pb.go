@@ -4769,6 +4769,293 @@ func (x *StateThresholdsResponse) GetPosition() uint64 {
 	return 0
 }
 
+// ErasePersonRequest erases a person.
+type ErasePersonRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the erasure rests on, without the name of the person.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Who it is.
+	//
+	// Types that are valid to be assigned to Who:
+	//
+	//	*ErasePersonRequest_ValueId
+	//	*ErasePersonRequest_PersonId
+	//	*ErasePersonRequest_Name
+	Who isErasePersonRequest_Who `protobuf_oneof:"who"`
+	// Why.
+	Reason ErasureReason `protobuf:"varint,6,opt,name=reason,proto3,enum=maillage.labelling.v1.ErasureReason" json:"reason,omitempty"`
+	// Values that hold more than the name are erased as well.
+	WithOthers bool `protobuf:"varint,7,opt,name=with_others,json=withOthers,proto3" json:"with_others,omitempty"`
+	// Only say what would be erased.
+	DryRun        bool `protobuf:"varint,8,opt,name=dry_run,json=dryRun,proto3" json:"dry_run,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasePersonRequest) Reset() {
+	*x = ErasePersonRequest{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[69]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasePersonRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasePersonRequest) ProtoMessage() {}
+
+func (x *ErasePersonRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[69]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasePersonRequest.ProtoReflect.Descriptor instead.
+func (*ErasePersonRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{69}
+}
+
+func (x *ErasePersonRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *ErasePersonRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *ErasePersonRequest) GetWho() isErasePersonRequest_Who {
+	if x != nil {
+		return x.Who
+	}
+	return nil
+}
+
+func (x *ErasePersonRequest) GetValueId() string {
+	if x != nil {
+		if x, ok := x.Who.(*ErasePersonRequest_ValueId); ok {
+			return x.ValueId
+		}
+	}
+	return ""
+}
+
+func (x *ErasePersonRequest) GetPersonId() string {
+	if x != nil {
+		if x, ok := x.Who.(*ErasePersonRequest_PersonId); ok {
+			return x.PersonId
+		}
+	}
+	return ""
+}
+
+func (x *ErasePersonRequest) GetName() string {
+	if x != nil {
+		if x, ok := x.Who.(*ErasePersonRequest_Name); ok {
+			return x.Name
+		}
+	}
+	return ""
+}
+
+func (x *ErasePersonRequest) GetReason() ErasureReason {
+	if x != nil {
+		return x.Reason
+	}
+	return ErasureReason_ERASURE_REASON_UNSPECIFIED
+}
+
+func (x *ErasePersonRequest) GetWithOthers() bool {
+	if x != nil {
+		return x.WithOthers
+	}
+	return false
+}
+
+func (x *ErasePersonRequest) GetDryRun() bool {
+	if x != nil {
+		return x.DryRun
+	}
+	return false
+}
+
+type isErasePersonRequest_Who interface {
+	isErasePersonRequest_Who()
+}
+
+type ErasePersonRequest_ValueId struct {
+	// By a value of the vault, and every other one of its type with the same text.
+	ValueId string `protobuf:"bytes,3,opt,name=value_id,json=valueId,proto3,oneof"`
+}
+
+type ErasePersonRequest_PersonId struct {
+	// By the opaque id that an office names, and all offices that do.
+	PersonId string `protobuf:"bytes,4,opt,name=person_id,json=personId,proto3,oneof"`
+}
+
+type ErasePersonRequest_Name struct {
+	// By name, as printed of a head. Personal: it is not recorded.
+	Name string `protobuf:"bytes,5,opt,name=name,proto3,oneof"`
+}
+
+func (*ErasePersonRequest_ValueId) isErasePersonRequest_Who() {}
+
+func (*ErasePersonRequest_PersonId) isErasePersonRequest_Who() {}
+
+func (*ErasePersonRequest_Name) isErasePersonRequest_Who() {}
+
+// ErasedValue is a value of the vault that is erased, or would be.
+type ErasedValue struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its id.
+	ValueId string `protobuf:"bytes,1,opt,name=value_id,json=valueId,proto3" json:"value_id,omitempty"`
+	// Its type: head, contact_email, contact_phone, account (the RPPS number of a person) or
+	// draft (the text of an approved act as it was prepared).
+	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
+	// What it says; of a draft nothing. Told by a dry run alone.
+	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
+	// It holds more than the name.
+	WithOthers    bool `protobuf:"varint,4,opt,name=with_others,json=withOthers,proto3" json:"with_others,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasedValue) Reset() {
+	*x = ErasedValue{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[70]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasedValue) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasedValue) ProtoMessage() {}
+
+func (x *ErasedValue) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[70]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasedValue.ProtoReflect.Descriptor instead.
+func (*ErasedValue) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{70}
+}
+
+func (x *ErasedValue) GetValueId() string {
+	if x != nil {
+		return x.ValueId
+	}
+	return ""
+}
+
+func (x *ErasedValue) GetKind() string {
+	if x != nil {
+		return x.Kind
+	}
+	return ""
+}
+
+func (x *ErasedValue) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *ErasedValue) GetWithOthers() bool {
+	if x != nil {
+		return x.WithOthers
+	}
+	return false
+}
+
+// ErasePersonResponse is the answer of ErasePerson.
+type ErasePersonResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit; 0 of a dry run.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// What is erased, or would be.
+	Values []*ErasedValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
+	// The fact that says so, or would.
+	Erased        *PersonErased `protobuf:"bytes,3,opt,name=erased,proto3" json:"erased,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ErasePersonResponse) Reset() {
+	*x = ErasePersonResponse{}
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[71]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ErasePersonResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ErasePersonResponse) ProtoMessage() {}
+
+func (x *ErasePersonResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_labelling_v1_service_proto_msgTypes[71]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ErasePersonResponse.ProtoReflect.Descriptor instead.
+func (*ErasePersonResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_labelling_v1_service_proto_rawDescGZIP(), []int{71}
+}
+
+func (x *ErasePersonResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *ErasePersonResponse) GetValues() []*ErasedValue {
+	if x != nil {
+		return x.Values
+	}
+	return nil
+}
+
+func (x *ErasePersonResponse) GetErased() *PersonErased {
+	if x != nil {
+		return x.Erased
+	}
+	return nil
+}
+
 var File_maillage_labelling_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_labelling_v1_service_proto_rawDesc = "" +
@@ -5141,7 +5428,31 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\xbaH\a\x92\x01\x04\b\x01\x102R\n" +
 	"thresholds\"5\n" +
 	"\x17StateThresholdsResponse\x12\x1a\n" +
-	"\bposition\x18\x01 \x01(\x04R\bposition2\xea\x19\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xbb\x03\n" +
+	"\x12ErasePersonRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\bvalue_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\avalueId\x12>\n" +
+	"\tperson_id\x18\x04 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$H\x00R\bpersonId\x12 \n" +
+	"\x04name\x18\x05 \x01(\tB\n" +
+	"\xbaH\ar\x05\x10\x03\x18\xac\x02H\x00R\x04name\x12H\n" +
+	"\x06reason\x18\x06 \x01(\x0e2$.maillage.labelling.v1.ErasureReasonB\n" +
+	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\x06reason\x12\x1f\n" +
+	"\vwith_others\x18\a \x01(\bR\n" +
+	"withOthers\x12\x17\n" +
+	"\adry_run\x18\b \x01(\bR\x06dryRunB\f\n" +
+	"\x03who\x12\x05\xbaH\x02\b\x01\"q\n" +
+	"\vErasedValue\x12\x19\n" +
+	"\bvalue_id\x18\x01 \x01(\tR\avalueId\x12\x12\n" +
+	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
+	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n" +
+	"\vwith_others\x18\x04 \x01(\bR\n" +
+	"withOthers\"\xaa\x01\n" +
+	"\x13ErasePersonResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12:\n" +
+	"\x06values\x18\x02 \x03(\v2\".maillage.labelling.v1.ErasedValueR\x06values\x12;\n" +
+	"\x06erased\x18\x03 \x01(\v2#.maillage.labelling.v1.PersonErasedR\x06erased2\xd0\x1a\n" +
 	"\x10LabellingService\x12j\n" +
 	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12p\n" +
 	"\x0fStateThresholds\x12-.maillage.labelling.v1.StateThresholdsRequest\x1a..maillage.labelling.v1.StateThresholdsResponse\x12^\n" +
@@ -5182,7 +5493,8 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\n" +
 	"ListDrafts\x12(.maillage.labelling.v1.ListDraftsRequest\x1a).maillage.labelling.v1.ListDraftsResponse\x12p\n" +
 	"\x0fRecordAssertion\x12-.maillage.labelling.v1.RecordAssertionRequest\x1a..maillage.labelling.v1.RecordAssertionResponse\x12p\n" +
-	"\x0fSettleAssertion\x12-.maillage.labelling.v1.SettleAssertionRequest\x1a..maillage.labelling.v1.SettleAssertionResponseB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
+	"\x0fSettleAssertion\x12-.maillage.labelling.v1.SettleAssertionRequest\x1a..maillage.labelling.v1.SettleAssertionResponse\x12d\n" +
+	"\vErasePerson\x12).maillage.labelling.v1.ErasePersonRequest\x1a*.maillage.labelling.v1.ErasePersonResponseB6Z4maillage/proto/gen/maillage/labelling/v1;labellingv1b\x06proto3"
 
 var (
 	file_maillage_labelling_v1_service_proto_rawDescOnce sync.Once
@@ -5196,7 +5508,7 @@ func file_maillage_labelling_v1_service_proto_rawDescGZIP() []byte {
 	return file_maillage_labelling_v1_service_proto_rawDescData
 }
 
-var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 69)
+var file_maillage_labelling_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 72)
 var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*Grant)(nil),                   // 0: maillage.labelling.v1.Grant
 	(*SiteRef)(nil),                 // 1: maillage.labelling.v1.SiteRef
@@ -5267,169 +5579,180 @@ var file_maillage_labelling_v1_service_proto_goTypes = []any{
 	(*SettleAssertionResponse)(nil), // 66: maillage.labelling.v1.SettleAssertionResponse
 	(*StateThresholdsRequest)(nil),  // 67: maillage.labelling.v1.StateThresholdsRequest
 	(*StateThresholdsResponse)(nil), // 68: maillage.labelling.v1.StateThresholdsResponse
-	(Role)(0),                       // 69: maillage.labelling.v1.Role
-	(*v1.Period)(nil),               // 70: maillage.event.v1.Period
-	(*v1.Basis)(nil),                // 71: maillage.event.v1.Basis
-	(*Threshold)(nil),               // 72: maillage.labelling.v1.Threshold
-	(ActKind)(0),                    // 73: maillage.labelling.v1.ActKind
-	(*Publication)(nil),             // 74: maillage.labelling.v1.Publication
-	(*ScopeCell)(nil),               // 75: maillage.labelling.v1.ScopeCell
-	(*AnnouncedTotal)(nil),          // 76: maillage.labelling.v1.AnnouncedTotal
-	(*LabelExtended)(nil),           // 77: maillage.labelling.v1.LabelExtended
-	(*LabelSuspended)(nil),          // 78: maillage.labelling.v1.LabelSuspended
-	(*LabelReinstated)(nil),         // 79: maillage.labelling.v1.LabelReinstated
-	(*LabelAnnulled)(nil),           // 80: maillage.labelling.v1.LabelAnnulled
-	(*LabelAmended)(nil),            // 81: maillage.labelling.v1.LabelAmended
-	(*v1.Printed)(nil),              // 82: maillage.event.v1.Printed
-	(OfficeKind)(0),                 // 83: maillage.labelling.v1.OfficeKind
-	(*Call)(nil),                    // 84: maillage.labelling.v1.Call
-	(OutcomeKind)(0),                // 85: maillage.labelling.v1.OutcomeKind
-	(*Annex)(nil),                   // 86: maillage.labelling.v1.Annex
-	(*Plan)(nil),                    // 87: maillage.labelling.v1.Plan
-	(*Draft)(nil),                   // 88: maillage.labelling.v1.Draft
-	(*Effect)(nil),                  // 89: maillage.labelling.v1.Effect
-	(*TopologyEffect)(nil),          // 90: maillage.labelling.v1.TopologyEffect
-	(DraftState)(0),                 // 91: maillage.labelling.v1.DraftState
-	(Settlement)(0),                 // 92: maillage.labelling.v1.Settlement
+	(*ErasePersonRequest)(nil),      // 69: maillage.labelling.v1.ErasePersonRequest
+	(*ErasedValue)(nil),             // 70: maillage.labelling.v1.ErasedValue
+	(*ErasePersonResponse)(nil),     // 71: maillage.labelling.v1.ErasePersonResponse
+	(Role)(0),                       // 72: maillage.labelling.v1.Role
+	(*v1.Period)(nil),               // 73: maillage.event.v1.Period
+	(*v1.Basis)(nil),                // 74: maillage.event.v1.Basis
+	(*Threshold)(nil),               // 75: maillage.labelling.v1.Threshold
+	(ActKind)(0),                    // 76: maillage.labelling.v1.ActKind
+	(*Publication)(nil),             // 77: maillage.labelling.v1.Publication
+	(*ScopeCell)(nil),               // 78: maillage.labelling.v1.ScopeCell
+	(*AnnouncedTotal)(nil),          // 79: maillage.labelling.v1.AnnouncedTotal
+	(*LabelExtended)(nil),           // 80: maillage.labelling.v1.LabelExtended
+	(*LabelSuspended)(nil),          // 81: maillage.labelling.v1.LabelSuspended
+	(*LabelReinstated)(nil),         // 82: maillage.labelling.v1.LabelReinstated
+	(*LabelAnnulled)(nil),           // 83: maillage.labelling.v1.LabelAnnulled
+	(*LabelAmended)(nil),            // 84: maillage.labelling.v1.LabelAmended
+	(*v1.Printed)(nil),              // 85: maillage.event.v1.Printed
+	(OfficeKind)(0),                 // 86: maillage.labelling.v1.OfficeKind
+	(*Call)(nil),                    // 87: maillage.labelling.v1.Call
+	(OutcomeKind)(0),                // 88: maillage.labelling.v1.OutcomeKind
+	(*Annex)(nil),                   // 89: maillage.labelling.v1.Annex
+	(*Plan)(nil),                    // 90: maillage.labelling.v1.Plan
+	(*Draft)(nil),                   // 91: maillage.labelling.v1.Draft
+	(*Effect)(nil),                  // 92: maillage.labelling.v1.Effect
+	(*TopologyEffect)(nil),          // 93: maillage.labelling.v1.TopologyEffect
+	(DraftState)(0),                 // 94: maillage.labelling.v1.DraftState
+	(Settlement)(0),                 // 95: maillage.labelling.v1.Settlement
+	(ErasureReason)(0),              // 96: maillage.labelling.v1.ErasureReason
+	(*PersonErased)(nil),            // 97: maillage.labelling.v1.PersonErased
 }
 var file_maillage_labelling_v1_service_proto_depIdxs = []int32{
 	1,   // 0: maillage.labelling.v1.Grant.site:type_name -> maillage.labelling.v1.SiteRef
-	69,  // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
-	70,  // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
-	71,  // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
-	70,  // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
-	72,  // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
-	71,  // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
-	73,  // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
-	74,  // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
-	75,  // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
-	76,  // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
+	72,  // 1: maillage.labelling.v1.Grant.role:type_name -> maillage.labelling.v1.Role
+	73,  // 2: maillage.labelling.v1.Grant.period:type_name -> maillage.event.v1.Period
+	74,  // 3: maillage.labelling.v1.RegisterCycleRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 4: maillage.labelling.v1.RegisterCycleRequest.period:type_name -> maillage.event.v1.Period
+	75,  // 5: maillage.labelling.v1.RegisterCycleRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	74,  // 6: maillage.labelling.v1.RecordActRequest.basis:type_name -> maillage.event.v1.Basis
+	76,  // 7: maillage.labelling.v1.RecordActRequest.kind:type_name -> maillage.labelling.v1.ActKind
+	77,  // 8: maillage.labelling.v1.RecordActRequest.publications:type_name -> maillage.labelling.v1.Publication
+	78,  // 9: maillage.labelling.v1.RecordActRequest.scope:type_name -> maillage.labelling.v1.ScopeCell
+	79,  // 10: maillage.labelling.v1.RecordActRequest.announced_totals:type_name -> maillage.labelling.v1.AnnouncedTotal
 	5,   // 11: maillage.labelling.v1.RecordActRequest.lines:type_name -> maillage.labelling.v1.ActLine
 	0,   // 12: maillage.labelling.v1.ActLine.granted:type_name -> maillage.labelling.v1.Grant
 	6,   // 13: maillage.labelling.v1.ActLine.renewed:type_name -> maillage.labelling.v1.Renewal
-	77,  // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
-	78,  // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
-	79,  // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
-	80,  // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
-	81,  // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
-	82,  // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
+	80,  // 14: maillage.labelling.v1.ActLine.extended:type_name -> maillage.labelling.v1.LabelExtended
+	81,  // 15: maillage.labelling.v1.ActLine.suspended:type_name -> maillage.labelling.v1.LabelSuspended
+	82,  // 16: maillage.labelling.v1.ActLine.reinstated:type_name -> maillage.labelling.v1.LabelReinstated
+	83,  // 17: maillage.labelling.v1.ActLine.annulled:type_name -> maillage.labelling.v1.LabelAnnulled
+	84,  // 18: maillage.labelling.v1.ActLine.amended:type_name -> maillage.labelling.v1.LabelAmended
+	85,  // 19: maillage.labelling.v1.ActLine.as_printed:type_name -> maillage.event.v1.Printed
 	0,   // 20: maillage.labelling.v1.Renewal.grant:type_name -> maillage.labelling.v1.Grant
-	71,  // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 21: maillage.labelling.v1.GrantLabelRequest.basis:type_name -> maillage.event.v1.Basis
 	0,   // 22: maillage.labelling.v1.GrantLabelRequest.grant:type_name -> maillage.labelling.v1.Grant
-	71,  // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 23: maillage.labelling.v1.RenewLabelRequest.basis:type_name -> maillage.event.v1.Basis
 	6,   // 24: maillage.labelling.v1.RenewLabelRequest.renewal:type_name -> maillage.labelling.v1.Renewal
-	71,  // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	69,  // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
-	70,  // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
-	71,  // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	83,  // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
-	71,  // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
-	84,  // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
-	71,  // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
-	85,  // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
-	86,  // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	87,  // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	86,  // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
-	87,  // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
-	88,  // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
-	86,  // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
-	87,  // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
-	89,  // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
-	89,  // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
-	90,  // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
-	90,  // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
-	91,  // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
+	74,  // 25: maillage.labelling.v1.ConfirmLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 26: maillage.labelling.v1.RepealLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 27: maillage.labelling.v1.CorrectLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	72,  // 28: maillage.labelling.v1.CorrectLabelRequest.role:type_name -> maillage.labelling.v1.Role
+	73,  // 29: maillage.labelling.v1.CorrectLabelRequest.period:type_name -> maillage.event.v1.Period
+	74,  // 30: maillage.labelling.v1.ExtendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 31: maillage.labelling.v1.SuspendLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 32: maillage.labelling.v1.ReinstateLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 33: maillage.labelling.v1.WithdrawLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 34: maillage.labelling.v1.AnnulLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 35: maillage.labelling.v1.VoidLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 36: maillage.labelling.v1.OpenLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 37: maillage.labelling.v1.MaintainLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 38: maillage.labelling.v1.CloseLabelRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 39: maillage.labelling.v1.TakeOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	86,  // 40: maillage.labelling.v1.TakeOfficeRequest.kind:type_name -> maillage.labelling.v1.OfficeKind
+	74,  // 41: maillage.labelling.v1.LeaveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 42: maillage.labelling.v1.ReviewOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 43: maillage.labelling.v1.ApproveOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 44: maillage.labelling.v1.RefuseOfficeRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 45: maillage.labelling.v1.OpenCampaignRequest.basis:type_name -> maillage.event.v1.Basis
+	87,  // 46: maillage.labelling.v1.OpenCampaignRequest.calls:type_name -> maillage.labelling.v1.Call
+	74,  // 47: maillage.labelling.v1.RecordOutcomeRequest.basis:type_name -> maillage.event.v1.Basis
+	88,  // 48: maillage.labelling.v1.RecordOutcomeRequest.kind:type_name -> maillage.labelling.v1.OutcomeKind
+	89,  // 49: maillage.labelling.v1.PlanActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	90,  // 50: maillage.labelling.v1.PlanActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	89,  // 51: maillage.labelling.v1.PrepareActRequest.annex:type_name -> maillage.labelling.v1.Annex
+	90,  // 52: maillage.labelling.v1.PrepareActResponse.plan:type_name -> maillage.labelling.v1.Plan
+	91,  // 53: maillage.labelling.v1.GetDraftResponse.draft:type_name -> maillage.labelling.v1.Draft
+	89,  // 54: maillage.labelling.v1.GetDraftResponse.annex:type_name -> maillage.labelling.v1.Annex
+	90,  // 55: maillage.labelling.v1.GetDraftResponse.plan:type_name -> maillage.labelling.v1.Plan
+	92,  // 56: maillage.labelling.v1.GetDraftResponse.added:type_name -> maillage.labelling.v1.Effect
+	92,  // 57: maillage.labelling.v1.GetDraftResponse.removed:type_name -> maillage.labelling.v1.Effect
+	93,  // 58: maillage.labelling.v1.GetDraftResponse.topology_added:type_name -> maillage.labelling.v1.TopologyEffect
+	93,  // 59: maillage.labelling.v1.GetDraftResponse.topology_removed:type_name -> maillage.labelling.v1.TopologyEffect
+	94,  // 60: maillage.labelling.v1.ListDraftsRequest.states:type_name -> maillage.labelling.v1.DraftState
 	62,  // 61: maillage.labelling.v1.ListDraftsResponse.drafts:type_name -> maillage.labelling.v1.DraftEntry
-	88,  // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
-	71,  // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	71,  // 64: maillage.labelling.v1.SettleAssertionRequest.basis:type_name -> maillage.event.v1.Basis
-	92,  // 65: maillage.labelling.v1.SettleAssertionRequest.outcome:type_name -> maillage.labelling.v1.Settlement
-	71,  // 66: maillage.labelling.v1.StateThresholdsRequest.basis:type_name -> maillage.event.v1.Basis
-	72,  // 67: maillage.labelling.v1.StateThresholdsRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
-	2,   // 68: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
-	67,  // 69: maillage.labelling.v1.LabellingService.StateThresholds:input_type -> maillage.labelling.v1.StateThresholdsRequest
-	4,   // 70: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
-	8,   // 71: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
-	10,  // 72: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
-	12,  // 73: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
-	14,  // 74: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
-	16,  // 75: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
-	18,  // 76: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
-	20,  // 77: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
-	22,  // 78: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
-	24,  // 79: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
-	26,  // 80: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
-	28,  // 81: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
-	30,  // 82: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
-	32,  // 83: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
-	34,  // 84: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
-	36,  // 85: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
-	38,  // 86: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
-	40,  // 87: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
-	42,  // 88: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
-	44,  // 89: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
-	46,  // 90: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
-	48,  // 91: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
-	50,  // 92: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
-	52,  // 93: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
-	54,  // 94: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
-	56,  // 95: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
-	58,  // 96: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
-	60,  // 97: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
-	63,  // 98: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
-	65,  // 99: maillage.labelling.v1.LabellingService.SettleAssertion:input_type -> maillage.labelling.v1.SettleAssertionRequest
-	3,   // 100: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
-	68,  // 101: maillage.labelling.v1.LabellingService.StateThresholds:output_type -> maillage.labelling.v1.StateThresholdsResponse
-	7,   // 102: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
-	9,   // 103: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
-	11,  // 104: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
-	13,  // 105: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
-	15,  // 106: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
-	17,  // 107: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
-	19,  // 108: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
-	21,  // 109: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
-	23,  // 110: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
-	25,  // 111: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
-	27,  // 112: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
-	29,  // 113: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
-	31,  // 114: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
-	33,  // 115: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
-	35,  // 116: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
-	37,  // 117: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
-	39,  // 118: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
-	41,  // 119: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
-	43,  // 120: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
-	45,  // 121: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
-	47,  // 122: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
-	49,  // 123: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
-	51,  // 124: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
-	53,  // 125: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
-	55,  // 126: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
-	57,  // 127: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
-	59,  // 128: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
-	61,  // 129: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
-	64,  // 130: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
-	66,  // 131: maillage.labelling.v1.LabellingService.SettleAssertion:output_type -> maillage.labelling.v1.SettleAssertionResponse
-	100, // [100:132] is the sub-list for method output_type
-	68,  // [68:100] is the sub-list for method input_type
-	68,  // [68:68] is the sub-list for extension type_name
-	68,  // [68:68] is the sub-list for extension extendee
-	0,   // [0:68] is the sub-list for field type_name
+	91,  // 62: maillage.labelling.v1.DraftEntry.draft:type_name -> maillage.labelling.v1.Draft
+	74,  // 63: maillage.labelling.v1.RecordAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	74,  // 64: maillage.labelling.v1.SettleAssertionRequest.basis:type_name -> maillage.event.v1.Basis
+	95,  // 65: maillage.labelling.v1.SettleAssertionRequest.outcome:type_name -> maillage.labelling.v1.Settlement
+	74,  // 66: maillage.labelling.v1.StateThresholdsRequest.basis:type_name -> maillage.event.v1.Basis
+	75,  // 67: maillage.labelling.v1.StateThresholdsRequest.thresholds:type_name -> maillage.labelling.v1.Threshold
+	74,  // 68: maillage.labelling.v1.ErasePersonRequest.basis:type_name -> maillage.event.v1.Basis
+	96,  // 69: maillage.labelling.v1.ErasePersonRequest.reason:type_name -> maillage.labelling.v1.ErasureReason
+	70,  // 70: maillage.labelling.v1.ErasePersonResponse.values:type_name -> maillage.labelling.v1.ErasedValue
+	97,  // 71: maillage.labelling.v1.ErasePersonResponse.erased:type_name -> maillage.labelling.v1.PersonErased
+	2,   // 72: maillage.labelling.v1.LabellingService.RegisterCycle:input_type -> maillage.labelling.v1.RegisterCycleRequest
+	67,  // 73: maillage.labelling.v1.LabellingService.StateThresholds:input_type -> maillage.labelling.v1.StateThresholdsRequest
+	4,   // 74: maillage.labelling.v1.LabellingService.RecordAct:input_type -> maillage.labelling.v1.RecordActRequest
+	8,   // 75: maillage.labelling.v1.LabellingService.GrantLabel:input_type -> maillage.labelling.v1.GrantLabelRequest
+	10,  // 76: maillage.labelling.v1.LabellingService.RenewLabel:input_type -> maillage.labelling.v1.RenewLabelRequest
+	12,  // 77: maillage.labelling.v1.LabellingService.ConfirmLabel:input_type -> maillage.labelling.v1.ConfirmLabelRequest
+	14,  // 78: maillage.labelling.v1.LabellingService.RepealLabel:input_type -> maillage.labelling.v1.RepealLabelRequest
+	16,  // 79: maillage.labelling.v1.LabellingService.CorrectLabel:input_type -> maillage.labelling.v1.CorrectLabelRequest
+	18,  // 80: maillage.labelling.v1.LabellingService.ExtendLabel:input_type -> maillage.labelling.v1.ExtendLabelRequest
+	20,  // 81: maillage.labelling.v1.LabellingService.SuspendLabel:input_type -> maillage.labelling.v1.SuspendLabelRequest
+	22,  // 82: maillage.labelling.v1.LabellingService.ReinstateLabel:input_type -> maillage.labelling.v1.ReinstateLabelRequest
+	24,  // 83: maillage.labelling.v1.LabellingService.WithdrawLabel:input_type -> maillage.labelling.v1.WithdrawLabelRequest
+	26,  // 84: maillage.labelling.v1.LabellingService.AnnulLabel:input_type -> maillage.labelling.v1.AnnulLabelRequest
+	28,  // 85: maillage.labelling.v1.LabellingService.VoidLabel:input_type -> maillage.labelling.v1.VoidLabelRequest
+	30,  // 86: maillage.labelling.v1.LabellingService.OpenLabel:input_type -> maillage.labelling.v1.OpenLabelRequest
+	32,  // 87: maillage.labelling.v1.LabellingService.MaintainLabel:input_type -> maillage.labelling.v1.MaintainLabelRequest
+	34,  // 88: maillage.labelling.v1.LabellingService.CloseLabel:input_type -> maillage.labelling.v1.CloseLabelRequest
+	36,  // 89: maillage.labelling.v1.LabellingService.TakeOffice:input_type -> maillage.labelling.v1.TakeOfficeRequest
+	38,  // 90: maillage.labelling.v1.LabellingService.LeaveOffice:input_type -> maillage.labelling.v1.LeaveOfficeRequest
+	40,  // 91: maillage.labelling.v1.LabellingService.ReviewOffice:input_type -> maillage.labelling.v1.ReviewOfficeRequest
+	42,  // 92: maillage.labelling.v1.LabellingService.ApproveOffice:input_type -> maillage.labelling.v1.ApproveOfficeRequest
+	44,  // 93: maillage.labelling.v1.LabellingService.RefuseOffice:input_type -> maillage.labelling.v1.RefuseOfficeRequest
+	46,  // 94: maillage.labelling.v1.LabellingService.OpenCampaign:input_type -> maillage.labelling.v1.OpenCampaignRequest
+	48,  // 95: maillage.labelling.v1.LabellingService.RecordOutcome:input_type -> maillage.labelling.v1.RecordOutcomeRequest
+	50,  // 96: maillage.labelling.v1.LabellingService.PlanAct:input_type -> maillage.labelling.v1.PlanActRequest
+	52,  // 97: maillage.labelling.v1.LabellingService.PrepareAct:input_type -> maillage.labelling.v1.PrepareActRequest
+	54,  // 98: maillage.labelling.v1.LabellingService.ApproveAct:input_type -> maillage.labelling.v1.ApproveActRequest
+	56,  // 99: maillage.labelling.v1.LabellingService.RejectAct:input_type -> maillage.labelling.v1.RejectActRequest
+	58,  // 100: maillage.labelling.v1.LabellingService.GetDraft:input_type -> maillage.labelling.v1.GetDraftRequest
+	60,  // 101: maillage.labelling.v1.LabellingService.ListDrafts:input_type -> maillage.labelling.v1.ListDraftsRequest
+	63,  // 102: maillage.labelling.v1.LabellingService.RecordAssertion:input_type -> maillage.labelling.v1.RecordAssertionRequest
+	65,  // 103: maillage.labelling.v1.LabellingService.SettleAssertion:input_type -> maillage.labelling.v1.SettleAssertionRequest
+	69,  // 104: maillage.labelling.v1.LabellingService.ErasePerson:input_type -> maillage.labelling.v1.ErasePersonRequest
+	3,   // 105: maillage.labelling.v1.LabellingService.RegisterCycle:output_type -> maillage.labelling.v1.RegisterCycleResponse
+	68,  // 106: maillage.labelling.v1.LabellingService.StateThresholds:output_type -> maillage.labelling.v1.StateThresholdsResponse
+	7,   // 107: maillage.labelling.v1.LabellingService.RecordAct:output_type -> maillage.labelling.v1.RecordActResponse
+	9,   // 108: maillage.labelling.v1.LabellingService.GrantLabel:output_type -> maillage.labelling.v1.GrantLabelResponse
+	11,  // 109: maillage.labelling.v1.LabellingService.RenewLabel:output_type -> maillage.labelling.v1.RenewLabelResponse
+	13,  // 110: maillage.labelling.v1.LabellingService.ConfirmLabel:output_type -> maillage.labelling.v1.ConfirmLabelResponse
+	15,  // 111: maillage.labelling.v1.LabellingService.RepealLabel:output_type -> maillage.labelling.v1.RepealLabelResponse
+	17,  // 112: maillage.labelling.v1.LabellingService.CorrectLabel:output_type -> maillage.labelling.v1.CorrectLabelResponse
+	19,  // 113: maillage.labelling.v1.LabellingService.ExtendLabel:output_type -> maillage.labelling.v1.ExtendLabelResponse
+	21,  // 114: maillage.labelling.v1.LabellingService.SuspendLabel:output_type -> maillage.labelling.v1.SuspendLabelResponse
+	23,  // 115: maillage.labelling.v1.LabellingService.ReinstateLabel:output_type -> maillage.labelling.v1.ReinstateLabelResponse
+	25,  // 116: maillage.labelling.v1.LabellingService.WithdrawLabel:output_type -> maillage.labelling.v1.WithdrawLabelResponse
+	27,  // 117: maillage.labelling.v1.LabellingService.AnnulLabel:output_type -> maillage.labelling.v1.AnnulLabelResponse
+	29,  // 118: maillage.labelling.v1.LabellingService.VoidLabel:output_type -> maillage.labelling.v1.VoidLabelResponse
+	31,  // 119: maillage.labelling.v1.LabellingService.OpenLabel:output_type -> maillage.labelling.v1.OpenLabelResponse
+	33,  // 120: maillage.labelling.v1.LabellingService.MaintainLabel:output_type -> maillage.labelling.v1.MaintainLabelResponse
+	35,  // 121: maillage.labelling.v1.LabellingService.CloseLabel:output_type -> maillage.labelling.v1.CloseLabelResponse
+	37,  // 122: maillage.labelling.v1.LabellingService.TakeOffice:output_type -> maillage.labelling.v1.TakeOfficeResponse
+	39,  // 123: maillage.labelling.v1.LabellingService.LeaveOffice:output_type -> maillage.labelling.v1.LeaveOfficeResponse
+	41,  // 124: maillage.labelling.v1.LabellingService.ReviewOffice:output_type -> maillage.labelling.v1.ReviewOfficeResponse
+	43,  // 125: maillage.labelling.v1.LabellingService.ApproveOffice:output_type -> maillage.labelling.v1.ApproveOfficeResponse
+	45,  // 126: maillage.labelling.v1.LabellingService.RefuseOffice:output_type -> maillage.labelling.v1.RefuseOfficeResponse
+	47,  // 127: maillage.labelling.v1.LabellingService.OpenCampaign:output_type -> maillage.labelling.v1.OpenCampaignResponse
+	49,  // 128: maillage.labelling.v1.LabellingService.RecordOutcome:output_type -> maillage.labelling.v1.RecordOutcomeResponse
+	51,  // 129: maillage.labelling.v1.LabellingService.PlanAct:output_type -> maillage.labelling.v1.PlanActResponse
+	53,  // 130: maillage.labelling.v1.LabellingService.PrepareAct:output_type -> maillage.labelling.v1.PrepareActResponse
+	55,  // 131: maillage.labelling.v1.LabellingService.ApproveAct:output_type -> maillage.labelling.v1.ApproveActResponse
+	57,  // 132: maillage.labelling.v1.LabellingService.RejectAct:output_type -> maillage.labelling.v1.RejectActResponse
+	59,  // 133: maillage.labelling.v1.LabellingService.GetDraft:output_type -> maillage.labelling.v1.GetDraftResponse
+	61,  // 134: maillage.labelling.v1.LabellingService.ListDrafts:output_type -> maillage.labelling.v1.ListDraftsResponse
+	64,  // 135: maillage.labelling.v1.LabellingService.RecordAssertion:output_type -> maillage.labelling.v1.RecordAssertionResponse
+	66,  // 136: maillage.labelling.v1.LabellingService.SettleAssertion:output_type -> maillage.labelling.v1.SettleAssertionResponse
+	71,  // 137: maillage.labelling.v1.LabellingService.ErasePerson:output_type -> maillage.labelling.v1.ErasePersonResponse
+	105, // [105:138] is the sub-list for method output_type
+	72,  // [72:105] is the sub-list for method input_type
+	72,  // [72:72] is the sub-list for extension type_name
+	72,  // [72:72] is the sub-list for extension extendee
+	0,   // [0:72] is the sub-list for field type_name
 }
 
 func init() { file_maillage_labelling_v1_service_proto_init() }
@@ -5460,13 +5783,18 @@ func file_maillage_labelling_v1_service_proto_init() {
 		(*ActLine_Amended)(nil),
 	}
 	file_maillage_labelling_v1_service_proto_msgTypes[16].OneofWrappers = []any{}
+	file_maillage_labelling_v1_service_proto_msgTypes[69].OneofWrappers = []any{
+		(*ErasePersonRequest_ValueId)(nil),
+		(*ErasePersonRequest_PersonId)(nil),
+		(*ErasePersonRequest_Name)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_labelling_v1_service_proto_rawDesc), len(file_maillage_labelling_v1_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   69,
+			NumMessages:   72,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

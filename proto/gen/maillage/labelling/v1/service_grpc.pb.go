@@ -51,6 +51,7 @@ const (
 	LabellingService_ListDrafts_FullMethodName      = "/maillage.labelling.v1.LabellingService/ListDrafts"
 	LabellingService_RecordAssertion_FullMethodName = "/maillage.labelling.v1.LabellingService/RecordAssertion"
 	LabellingService_SettleAssertion_FullMethodName = "/maillage.labelling.v1.LabellingService/SettleAssertion"
+	LabellingService_ErasePerson_FullMethodName     = "/maillage.labelling.v1.LabellingService/ErasePerson"
 )
 
 // LabellingServiceClient is the client API for LabellingService service.
@@ -136,6 +137,12 @@ type LabellingServiceClient interface {
 	// SettleAssertion says what came of an assertion, such as a line of an act that
 	// nobody could identify.
 	SettleAssertion(ctx context.Context, in *SettleAssertionRequest, opts ...grpc.CallOption) (*SettleAssertionResponse, error)
+	// ErasePerson erases what the vault holds of a person, for good. Names are compared
+	// without accents and case. What else than the name stands in a value with it, such as
+	// the name of a second head, is erased with it, and only where that is accepted
+	// (NAMED_WITH_OTHERS). A draft that waits for its approval and names the person is to be
+	// approved or rejected before (DRAFT_NAMES_PERSON).
+	ErasePerson(ctx context.Context, in *ErasePersonRequest, opts ...grpc.CallOption) (*ErasePersonResponse, error)
 }
 
 type labellingServiceClient struct {
@@ -466,6 +473,16 @@ func (c *labellingServiceClient) SettleAssertion(ctx context.Context, in *Settle
 	return out, nil
 }
 
+func (c *labellingServiceClient) ErasePerson(ctx context.Context, in *ErasePersonRequest, opts ...grpc.CallOption) (*ErasePersonResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(ErasePersonResponse)
+	err := c.cc.Invoke(ctx, LabellingService_ErasePerson_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // LabellingServiceServer is the server API for LabellingService service.
 // All implementations must embed UnimplementedLabellingServiceServer
 // for forward compatibility.
@@ -549,6 +566,12 @@ type LabellingServiceServer interface {
 	// SettleAssertion says what came of an assertion, such as a line of an act that
 	// nobody could identify.
 	SettleAssertion(context.Context, *SettleAssertionRequest) (*SettleAssertionResponse, error)
+	// ErasePerson erases what the vault holds of a person, for good. Names are compared
+	// without accents and case. What else than the name stands in a value with it, such as
+	// the name of a second head, is erased with it, and only where that is accepted
+	// (NAMED_WITH_OTHERS). A draft that waits for its approval and names the person is to be
+	// approved or rejected before (DRAFT_NAMES_PERSON).
+	ErasePerson(context.Context, *ErasePersonRequest) (*ErasePersonResponse, error)
 	mustEmbedUnimplementedLabellingServiceServer()
 }
 
@@ -654,6 +677,9 @@ func (UnimplementedLabellingServiceServer) RecordAssertion(context.Context, *Rec
 }
 func (UnimplementedLabellingServiceServer) SettleAssertion(context.Context, *SettleAssertionRequest) (*SettleAssertionResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method SettleAssertion not implemented")
+}
+func (UnimplementedLabellingServiceServer) ErasePerson(context.Context, *ErasePersonRequest) (*ErasePersonResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method ErasePerson not implemented")
 }
 func (UnimplementedLabellingServiceServer) mustEmbedUnimplementedLabellingServiceServer() {}
 func (UnimplementedLabellingServiceServer) testEmbeddedByValue()                          {}
@@ -1252,6 +1278,24 @@ func _LabellingService_SettleAssertion_Handler(srv interface{}, ctx context.Cont
 	return interceptor(ctx, in, info, handler)
 }
 
+func _LabellingService_ErasePerson_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(ErasePersonRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(LabellingServiceServer).ErasePerson(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: LabellingService_ErasePerson_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(LabellingServiceServer).ErasePerson(ctx, req.(*ErasePersonRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // LabellingService_ServiceDesc is the grpc.ServiceDesc for LabellingService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1386,6 +1430,10 @@ var LabellingService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "SettleAssertion",
 			Handler:    _LabellingService_SettleAssertion_Handler,
+		},
+		{
+			MethodName: "ErasePerson",
+			Handler:    _LabellingService_ErasePerson_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},

@@ -68,6 +68,9 @@ type Event struct {
 	//	*Event_PlanRegistered
 	//	*Event_PlanExtended
 	//	*Event_PlanAxesStated
+	//	*Event_AliasStated
+	//	*Event_AliasEnded
+	//	*Event_AliasVoided
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -450,6 +453,33 @@ func (x *Event) GetPlanAxesStated() *PlanAxesStated {
 	return nil
 }
 
+func (x *Event) GetAliasStated() *AliasStated {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_AliasStated); ok {
+			return x.AliasStated
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAliasEnded() *AliasEnded {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_AliasEnded); ok {
+			return x.AliasEnded
+		}
+	}
+	return nil
+}
+
+func (x *Event) GetAliasVoided() *AliasVoided {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_AliasVoided); ok {
+			return x.AliasVoided
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -639,6 +669,21 @@ type Event_PlanAxesStated struct {
 	PlanAxesStated *PlanAxesStated `protobuf:"bytes,46,opt,name=plan_axes_stated,json=planAxesStated,proto3,oneof"`
 }
 
+type Event_AliasStated struct {
+	// Others use an id for an entity.
+	AliasStated *AliasStated `protobuf:"bytes,47,opt,name=alias_stated,json=aliasStated,proto3,oneof"`
+}
+
+type Event_AliasEnded struct {
+	// They use it no longer.
+	AliasEnded *AliasEnded `protobuf:"bytes,48,opt,name=alias_ended,json=aliasEnded,proto3,oneof"`
+}
+
+type Event_AliasVoided struct {
+	// They never did.
+	AliasVoided *AliasVoided `protobuf:"bytes,49,opt,name=alias_voided,json=aliasVoided,proto3,oneof"`
+}
+
 func (*Event_EstablishmentRegistered) isEvent_Fact() {}
 
 func (*Event_EstablishmentRenamed) isEvent_Fact() {}
@@ -712,6 +757,12 @@ func (*Event_PlanRegistered) isEvent_Fact() {}
 func (*Event_PlanExtended) isEvent_Fact() {}
 
 func (*Event_PlanAxesStated) isEvent_Fact() {}
+
+func (*Event_AliasStated) isEvent_Fact() {}
+
+func (*Event_AliasEnded) isEvent_Fact() {}
+
+func (*Event_AliasVoided) isEvent_Fact() {}
 
 // EstablishmentRegistered: a hospital enters the register.
 type EstablishmentRegistered struct {
@@ -3318,11 +3369,233 @@ func (x *PlanAxesStated) GetAxes() []*Axis {
 	return nil
 }
 
+// AliasStated: another system uses an id for an entity, from a day on. It is searched by
+// and is no key: the system may give it to another entity later.
+type AliasStated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id of this statement, minted by the register, never reused.
+	AliasId string `protobuf:"bytes,1,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	// The entity, a site among them.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// What the entity is.
+	EntityKind EntityKind `protobuf:"varint,3,opt,name=entity_kind,json=entityKind,proto3,enum=maillage.topology.v1.EntityKind" json:"entity_kind,omitempty"`
+	// Short code of the system, in lower case, such as bamara.
+	System string `protobuf:"bytes,4,opt,name=system,proto3" json:"system,omitempty"`
+	// The id that it uses, as it writes it.
+	Value string `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
+	// While it does.
+	Period *v1.Period `protobuf:"bytes,6,opt,name=period,proto3" json:"period,omitempty"`
+	// Who stated it knows that the system uses it for another entity of the kind as well.
+	Shared        bool `protobuf:"varint,7,opt,name=shared,proto3" json:"shared,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasStated) Reset() {
+	*x = AliasStated{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[38]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasStated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasStated) ProtoMessage() {}
+
+func (x *AliasStated) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[38]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasStated.ProtoReflect.Descriptor instead.
+func (*AliasStated) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{38}
+}
+
+func (x *AliasStated) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+func (x *AliasStated) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *AliasStated) GetEntityKind() EntityKind {
+	if x != nil {
+		return x.EntityKind
+	}
+	return EntityKind_ENTITY_KIND_UNSPECIFIED
+}
+
+func (x *AliasStated) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *AliasStated) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *AliasStated) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *AliasStated) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+// AliasEnded: the other system uses the id no longer for the entity, from a day on. Looked
+// up, it still leads there.
+type AliasEnded struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The statement.
+	AliasId string `protobuf:"bytes,1,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	// The entity.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// First day on which it is no longer used; empty where unknown.
+	End           string `protobuf:"bytes,3,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasEnded) Reset() {
+	*x = AliasEnded{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[39]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasEnded) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasEnded) ProtoMessage() {}
+
+func (x *AliasEnded) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[39]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasEnded.ProtoReflect.Descriptor instead.
+func (*AliasEnded) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{39}
+}
+
+func (x *AliasEnded) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+func (x *AliasEnded) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *AliasEnded) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// AliasVoided: it was stated by mistake, and never was so: a keying fault. Meta.corrects
+// is the position of the AliasStated.
+type AliasVoided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The statement.
+	AliasId string `protobuf:"bytes,1,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	// The entity.
+	EntityId      string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AliasVoided) Reset() {
+	*x = AliasVoided{}
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[40]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AliasVoided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AliasVoided) ProtoMessage() {}
+
+func (x *AliasVoided) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_event_proto_msgTypes[40]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AliasVoided.ProtoReflect.Descriptor instead.
+func (*AliasVoided) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_event_proto_rawDescGZIP(), []int{40}
+}
+
+func (x *AliasVoided) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+func (x *AliasVoided) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
 var File_maillage_topology_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\n" +
-	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xa4\x19\n" +
+	" maillage/topology/v1/event.proto\x12\x14maillage.topology.v1\x1a\x1dmaillage/event/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xf9\x1a\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12j\n" +
 	"\x18establishment_registered\x18\n" +
@@ -3364,7 +3637,11 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\x0enetwork_scoped\x18+ \x01(\v2#.maillage.topology.v1.NetworkScopedH\x00R\rnetworkScoped\x12O\n" +
 	"\x0fplan_registered\x18, \x01(\v2$.maillage.topology.v1.PlanRegisteredH\x00R\x0eplanRegistered\x12I\n" +
 	"\rplan_extended\x18- \x01(\v2\".maillage.topology.v1.PlanExtendedH\x00R\fplanExtended\x12P\n" +
-	"\x10plan_axes_stated\x18. \x01(\v2$.maillage.topology.v1.PlanAxesStatedH\x00R\x0eplanAxesStatedB\x06\n" +
+	"\x10plan_axes_stated\x18. \x01(\v2$.maillage.topology.v1.PlanAxesStatedH\x00R\x0eplanAxesStated\x12F\n" +
+	"\falias_stated\x18/ \x01(\v2!.maillage.topology.v1.AliasStatedH\x00R\valiasStated\x12C\n" +
+	"\valias_ended\x180 \x01(\v2 .maillage.topology.v1.AliasEndedH\x00R\n" +
+	"aliasEnded\x12F\n" +
+	"\falias_voided\x181 \x01(\v2!.maillage.topology.v1.AliasVoidedH\x00R\valiasVoidedB\x06\n" +
 	"\x04fact\"\x9b\x02\n" +
 	"\x17EstablishmentRegistered\x12)\n" +
 	"\x10establishment_id\x18\x01 \x01(\tR\x0festablishmentId\x12\x1d\n" +
@@ -3587,7 +3864,24 @@ const file_maillage_topology_v1_event_proto_rawDesc = "" +
 	"\x03end\x18\x02 \x01(\tR\x03end\"Y\n" +
 	"\x0ePlanAxesStated\x12\x17\n" +
 	"\aplan_id\x18\x01 \x01(\tR\x06planId\x12.\n" +
-	"\x04axes\x18\x02 \x03(\v2\x1a.maillage.topology.v1.AxisR\x04axesB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\x04axes\x18\x02 \x03(\v2\x1a.maillage.topology.v1.AxisR\x04axes\"\x81\x02\n" +
+	"\vAliasStated\x12\x19\n" +
+	"\balias_id\x18\x01 \x01(\tR\aaliasId\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12A\n" +
+	"\ventity_kind\x18\x03 \x01(\x0e2 .maillage.topology.v1.EntityKindR\n" +
+	"entityKind\x12\x16\n" +
+	"\x06system\x18\x04 \x01(\tR\x06system\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\tR\x05value\x121\n" +
+	"\x06period\x18\x06 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12\x16\n" +
+	"\x06shared\x18\a \x01(\bR\x06shared\"V\n" +
+	"\n" +
+	"AliasEnded\x12\x19\n" +
+	"\balias_id\x18\x01 \x01(\tR\aaliasId\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12\x10\n" +
+	"\x03end\x18\x03 \x01(\tR\x03end\"E\n" +
+	"\vAliasVoided\x12\x19\n" +
+	"\balias_id\x18\x01 \x01(\tR\aaliasId\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityIdB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_event_proto_rawDescOnce sync.Once
@@ -3601,7 +3895,7 @@ func file_maillage_topology_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_event_proto_rawDescData
 }
 
-var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 38)
+var file_maillage_topology_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 41)
 var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*Event)(nil),                   // 0: maillage.topology.v1.Event
 	(*EstablishmentRegistered)(nil), // 1: maillage.topology.v1.EstablishmentRegistered
@@ -3641,18 +3935,22 @@ var file_maillage_topology_v1_event_proto_goTypes = []any{
 	(*PlanRegistered)(nil),          // 35: maillage.topology.v1.PlanRegistered
 	(*PlanExtended)(nil),            // 36: maillage.topology.v1.PlanExtended
 	(*PlanAxesStated)(nil),          // 37: maillage.topology.v1.PlanAxesStated
-	(*v1.Meta)(nil),                 // 38: maillage.event.v1.Meta
-	(FinessKind)(0),                 // 39: maillage.topology.v1.FinessKind
-	(*Place)(nil),                   // 40: maillage.topology.v1.Place
-	(Population)(0),                 // 41: maillage.topology.v1.Population
-	(PlatformKind)(0),               // 42: maillage.topology.v1.PlatformKind
-	(*v1.PersonalValue)(nil),        // 43: maillage.event.v1.PersonalValue
-	(LinkKind)(0),                   // 44: maillage.topology.v1.LinkKind
-	(*v1.Period)(nil),               // 45: maillage.event.v1.Period
-	(*Axis)(nil),                    // 46: maillage.topology.v1.Axis
+	(*AliasStated)(nil),             // 38: maillage.topology.v1.AliasStated
+	(*AliasEnded)(nil),              // 39: maillage.topology.v1.AliasEnded
+	(*AliasVoided)(nil),             // 40: maillage.topology.v1.AliasVoided
+	(*v1.Meta)(nil),                 // 41: maillage.event.v1.Meta
+	(FinessKind)(0),                 // 42: maillage.topology.v1.FinessKind
+	(*Place)(nil),                   // 43: maillage.topology.v1.Place
+	(Population)(0),                 // 44: maillage.topology.v1.Population
+	(PlatformKind)(0),               // 45: maillage.topology.v1.PlatformKind
+	(*v1.PersonalValue)(nil),        // 46: maillage.event.v1.PersonalValue
+	(LinkKind)(0),                   // 47: maillage.topology.v1.LinkKind
+	(*v1.Period)(nil),               // 48: maillage.event.v1.Period
+	(*Axis)(nil),                    // 49: maillage.topology.v1.Axis
+	(EntityKind)(0),                 // 50: maillage.topology.v1.EntityKind
 }
 var file_maillage_topology_v1_event_proto_depIdxs = []int32{
-	38, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	41, // 0: maillage.topology.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1,  // 1: maillage.topology.v1.Event.establishment_registered:type_name -> maillage.topology.v1.EstablishmentRegistered
 	2,  // 2: maillage.topology.v1.Event.establishment_renamed:type_name -> maillage.topology.v1.EstablishmentRenamed
 	3,  // 3: maillage.topology.v1.Event.establishment_attached:type_name -> maillage.topology.v1.EstablishmentAttached
@@ -3690,28 +3988,33 @@ var file_maillage_topology_v1_event_proto_depIdxs = []int32{
 	35, // 35: maillage.topology.v1.Event.plan_registered:type_name -> maillage.topology.v1.PlanRegistered
 	36, // 36: maillage.topology.v1.Event.plan_extended:type_name -> maillage.topology.v1.PlanExtended
 	37, // 37: maillage.topology.v1.Event.plan_axes_stated:type_name -> maillage.topology.v1.PlanAxesStated
-	39, // 38: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	40, // 39: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
-	41, // 40: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
-	40, // 41: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
-	42, // 42: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
-	40, // 43: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
-	40, // 44: maillage.topology.v1.CentreMoved.place:type_name -> maillage.topology.v1.Place
-	40, // 45: maillage.topology.v1.EstablishmentMoved.place:type_name -> maillage.topology.v1.Place
-	39, // 46: maillage.topology.v1.EstablishmentIdentified.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	40, // 47: maillage.topology.v1.PlatformMoved.place:type_name -> maillage.topology.v1.Place
-	43, // 48: maillage.topology.v1.ContactStated.email:type_name -> maillage.event.v1.PersonalValue
-	43, // 49: maillage.topology.v1.ContactStated.phone:type_name -> maillage.event.v1.PersonalValue
-	44, // 50: maillage.topology.v1.LinkDeclared.kind:type_name -> maillage.topology.v1.LinkKind
-	45, // 51: maillage.topology.v1.LinkDeclared.period:type_name -> maillage.event.v1.Period
-	45, // 52: maillage.topology.v1.PlanRegistered.period:type_name -> maillage.event.v1.Period
-	46, // 53: maillage.topology.v1.PlanRegistered.axes:type_name -> maillage.topology.v1.Axis
-	46, // 54: maillage.topology.v1.PlanAxesStated.axes:type_name -> maillage.topology.v1.Axis
-	55, // [55:55] is the sub-list for method output_type
-	55, // [55:55] is the sub-list for method input_type
-	55, // [55:55] is the sub-list for extension type_name
-	55, // [55:55] is the sub-list for extension extendee
-	0,  // [0:55] is the sub-list for field type_name
+	38, // 38: maillage.topology.v1.Event.alias_stated:type_name -> maillage.topology.v1.AliasStated
+	39, // 39: maillage.topology.v1.Event.alias_ended:type_name -> maillage.topology.v1.AliasEnded
+	40, // 40: maillage.topology.v1.Event.alias_voided:type_name -> maillage.topology.v1.AliasVoided
+	42, // 41: maillage.topology.v1.EstablishmentRegistered.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	43, // 42: maillage.topology.v1.EstablishmentRegistered.place:type_name -> maillage.topology.v1.Place
+	44, // 43: maillage.topology.v1.CentreRegistered.population:type_name -> maillage.topology.v1.Population
+	43, // 44: maillage.topology.v1.CentreRegistered.place:type_name -> maillage.topology.v1.Place
+	45, // 45: maillage.topology.v1.PlatformRegistered.kind:type_name -> maillage.topology.v1.PlatformKind
+	43, // 46: maillage.topology.v1.PlatformRegistered.place:type_name -> maillage.topology.v1.Place
+	43, // 47: maillage.topology.v1.CentreMoved.place:type_name -> maillage.topology.v1.Place
+	43, // 48: maillage.topology.v1.EstablishmentMoved.place:type_name -> maillage.topology.v1.Place
+	42, // 49: maillage.topology.v1.EstablishmentIdentified.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	43, // 50: maillage.topology.v1.PlatformMoved.place:type_name -> maillage.topology.v1.Place
+	46, // 51: maillage.topology.v1.ContactStated.email:type_name -> maillage.event.v1.PersonalValue
+	46, // 52: maillage.topology.v1.ContactStated.phone:type_name -> maillage.event.v1.PersonalValue
+	47, // 53: maillage.topology.v1.LinkDeclared.kind:type_name -> maillage.topology.v1.LinkKind
+	48, // 54: maillage.topology.v1.LinkDeclared.period:type_name -> maillage.event.v1.Period
+	48, // 55: maillage.topology.v1.PlanRegistered.period:type_name -> maillage.event.v1.Period
+	49, // 56: maillage.topology.v1.PlanRegistered.axes:type_name -> maillage.topology.v1.Axis
+	49, // 57: maillage.topology.v1.PlanAxesStated.axes:type_name -> maillage.topology.v1.Axis
+	50, // 58: maillage.topology.v1.AliasStated.entity_kind:type_name -> maillage.topology.v1.EntityKind
+	48, // 59: maillage.topology.v1.AliasStated.period:type_name -> maillage.event.v1.Period
+	60, // [60:60] is the sub-list for method output_type
+	60, // [60:60] is the sub-list for method input_type
+	60, // [60:60] is the sub-list for extension type_name
+	60, // [60:60] is the sub-list for extension extendee
+	0,  // [0:60] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_event_proto_init() }
@@ -3758,6 +4061,9 @@ func file_maillage_topology_v1_event_proto_init() {
 		(*Event_PlanRegistered)(nil),
 		(*Event_PlanExtended)(nil),
 		(*Event_PlanAxesStated)(nil),
+		(*Event_AliasStated)(nil),
+		(*Event_AliasEnded)(nil),
+		(*Event_AliasVoided)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -3765,7 +4071,7 @@ func file_maillage_topology_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_event_proto_rawDesc), len(file_maillage_topology_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   38,
+			NumMessages:   41,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -254,6 +254,75 @@ func (LinkKind) EnumDescriptor() ([]byte, []int) {
 	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{3}
 }
 
+// EntityKind is what an entity is that others have ids for.
+type EntityKind int32
+
+const (
+	// Not stated.
+	EntityKind_ENTITY_KIND_UNSPECIFIED EntityKind = 0
+	// A hospital (établissement).
+	EntityKind_ENTITY_KIND_ESTABLISHMENT EntityKind = 1
+	// A team.
+	EntityKind_ENTITY_KIND_CENTRE EntityKind = 2
+	// A network (réseau CRMR).
+	EntityKind_ENTITY_KIND_NETWORK EntityKind = 3
+	// A filière (FSMR).
+	EntityKind_ENTITY_KIND_FILIERE EntityKind = 4
+	// A platform (PEMR, PCOM).
+	EntityKind_ENTITY_KIND_PLATFORM EntityKind = 5
+	// A site: one team in one network, opened by its first label.
+	EntityKind_ENTITY_KIND_SITE EntityKind = 6
+)
+
+// Enum value maps for EntityKind.
+var (
+	EntityKind_name = map[int32]string{
+		0: "ENTITY_KIND_UNSPECIFIED",
+		1: "ENTITY_KIND_ESTABLISHMENT",
+		2: "ENTITY_KIND_CENTRE",
+		3: "ENTITY_KIND_NETWORK",
+		4: "ENTITY_KIND_FILIERE",
+		5: "ENTITY_KIND_PLATFORM",
+		6: "ENTITY_KIND_SITE",
+	}
+	EntityKind_value = map[string]int32{
+		"ENTITY_KIND_UNSPECIFIED":   0,
+		"ENTITY_KIND_ESTABLISHMENT": 1,
+		"ENTITY_KIND_CENTRE":        2,
+		"ENTITY_KIND_NETWORK":       3,
+		"ENTITY_KIND_FILIERE":       4,
+		"ENTITY_KIND_PLATFORM":      5,
+		"ENTITY_KIND_SITE":          6,
+	}
+)
+
+func (x EntityKind) Enum() *EntityKind {
+	p := new(EntityKind)
+	*p = x
+	return p
+}
+
+func (x EntityKind) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (EntityKind) Descriptor() protoreflect.EnumDescriptor {
+	return file_maillage_topology_v1_resources_proto_enumTypes[4].Descriptor()
+}
+
+func (EntityKind) Type() protoreflect.EnumType {
+	return &file_maillage_topology_v1_resources_proto_enumTypes[4]
+}
+
+func (x EntityKind) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use EntityKind.Descriptor instead.
+func (EntityKind) EnumDescriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{4}
+}
+
 // Place is where something is, as far as it is known: a town, or only a
 // department or territory.
 type Place struct {
@@ -1469,6 +1538,124 @@ func (x *Axis) GetTitle() string {
 	return ""
 }
 
+// Alias is an id that another system uses for an entity: dated, searched by, never a key.
+type Alias struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Opaque id of the statement, minted by the register, never reused.
+	AliasId string `protobuf:"bytes,1,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	// The entity.
+	EntityId string `protobuf:"bytes,2,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// What the entity is.
+	EntityKind EntityKind `protobuf:"varint,3,opt,name=entity_kind,json=entityKind,proto3,enum=maillage.topology.v1.EntityKind" json:"entity_kind,omitempty"`
+	// Short code of the system, in lower case: bamara, orphanet, e-cars, or another one.
+	System string `protobuf:"bytes,4,opt,name=system,proto3" json:"system,omitempty"`
+	// The id that it uses, as it writes it.
+	Value string `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
+	// While it does, as stated.
+	Period *v1.Period `protobuf:"bytes,6,opt,name=period,proto3" json:"period,omitempty"`
+	// It was ended, though the day, Period.end, may be unknown.
+	Ended bool `protobuf:"varint,7,opt,name=ended,proto3" json:"ended,omitempty"`
+	// The system is known to use it for another entity of the kind as well.
+	Shared bool `protobuf:"varint,8,opt,name=shared,proto3" json:"shared,omitempty"`
+	// What the present values rest on, latest last.
+	Basis         []*v1.Basis `protobuf:"bytes,9,rep,name=basis,proto3" json:"basis,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Alias) Reset() {
+	*x = Alias{}
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Alias) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Alias) ProtoMessage() {}
+
+func (x *Alias) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_resources_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Alias.ProtoReflect.Descriptor instead.
+func (*Alias) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_resources_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *Alias) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+func (x *Alias) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *Alias) GetEntityKind() EntityKind {
+	if x != nil {
+		return x.EntityKind
+	}
+	return EntityKind_ENTITY_KIND_UNSPECIFIED
+}
+
+func (x *Alias) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *Alias) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *Alias) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *Alias) GetEnded() bool {
+	if x != nil {
+		return x.Ended
+	}
+	return false
+}
+
+func (x *Alias) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *Alias) GetBasis() []*v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
 var File_maillage_topology_v1_resources_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_resources_proto_rawDesc = "" +
@@ -1594,7 +1781,18 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x05basis\x18\x06 \x03(\v2\x18.maillage.event.v1.BasisR\x05basis\"E\n" +
 	"\x04Axis\x12\x1d\n" +
 	"\x04code\x18\x01 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14R\x04code\x12\x1e\n" +
-	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05title*]\n" +
+	"\x05title\x18\x02 \x01(\tB\b\xbaH\x05r\x03\x18\xf4\x03R\x05title\"\xc1\x02\n" +
+	"\x05Alias\x12\x19\n" +
+	"\balias_id\x18\x01 \x01(\tR\aaliasId\x12\x1b\n" +
+	"\tentity_id\x18\x02 \x01(\tR\bentityId\x12A\n" +
+	"\ventity_kind\x18\x03 \x01(\x0e2 .maillage.topology.v1.EntityKindR\n" +
+	"entityKind\x12\x16\n" +
+	"\x06system\x18\x04 \x01(\tR\x06system\x12\x14\n" +
+	"\x05value\x18\x05 \x01(\tR\x05value\x121\n" +
+	"\x06period\x18\x06 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12\x14\n" +
+	"\x05ended\x18\a \x01(\bR\x05ended\x12\x16\n" +
+	"\x06shared\x18\b \x01(\bR\x06shared\x12.\n" +
+	"\x05basis\x18\t \x03(\v2\x18.maillage.event.v1.BasisR\x05basis*]\n" +
 	"\n" +
 	"FinessKind\x12\x1b\n" +
 	"\x17FINESS_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
@@ -1616,7 +1814,16 @@ const file_maillage_topology_v1_resources_proto_rawDesc = "" +
 	"\x10LINK_KIND_SERVES\x10\x02\x12\x14\n" +
 	"\x10LINK_KIND_HOSTED\x10\x03\x12\x16\n" +
 	"\x12LINK_KIND_ATTACHED\x10\x04\x12\x11\n" +
-	"\rLINK_KIND_ERN\x10\x05B4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\rLINK_KIND_ERN\x10\x05*\xc2\x01\n" +
+	"\n" +
+	"EntityKind\x12\x1b\n" +
+	"\x17ENTITY_KIND_UNSPECIFIED\x10\x00\x12\x1d\n" +
+	"\x19ENTITY_KIND_ESTABLISHMENT\x10\x01\x12\x16\n" +
+	"\x12ENTITY_KIND_CENTRE\x10\x02\x12\x17\n" +
+	"\x13ENTITY_KIND_NETWORK\x10\x03\x12\x17\n" +
+	"\x13ENTITY_KIND_FILIERE\x10\x04\x12\x18\n" +
+	"\x14ENTITY_KIND_PLATFORM\x10\x05\x12\x14\n" +
+	"\x10ENTITY_KIND_SITE\x10\x06B4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_resources_proto_rawDescOnce sync.Once
@@ -1630,56 +1837,61 @@ func file_maillage_topology_v1_resources_proto_rawDescGZIP() []byte {
 	return file_maillage_topology_v1_resources_proto_rawDescData
 }
 
-var file_maillage_topology_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 4)
-var file_maillage_topology_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
+var file_maillage_topology_v1_resources_proto_enumTypes = make([]protoimpl.EnumInfo, 5)
+var file_maillage_topology_v1_resources_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_maillage_topology_v1_resources_proto_goTypes = []any{
 	(FinessKind)(0),          // 0: maillage.topology.v1.FinessKind
 	(Population)(0),          // 1: maillage.topology.v1.Population
 	(PlatformKind)(0),        // 2: maillage.topology.v1.PlatformKind
 	(LinkKind)(0),            // 3: maillage.topology.v1.LinkKind
-	(*Place)(nil),            // 4: maillage.topology.v1.Place
-	(*Establishment)(nil),    // 5: maillage.topology.v1.Establishment
-	(*Centre)(nil),           // 6: maillage.topology.v1.Centre
-	(*Network)(nil),          // 7: maillage.topology.v1.Network
-	(*Filiere)(nil),          // 8: maillage.topology.v1.Filiere
-	(*Platform)(nil),         // 9: maillage.topology.v1.Platform
-	(*Contact)(nil),          // 10: maillage.topology.v1.Contact
-	(*Link)(nil),             // 11: maillage.topology.v1.Link
-	(*Continuity)(nil),       // 12: maillage.topology.v1.Continuity
-	(*Plan)(nil),             // 13: maillage.topology.v1.Plan
-	(*Axis)(nil),             // 14: maillage.topology.v1.Axis
-	(*v1.Basis)(nil),         // 15: maillage.event.v1.Basis
-	(*v1.PersonalValue)(nil), // 16: maillage.event.v1.PersonalValue
-	(*v1.Period)(nil),        // 17: maillage.event.v1.Period
+	(EntityKind)(0),          // 4: maillage.topology.v1.EntityKind
+	(*Place)(nil),            // 5: maillage.topology.v1.Place
+	(*Establishment)(nil),    // 6: maillage.topology.v1.Establishment
+	(*Centre)(nil),           // 7: maillage.topology.v1.Centre
+	(*Network)(nil),          // 8: maillage.topology.v1.Network
+	(*Filiere)(nil),          // 9: maillage.topology.v1.Filiere
+	(*Platform)(nil),         // 10: maillage.topology.v1.Platform
+	(*Contact)(nil),          // 11: maillage.topology.v1.Contact
+	(*Link)(nil),             // 12: maillage.topology.v1.Link
+	(*Continuity)(nil),       // 13: maillage.topology.v1.Continuity
+	(*Plan)(nil),             // 14: maillage.topology.v1.Plan
+	(*Axis)(nil),             // 15: maillage.topology.v1.Axis
+	(*Alias)(nil),            // 16: maillage.topology.v1.Alias
+	(*v1.Basis)(nil),         // 17: maillage.event.v1.Basis
+	(*v1.PersonalValue)(nil), // 18: maillage.event.v1.PersonalValue
+	(*v1.Period)(nil),        // 19: maillage.event.v1.Period
 }
 var file_maillage_topology_v1_resources_proto_depIdxs = []int32{
 	0,  // 0: maillage.topology.v1.Establishment.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	4,  // 1: maillage.topology.v1.Establishment.place:type_name -> maillage.topology.v1.Place
-	15, // 2: maillage.topology.v1.Establishment.basis:type_name -> maillage.event.v1.Basis
+	5,  // 1: maillage.topology.v1.Establishment.place:type_name -> maillage.topology.v1.Place
+	17, // 2: maillage.topology.v1.Establishment.basis:type_name -> maillage.event.v1.Basis
 	1,  // 3: maillage.topology.v1.Centre.population:type_name -> maillage.topology.v1.Population
-	4,  // 4: maillage.topology.v1.Centre.place:type_name -> maillage.topology.v1.Place
-	15, // 5: maillage.topology.v1.Centre.basis:type_name -> maillage.event.v1.Basis
-	15, // 6: maillage.topology.v1.Network.basis:type_name -> maillage.event.v1.Basis
-	15, // 7: maillage.topology.v1.Filiere.basis:type_name -> maillage.event.v1.Basis
-	10, // 8: maillage.topology.v1.Filiere.contact:type_name -> maillage.topology.v1.Contact
+	5,  // 4: maillage.topology.v1.Centre.place:type_name -> maillage.topology.v1.Place
+	17, // 5: maillage.topology.v1.Centre.basis:type_name -> maillage.event.v1.Basis
+	17, // 6: maillage.topology.v1.Network.basis:type_name -> maillage.event.v1.Basis
+	17, // 7: maillage.topology.v1.Filiere.basis:type_name -> maillage.event.v1.Basis
+	11, // 8: maillage.topology.v1.Filiere.contact:type_name -> maillage.topology.v1.Contact
 	2,  // 9: maillage.topology.v1.Platform.kind:type_name -> maillage.topology.v1.PlatformKind
-	4,  // 10: maillage.topology.v1.Platform.place:type_name -> maillage.topology.v1.Place
-	15, // 11: maillage.topology.v1.Platform.basis:type_name -> maillage.event.v1.Basis
-	10, // 12: maillage.topology.v1.Platform.contact:type_name -> maillage.topology.v1.Contact
-	16, // 13: maillage.topology.v1.Contact.email:type_name -> maillage.event.v1.PersonalValue
-	16, // 14: maillage.topology.v1.Contact.phone:type_name -> maillage.event.v1.PersonalValue
+	5,  // 10: maillage.topology.v1.Platform.place:type_name -> maillage.topology.v1.Place
+	17, // 11: maillage.topology.v1.Platform.basis:type_name -> maillage.event.v1.Basis
+	11, // 12: maillage.topology.v1.Platform.contact:type_name -> maillage.topology.v1.Contact
+	18, // 13: maillage.topology.v1.Contact.email:type_name -> maillage.event.v1.PersonalValue
+	18, // 14: maillage.topology.v1.Contact.phone:type_name -> maillage.event.v1.PersonalValue
 	3,  // 15: maillage.topology.v1.Link.kind:type_name -> maillage.topology.v1.LinkKind
-	17, // 16: maillage.topology.v1.Link.period:type_name -> maillage.event.v1.Period
-	15, // 17: maillage.topology.v1.Link.basis:type_name -> maillage.event.v1.Basis
-	15, // 18: maillage.topology.v1.Continuity.basis:type_name -> maillage.event.v1.Basis
-	17, // 19: maillage.topology.v1.Plan.period:type_name -> maillage.event.v1.Period
-	14, // 20: maillage.topology.v1.Plan.axes:type_name -> maillage.topology.v1.Axis
-	15, // 21: maillage.topology.v1.Plan.basis:type_name -> maillage.event.v1.Basis
-	22, // [22:22] is the sub-list for method output_type
-	22, // [22:22] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	19, // 16: maillage.topology.v1.Link.period:type_name -> maillage.event.v1.Period
+	17, // 17: maillage.topology.v1.Link.basis:type_name -> maillage.event.v1.Basis
+	17, // 18: maillage.topology.v1.Continuity.basis:type_name -> maillage.event.v1.Basis
+	19, // 19: maillage.topology.v1.Plan.period:type_name -> maillage.event.v1.Period
+	15, // 20: maillage.topology.v1.Plan.axes:type_name -> maillage.topology.v1.Axis
+	17, // 21: maillage.topology.v1.Plan.basis:type_name -> maillage.event.v1.Basis
+	4,  // 22: maillage.topology.v1.Alias.entity_kind:type_name -> maillage.topology.v1.EntityKind
+	19, // 23: maillage.topology.v1.Alias.period:type_name -> maillage.event.v1.Period
+	17, // 24: maillage.topology.v1.Alias.basis:type_name -> maillage.event.v1.Basis
+	25, // [25:25] is the sub-list for method output_type
+	25, // [25:25] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_resources_proto_init() }
@@ -1692,8 +1904,8 @@ func file_maillage_topology_v1_resources_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_resources_proto_rawDesc), len(file_maillage_topology_v1_resources_proto_rawDesc)),
-			NumEnums:      4,
-			NumMessages:   11,
+			NumEnums:      5,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

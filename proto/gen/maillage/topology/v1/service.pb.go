@@ -5131,6 +5131,404 @@ func (x *Child) GetToIds() []string {
 	return nil
 }
 
+// StateAliasRequest records that another system uses an id for an entity.
+type StateAliasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// Establishment, centre, network, filière, platform or site.
+	EntityId string `protobuf:"bytes,3,opt,name=entity_id,json=entityId,proto3" json:"entity_id,omitempty"`
+	// Code of the system: bamara, orphanet, e-cars, or one that an alias was stated in
+	// before, whatever its case. Another one is taken for a typing fault (ALIAS_SYSTEM_NEW)
+	// unless new_system is set.
+	System string `protobuf:"bytes,4,opt,name=system,proto3" json:"system,omitempty"`
+	// The id: a code of visible ASCII characters, without spaces and without @
+	// (ALIAS_VALUE_INVALID). Events hold it for ever: a name or an address of a person must
+	// not come to stand there.
+	Value string `protobuf:"bytes,5,opt,name=value,proto3" json:"value,omitempty"`
+	// While it is used; its end is left out as long as it is.
+	Period *v1.Period `protobuf:"bytes,6,opt,name=period,proto3" json:"period,omitempty"`
+	// The system uses it for another entity of the same kind as well at that time. Unsaid,
+	// that is refused: ALIAS_TAKEN.
+	Shared bool `protobuf:"varint,7,opt,name=shared,proto3" json:"shared,omitempty"`
+	// The system has not been named before.
+	NewSystem     bool `protobuf:"varint,8,opt,name=new_system,json=newSystem,proto3" json:"new_system,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateAliasRequest) Reset() {
+	*x = StateAliasRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[73]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateAliasRequest) ProtoMessage() {}
+
+func (x *StateAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[73]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateAliasRequest.ProtoReflect.Descriptor instead.
+func (*StateAliasRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{73}
+}
+
+func (x *StateAliasRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *StateAliasRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *StateAliasRequest) GetEntityId() string {
+	if x != nil {
+		return x.EntityId
+	}
+	return ""
+}
+
+func (x *StateAliasRequest) GetSystem() string {
+	if x != nil {
+		return x.System
+	}
+	return ""
+}
+
+func (x *StateAliasRequest) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+func (x *StateAliasRequest) GetPeriod() *v1.Period {
+	if x != nil {
+		return x.Period
+	}
+	return nil
+}
+
+func (x *StateAliasRequest) GetShared() bool {
+	if x != nil {
+		return x.Shared
+	}
+	return false
+}
+
+func (x *StateAliasRequest) GetNewSystem() bool {
+	if x != nil {
+		return x.NewSystem
+	}
+	return false
+}
+
+// StateAliasResponse is the answer of StateAlias.
+type StateAliasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	// The alias.
+	AliasId       string `protobuf:"bytes,2,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StateAliasResponse) Reset() {
+	*x = StateAliasResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[74]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StateAliasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StateAliasResponse) ProtoMessage() {}
+
+func (x *StateAliasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[74]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StateAliasResponse.ProtoReflect.Descriptor instead.
+func (*StateAliasResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{74}
+}
+
+func (x *StateAliasResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+func (x *StateAliasResponse) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+// EndAliasRequest records that an id is used no longer from a day on.
+type EndAliasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The alias.
+	AliasId string `protobuf:"bytes,3,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	// First day on which it is no longer used; empty where unknown.
+	End           string `protobuf:"bytes,4,opt,name=end,proto3" json:"end,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndAliasRequest) Reset() {
+	*x = EndAliasRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[75]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndAliasRequest) ProtoMessage() {}
+
+func (x *EndAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[75]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndAliasRequest.ProtoReflect.Descriptor instead.
+func (*EndAliasRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{75}
+}
+
+func (x *EndAliasRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *EndAliasRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *EndAliasRequest) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+func (x *EndAliasRequest) GetEnd() string {
+	if x != nil {
+		return x.End
+	}
+	return ""
+}
+
+// EndAliasResponse is the answer of EndAlias.
+type EndAliasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EndAliasResponse) Reset() {
+	*x = EndAliasResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[76]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EndAliasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EndAliasResponse) ProtoMessage() {}
+
+func (x *EndAliasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[76]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EndAliasResponse.ProtoReflect.Descriptor instead.
+func (*EndAliasResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{76}
+}
+
+func (x *EndAliasResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
+// VoidAliasRequest records that an alias was stated by mistake.
+type VoidAliasRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Idempotency key.
+	RequestId string `protobuf:"bytes,1,opt,name=request_id,json=requestId,proto3" json:"request_id,omitempty"`
+	// What the fact rests on.
+	Basis *v1.Basis `protobuf:"bytes,2,opt,name=basis,proto3" json:"basis,omitempty"`
+	// The alias.
+	AliasId       string `protobuf:"bytes,3,opt,name=alias_id,json=aliasId,proto3" json:"alias_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidAliasRequest) Reset() {
+	*x = VoidAliasRequest{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[77]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidAliasRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidAliasRequest) ProtoMessage() {}
+
+func (x *VoidAliasRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[77]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidAliasRequest.ProtoReflect.Descriptor instead.
+func (*VoidAliasRequest) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{77}
+}
+
+func (x *VoidAliasRequest) GetRequestId() string {
+	if x != nil {
+		return x.RequestId
+	}
+	return ""
+}
+
+func (x *VoidAliasRequest) GetBasis() *v1.Basis {
+	if x != nil {
+		return x.Basis
+	}
+	return nil
+}
+
+func (x *VoidAliasRequest) GetAliasId() string {
+	if x != nil {
+		return x.AliasId
+	}
+	return ""
+}
+
+// VoidAliasResponse is the answer of VoidAlias.
+type VoidAliasResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Last position of the commit: reads that ask for it see the fact.
+	Position      uint64 `protobuf:"varint,1,opt,name=position,proto3" json:"position,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *VoidAliasResponse) Reset() {
+	*x = VoidAliasResponse{}
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[78]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *VoidAliasResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*VoidAliasResponse) ProtoMessage() {}
+
+func (x *VoidAliasResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_topology_v1_service_proto_msgTypes[78]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use VoidAliasResponse.ProtoReflect.Descriptor instead.
+func (*VoidAliasResponse) Descriptor() ([]byte, []int) {
+	return file_maillage_topology_v1_service_proto_rawDescGZIP(), []int{78}
+}
+
+func (x *VoidAliasResponse) GetPosition() uint64 {
+	if x != nil {
+		return x.Position
+	}
+	return 0
+}
+
 var File_maillage_topology_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_topology_v1_service_proto_rawDesc = "" +
@@ -5568,12 +5966,41 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\bchild_id\x18\x01 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\achildId\x12H\n" +
 	"\aoutcome\x18\x02 \x01(\x0e2\".maillage.topology.v1.ChildOutcomeB\n" +
 	"\xbaH\a\x82\x01\x04\x10\x01 \x00R\aoutcome\x12=\n" +
-	"\x06to_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\x14\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x05toIds*y\n" +
+	"\x06to_ids\x18\x03 \x03(\tB&\xbaH#\x92\x01 \x10\x14\"\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\x05toIds\"\xf4\x02\n" +
+	"\x11StateAliasRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12<\n" +
+	"\tentity_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\bentityId\x12!\n" +
+	"\x06system\x18\x04 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18\x14R\x06system\x12\x1f\n" +
+	"\x05value\x18\x05 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05value\x121\n" +
+	"\x06period\x18\x06 \x01(\v2\x19.maillage.event.v1.PeriodR\x06period\x12\x16\n" +
+	"\x06shared\x18\a \x01(\bR\x06shared\x12\x1d\n" +
+	"\n" +
+	"new_system\x18\b \x01(\bR\tnewSystem\"K\n" +
+	"\x12StateAliasResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x19\n" +
+	"\balias_id\x18\x02 \x01(\tR\aaliasId\"\x82\x02\n" +
+	"\x0fEndAliasRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\balias_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\aaliasId\x12>\n" +
+	"\x03end\x18\x04 \x01(\tB,\xbaH)r'2%^([0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?)?$R\x03end\".\n" +
+	"\x10EndAliasResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition\"\xc3\x01\n" +
+	"\x10VoidAliasRequest\x12;\n" +
+	"\n" +
+	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
+	"\x05basis\x18\x02 \x01(\v2\x18.maillage.event.v1.BasisB\x06\xbaH\x03\xc8\x01\x01R\x05basis\x12:\n" +
+	"\balias_id\x18\x03 \x01(\tB\x1f\xbaH\x1cr\x1a2\x18^[0-9A-HJKMNP-TV-Z]{10}$R\aaliasId\"/\n" +
+	"\x11VoidAliasResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\x04R\bposition*y\n" +
 	"\fChildOutcome\x12\x1d\n" +
 	"\x19CHILD_OUTCOME_UNSPECIFIED\x10\x00\x12\x17\n" +
 	"\x13CHILD_OUTCOME_MOVES\x10\x01\x12\x17\n" +
 	"\x13CHILD_OUTCOME_STAYS\x10\x02\x12\x18\n" +
-	"\x14CHILD_OUTCOME_CLOSES\x10\x032\x8c\x1f\n" +
+	"\x14CHILD_OUTCOME_CLOSES\x10\x032\xa6!\n" +
 	"\x0fTopologyService\x12\x80\x01\n" +
 	"\x15RegisterEstablishment\x122.maillage.topology.v1.RegisterEstablishmentRequest\x1a3.maillage.topology.v1.RegisterEstablishmentResponse\x12z\n" +
 	"\x13RenameEstablishment\x120.maillage.topology.v1.RenameEstablishmentRequest\x1a1.maillage.topology.v1.RenameEstablishmentResponse\x12z\n" +
@@ -5612,7 +6039,11 @@ const file_maillage_topology_v1_service_proto_rawDesc = "" +
 	"\fRegisterPlan\x12).maillage.topology.v1.RegisterPlanRequest\x1a*.maillage.topology.v1.RegisterPlanResponse\x12_\n" +
 	"\n" +
 	"ExtendPlan\x12'.maillage.topology.v1.ExtendPlanRequest\x1a(.maillage.topology.v1.ExtendPlanResponse\x12h\n" +
-	"\rStatePlanAxes\x12*.maillage.topology.v1.StatePlanAxesRequest\x1a+.maillage.topology.v1.StatePlanAxesResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
+	"\rStatePlanAxes\x12*.maillage.topology.v1.StatePlanAxesRequest\x1a+.maillage.topology.v1.StatePlanAxesResponse\x12_\n" +
+	"\n" +
+	"StateAlias\x12'.maillage.topology.v1.StateAliasRequest\x1a(.maillage.topology.v1.StateAliasResponse\x12Y\n" +
+	"\bEndAlias\x12%.maillage.topology.v1.EndAliasRequest\x1a&.maillage.topology.v1.EndAliasResponse\x12\\\n" +
+	"\tVoidAlias\x12&.maillage.topology.v1.VoidAliasRequest\x1a'.maillage.topology.v1.VoidAliasResponseB4Z2maillage/proto/gen/maillage/topology/v1;topologyv1b\x06proto3"
 
 var (
 	file_maillage_topology_v1_service_proto_rawDescOnce sync.Once
@@ -5627,7 +6058,7 @@ func file_maillage_topology_v1_service_proto_rawDescGZIP() []byte {
 }
 
 var file_maillage_topology_v1_service_proto_enumTypes = make([]protoimpl.EnumInfo, 1)
-var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 73)
+var file_maillage_topology_v1_service_proto_msgTypes = make([]protoimpl.MessageInfo, 79)
 var file_maillage_topology_v1_service_proto_goTypes = []any{
 	(ChildOutcome)(0),                     // 0: maillage.topology.v1.ChildOutcome
 	(*RegisterEstablishmentRequest)(nil),  // 1: maillage.topology.v1.RegisterEstablishmentRequest
@@ -5703,150 +6134,166 @@ var file_maillage_topology_v1_service_proto_goTypes = []any{
 	(*StatePlanAxesRequest)(nil),          // 71: maillage.topology.v1.StatePlanAxesRequest
 	(*StatePlanAxesResponse)(nil),         // 72: maillage.topology.v1.StatePlanAxesResponse
 	(*Child)(nil),                         // 73: maillage.topology.v1.Child
-	(*v1.Basis)(nil),                      // 74: maillage.event.v1.Basis
-	(FinessKind)(0),                       // 75: maillage.topology.v1.FinessKind
-	(*Place)(nil),                         // 76: maillage.topology.v1.Place
-	(Population)(0),                       // 77: maillage.topology.v1.Population
-	(PlatformKind)(0),                     // 78: maillage.topology.v1.PlatformKind
-	(LinkKind)(0),                         // 79: maillage.topology.v1.LinkKind
-	(*v1.Period)(nil),                     // 80: maillage.event.v1.Period
-	(*Axis)(nil),                          // 81: maillage.topology.v1.Axis
+	(*StateAliasRequest)(nil),             // 74: maillage.topology.v1.StateAliasRequest
+	(*StateAliasResponse)(nil),            // 75: maillage.topology.v1.StateAliasResponse
+	(*EndAliasRequest)(nil),               // 76: maillage.topology.v1.EndAliasRequest
+	(*EndAliasResponse)(nil),              // 77: maillage.topology.v1.EndAliasResponse
+	(*VoidAliasRequest)(nil),              // 78: maillage.topology.v1.VoidAliasRequest
+	(*VoidAliasResponse)(nil),             // 79: maillage.topology.v1.VoidAliasResponse
+	(*v1.Basis)(nil),                      // 80: maillage.event.v1.Basis
+	(FinessKind)(0),                       // 81: maillage.topology.v1.FinessKind
+	(*Place)(nil),                         // 82: maillage.topology.v1.Place
+	(Population)(0),                       // 83: maillage.topology.v1.Population
+	(PlatformKind)(0),                     // 84: maillage.topology.v1.PlatformKind
+	(LinkKind)(0),                         // 85: maillage.topology.v1.LinkKind
+	(*v1.Period)(nil),                     // 86: maillage.event.v1.Period
+	(*Axis)(nil),                          // 87: maillage.topology.v1.Axis
 }
 var file_maillage_topology_v1_service_proto_depIdxs = []int32{
-	74, // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	75, // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	76, // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	77, // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
-	76, // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	78, // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
-	76, // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 21: maillage.topology.v1.MoveCentreRequest.basis:type_name -> maillage.event.v1.Basis
-	76, // 22: maillage.topology.v1.MoveCentreRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 23: maillage.topology.v1.SucceedCentresRequest.basis:type_name -> maillage.event.v1.Basis
-	73, // 24: maillage.topology.v1.SucceedCentresRequest.children:type_name -> maillage.topology.v1.Child
-	74, // 25: maillage.topology.v1.SucceedNetworksRequest.basis:type_name -> maillage.event.v1.Basis
-	73, // 26: maillage.topology.v1.SucceedNetworksRequest.children:type_name -> maillage.topology.v1.Child
-	74, // 27: maillage.topology.v1.MoveEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	76, // 28: maillage.topology.v1.MoveEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 29: maillage.topology.v1.ChangeLegalEntityRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 30: maillage.topology.v1.IdentifyEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
-	75, // 31: maillage.topology.v1.IdentifyEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
-	74, // 32: maillage.topology.v1.SucceedEstablishmentsRequest.basis:type_name -> maillage.event.v1.Basis
-	73, // 33: maillage.topology.v1.SucceedEstablishmentsRequest.children:type_name -> maillage.topology.v1.Child
-	74, // 34: maillage.topology.v1.SucceedFilieresRequest.basis:type_name -> maillage.event.v1.Basis
-	73, // 35: maillage.topology.v1.SucceedFilieresRequest.children:type_name -> maillage.topology.v1.Child
-	74, // 36: maillage.topology.v1.MovePlatformRequest.basis:type_name -> maillage.event.v1.Basis
-	76, // 37: maillage.topology.v1.MovePlatformRequest.place:type_name -> maillage.topology.v1.Place
-	74, // 38: maillage.topology.v1.SucceedPlatformsRequest.basis:type_name -> maillage.event.v1.Basis
-	73, // 39: maillage.topology.v1.SucceedPlatformsRequest.children:type_name -> maillage.topology.v1.Child
-	74, // 40: maillage.topology.v1.StateTerritoryRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 41: maillage.topology.v1.StateContactRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 42: maillage.topology.v1.DeclareLinkRequest.basis:type_name -> maillage.event.v1.Basis
-	79, // 43: maillage.topology.v1.DeclareLinkRequest.kind:type_name -> maillage.topology.v1.LinkKind
-	80, // 44: maillage.topology.v1.DeclareLinkRequest.period:type_name -> maillage.event.v1.Period
-	74, // 45: maillage.topology.v1.ConfirmLinkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 46: maillage.topology.v1.EndLinkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 47: maillage.topology.v1.DeclareContinuityRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 48: maillage.topology.v1.RevokeContinuityRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 49: maillage.topology.v1.ScopeNetworkRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 50: maillage.topology.v1.RegisterPlanRequest.basis:type_name -> maillage.event.v1.Basis
-	80, // 51: maillage.topology.v1.RegisterPlanRequest.period:type_name -> maillage.event.v1.Period
-	81, // 52: maillage.topology.v1.RegisterPlanRequest.axes:type_name -> maillage.topology.v1.Axis
-	74, // 53: maillage.topology.v1.ExtendPlanRequest.basis:type_name -> maillage.event.v1.Basis
-	74, // 54: maillage.topology.v1.StatePlanAxesRequest.basis:type_name -> maillage.event.v1.Basis
-	81, // 55: maillage.topology.v1.StatePlanAxesRequest.axes:type_name -> maillage.topology.v1.Axis
-	0,  // 56: maillage.topology.v1.Child.outcome:type_name -> maillage.topology.v1.ChildOutcome
-	1,  // 57: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
-	3,  // 58: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
-	5,  // 59: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
-	7,  // 60: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
-	9,  // 61: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
-	11, // 62: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
-	13, // 63: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
-	15, // 64: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
-	17, // 65: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
-	19, // 66: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
-	21, // 67: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
-	23, // 68: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
-	25, // 69: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
-	27, // 70: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
-	29, // 71: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
-	31, // 72: maillage.topology.v1.TopologyService.MoveCentre:input_type -> maillage.topology.v1.MoveCentreRequest
-	33, // 73: maillage.topology.v1.TopologyService.SucceedCentres:input_type -> maillage.topology.v1.SucceedCentresRequest
-	35, // 74: maillage.topology.v1.TopologyService.SucceedNetworks:input_type -> maillage.topology.v1.SucceedNetworksRequest
-	37, // 75: maillage.topology.v1.TopologyService.MoveEstablishment:input_type -> maillage.topology.v1.MoveEstablishmentRequest
-	39, // 76: maillage.topology.v1.TopologyService.ChangeLegalEntity:input_type -> maillage.topology.v1.ChangeLegalEntityRequest
-	41, // 77: maillage.topology.v1.TopologyService.IdentifyEstablishment:input_type -> maillage.topology.v1.IdentifyEstablishmentRequest
-	43, // 78: maillage.topology.v1.TopologyService.SucceedEstablishments:input_type -> maillage.topology.v1.SucceedEstablishmentsRequest
-	45, // 79: maillage.topology.v1.TopologyService.SucceedFilieres:input_type -> maillage.topology.v1.SucceedFilieresRequest
-	47, // 80: maillage.topology.v1.TopologyService.MovePlatform:input_type -> maillage.topology.v1.MovePlatformRequest
-	49, // 81: maillage.topology.v1.TopologyService.SucceedPlatforms:input_type -> maillage.topology.v1.SucceedPlatformsRequest
-	51, // 82: maillage.topology.v1.TopologyService.StateTerritory:input_type -> maillage.topology.v1.StateTerritoryRequest
-	53, // 83: maillage.topology.v1.TopologyService.StateContact:input_type -> maillage.topology.v1.StateContactRequest
-	55, // 84: maillage.topology.v1.TopologyService.DeclareLink:input_type -> maillage.topology.v1.DeclareLinkRequest
-	57, // 85: maillage.topology.v1.TopologyService.ConfirmLink:input_type -> maillage.topology.v1.ConfirmLinkRequest
-	59, // 86: maillage.topology.v1.TopologyService.EndLink:input_type -> maillage.topology.v1.EndLinkRequest
-	61, // 87: maillage.topology.v1.TopologyService.DeclareContinuity:input_type -> maillage.topology.v1.DeclareContinuityRequest
-	63, // 88: maillage.topology.v1.TopologyService.RevokeContinuity:input_type -> maillage.topology.v1.RevokeContinuityRequest
-	65, // 89: maillage.topology.v1.TopologyService.ScopeNetwork:input_type -> maillage.topology.v1.ScopeNetworkRequest
-	67, // 90: maillage.topology.v1.TopologyService.RegisterPlan:input_type -> maillage.topology.v1.RegisterPlanRequest
-	69, // 91: maillage.topology.v1.TopologyService.ExtendPlan:input_type -> maillage.topology.v1.ExtendPlanRequest
-	71, // 92: maillage.topology.v1.TopologyService.StatePlanAxes:input_type -> maillage.topology.v1.StatePlanAxesRequest
-	2,  // 93: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
-	4,  // 94: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
-	6,  // 95: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
-	8,  // 96: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
-	10, // 97: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
-	12, // 98: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
-	14, // 99: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
-	16, // 100: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
-	18, // 101: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
-	20, // 102: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
-	22, // 103: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
-	24, // 104: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
-	26, // 105: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
-	28, // 106: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
-	30, // 107: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
-	32, // 108: maillage.topology.v1.TopologyService.MoveCentre:output_type -> maillage.topology.v1.MoveCentreResponse
-	34, // 109: maillage.topology.v1.TopologyService.SucceedCentres:output_type -> maillage.topology.v1.SucceedCentresResponse
-	36, // 110: maillage.topology.v1.TopologyService.SucceedNetworks:output_type -> maillage.topology.v1.SucceedNetworksResponse
-	38, // 111: maillage.topology.v1.TopologyService.MoveEstablishment:output_type -> maillage.topology.v1.MoveEstablishmentResponse
-	40, // 112: maillage.topology.v1.TopologyService.ChangeLegalEntity:output_type -> maillage.topology.v1.ChangeLegalEntityResponse
-	42, // 113: maillage.topology.v1.TopologyService.IdentifyEstablishment:output_type -> maillage.topology.v1.IdentifyEstablishmentResponse
-	44, // 114: maillage.topology.v1.TopologyService.SucceedEstablishments:output_type -> maillage.topology.v1.SucceedEstablishmentsResponse
-	46, // 115: maillage.topology.v1.TopologyService.SucceedFilieres:output_type -> maillage.topology.v1.SucceedFilieresResponse
-	48, // 116: maillage.topology.v1.TopologyService.MovePlatform:output_type -> maillage.topology.v1.MovePlatformResponse
-	50, // 117: maillage.topology.v1.TopologyService.SucceedPlatforms:output_type -> maillage.topology.v1.SucceedPlatformsResponse
-	52, // 118: maillage.topology.v1.TopologyService.StateTerritory:output_type -> maillage.topology.v1.StateTerritoryResponse
-	54, // 119: maillage.topology.v1.TopologyService.StateContact:output_type -> maillage.topology.v1.StateContactResponse
-	56, // 120: maillage.topology.v1.TopologyService.DeclareLink:output_type -> maillage.topology.v1.DeclareLinkResponse
-	58, // 121: maillage.topology.v1.TopologyService.ConfirmLink:output_type -> maillage.topology.v1.ConfirmLinkResponse
-	60, // 122: maillage.topology.v1.TopologyService.EndLink:output_type -> maillage.topology.v1.EndLinkResponse
-	62, // 123: maillage.topology.v1.TopologyService.DeclareContinuity:output_type -> maillage.topology.v1.DeclareContinuityResponse
-	64, // 124: maillage.topology.v1.TopologyService.RevokeContinuity:output_type -> maillage.topology.v1.RevokeContinuityResponse
-	66, // 125: maillage.topology.v1.TopologyService.ScopeNetwork:output_type -> maillage.topology.v1.ScopeNetworkResponse
-	68, // 126: maillage.topology.v1.TopologyService.RegisterPlan:output_type -> maillage.topology.v1.RegisterPlanResponse
-	70, // 127: maillage.topology.v1.TopologyService.ExtendPlan:output_type -> maillage.topology.v1.ExtendPlanResponse
-	72, // 128: maillage.topology.v1.TopologyService.StatePlanAxes:output_type -> maillage.topology.v1.StatePlanAxesResponse
-	93, // [93:129] is the sub-list for method output_type
-	57, // [57:93] is the sub-list for method input_type
-	57, // [57:57] is the sub-list for extension type_name
-	57, // [57:57] is the sub-list for extension extendee
-	0,  // [0:57] is the sub-list for field type_name
+	80,  // 0: maillage.topology.v1.RegisterEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	81,  // 1: maillage.topology.v1.RegisterEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	82,  // 2: maillage.topology.v1.RegisterEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 3: maillage.topology.v1.RenameEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 4: maillage.topology.v1.AttachEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 5: maillage.topology.v1.RegisterCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	83,  // 6: maillage.topology.v1.RegisterCentreRequest.population:type_name -> maillage.topology.v1.Population
+	82,  // 7: maillage.topology.v1.RegisterCentreRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 8: maillage.topology.v1.RenameCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 9: maillage.topology.v1.AttachCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 10: maillage.topology.v1.RegisterNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 11: maillage.topology.v1.RenameNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 12: maillage.topology.v1.AttachNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 13: maillage.topology.v1.RegisterFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 14: maillage.topology.v1.RenameFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 15: maillage.topology.v1.AttachFiliereRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 16: maillage.topology.v1.RegisterPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	84,  // 17: maillage.topology.v1.RegisterPlatformRequest.kind:type_name -> maillage.topology.v1.PlatformKind
+	82,  // 18: maillage.topology.v1.RegisterPlatformRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 19: maillage.topology.v1.RenamePlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 20: maillage.topology.v1.AttachPlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 21: maillage.topology.v1.MoveCentreRequest.basis:type_name -> maillage.event.v1.Basis
+	82,  // 22: maillage.topology.v1.MoveCentreRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 23: maillage.topology.v1.SucceedCentresRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 24: maillage.topology.v1.SucceedCentresRequest.children:type_name -> maillage.topology.v1.Child
+	80,  // 25: maillage.topology.v1.SucceedNetworksRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 26: maillage.topology.v1.SucceedNetworksRequest.children:type_name -> maillage.topology.v1.Child
+	80,  // 27: maillage.topology.v1.MoveEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	82,  // 28: maillage.topology.v1.MoveEstablishmentRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 29: maillage.topology.v1.ChangeLegalEntityRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 30: maillage.topology.v1.IdentifyEstablishmentRequest.basis:type_name -> maillage.event.v1.Basis
+	81,  // 31: maillage.topology.v1.IdentifyEstablishmentRequest.finess_kind:type_name -> maillage.topology.v1.FinessKind
+	80,  // 32: maillage.topology.v1.SucceedEstablishmentsRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 33: maillage.topology.v1.SucceedEstablishmentsRequest.children:type_name -> maillage.topology.v1.Child
+	80,  // 34: maillage.topology.v1.SucceedFilieresRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 35: maillage.topology.v1.SucceedFilieresRequest.children:type_name -> maillage.topology.v1.Child
+	80,  // 36: maillage.topology.v1.MovePlatformRequest.basis:type_name -> maillage.event.v1.Basis
+	82,  // 37: maillage.topology.v1.MovePlatformRequest.place:type_name -> maillage.topology.v1.Place
+	80,  // 38: maillage.topology.v1.SucceedPlatformsRequest.basis:type_name -> maillage.event.v1.Basis
+	73,  // 39: maillage.topology.v1.SucceedPlatformsRequest.children:type_name -> maillage.topology.v1.Child
+	80,  // 40: maillage.topology.v1.StateTerritoryRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 41: maillage.topology.v1.StateContactRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 42: maillage.topology.v1.DeclareLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	85,  // 43: maillage.topology.v1.DeclareLinkRequest.kind:type_name -> maillage.topology.v1.LinkKind
+	86,  // 44: maillage.topology.v1.DeclareLinkRequest.period:type_name -> maillage.event.v1.Period
+	80,  // 45: maillage.topology.v1.ConfirmLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 46: maillage.topology.v1.EndLinkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 47: maillage.topology.v1.DeclareContinuityRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 48: maillage.topology.v1.RevokeContinuityRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 49: maillage.topology.v1.ScopeNetworkRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 50: maillage.topology.v1.RegisterPlanRequest.basis:type_name -> maillage.event.v1.Basis
+	86,  // 51: maillage.topology.v1.RegisterPlanRequest.period:type_name -> maillage.event.v1.Period
+	87,  // 52: maillage.topology.v1.RegisterPlanRequest.axes:type_name -> maillage.topology.v1.Axis
+	80,  // 53: maillage.topology.v1.ExtendPlanRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 54: maillage.topology.v1.StatePlanAxesRequest.basis:type_name -> maillage.event.v1.Basis
+	87,  // 55: maillage.topology.v1.StatePlanAxesRequest.axes:type_name -> maillage.topology.v1.Axis
+	0,   // 56: maillage.topology.v1.Child.outcome:type_name -> maillage.topology.v1.ChildOutcome
+	80,  // 57: maillage.topology.v1.StateAliasRequest.basis:type_name -> maillage.event.v1.Basis
+	86,  // 58: maillage.topology.v1.StateAliasRequest.period:type_name -> maillage.event.v1.Period
+	80,  // 59: maillage.topology.v1.EndAliasRequest.basis:type_name -> maillage.event.v1.Basis
+	80,  // 60: maillage.topology.v1.VoidAliasRequest.basis:type_name -> maillage.event.v1.Basis
+	1,   // 61: maillage.topology.v1.TopologyService.RegisterEstablishment:input_type -> maillage.topology.v1.RegisterEstablishmentRequest
+	3,   // 62: maillage.topology.v1.TopologyService.RenameEstablishment:input_type -> maillage.topology.v1.RenameEstablishmentRequest
+	5,   // 63: maillage.topology.v1.TopologyService.AttachEstablishment:input_type -> maillage.topology.v1.AttachEstablishmentRequest
+	7,   // 64: maillage.topology.v1.TopologyService.RegisterCentre:input_type -> maillage.topology.v1.RegisterCentreRequest
+	9,   // 65: maillage.topology.v1.TopologyService.RenameCentre:input_type -> maillage.topology.v1.RenameCentreRequest
+	11,  // 66: maillage.topology.v1.TopologyService.AttachCentre:input_type -> maillage.topology.v1.AttachCentreRequest
+	13,  // 67: maillage.topology.v1.TopologyService.RegisterNetwork:input_type -> maillage.topology.v1.RegisterNetworkRequest
+	15,  // 68: maillage.topology.v1.TopologyService.RenameNetwork:input_type -> maillage.topology.v1.RenameNetworkRequest
+	17,  // 69: maillage.topology.v1.TopologyService.AttachNetwork:input_type -> maillage.topology.v1.AttachNetworkRequest
+	19,  // 70: maillage.topology.v1.TopologyService.RegisterFiliere:input_type -> maillage.topology.v1.RegisterFiliereRequest
+	21,  // 71: maillage.topology.v1.TopologyService.RenameFiliere:input_type -> maillage.topology.v1.RenameFiliereRequest
+	23,  // 72: maillage.topology.v1.TopologyService.AttachFiliere:input_type -> maillage.topology.v1.AttachFiliereRequest
+	25,  // 73: maillage.topology.v1.TopologyService.RegisterPlatform:input_type -> maillage.topology.v1.RegisterPlatformRequest
+	27,  // 74: maillage.topology.v1.TopologyService.RenamePlatform:input_type -> maillage.topology.v1.RenamePlatformRequest
+	29,  // 75: maillage.topology.v1.TopologyService.AttachPlatform:input_type -> maillage.topology.v1.AttachPlatformRequest
+	31,  // 76: maillage.topology.v1.TopologyService.MoveCentre:input_type -> maillage.topology.v1.MoveCentreRequest
+	33,  // 77: maillage.topology.v1.TopologyService.SucceedCentres:input_type -> maillage.topology.v1.SucceedCentresRequest
+	35,  // 78: maillage.topology.v1.TopologyService.SucceedNetworks:input_type -> maillage.topology.v1.SucceedNetworksRequest
+	37,  // 79: maillage.topology.v1.TopologyService.MoveEstablishment:input_type -> maillage.topology.v1.MoveEstablishmentRequest
+	39,  // 80: maillage.topology.v1.TopologyService.ChangeLegalEntity:input_type -> maillage.topology.v1.ChangeLegalEntityRequest
+	41,  // 81: maillage.topology.v1.TopologyService.IdentifyEstablishment:input_type -> maillage.topology.v1.IdentifyEstablishmentRequest
+	43,  // 82: maillage.topology.v1.TopologyService.SucceedEstablishments:input_type -> maillage.topology.v1.SucceedEstablishmentsRequest
+	45,  // 83: maillage.topology.v1.TopologyService.SucceedFilieres:input_type -> maillage.topology.v1.SucceedFilieresRequest
+	47,  // 84: maillage.topology.v1.TopologyService.MovePlatform:input_type -> maillage.topology.v1.MovePlatformRequest
+	49,  // 85: maillage.topology.v1.TopologyService.SucceedPlatforms:input_type -> maillage.topology.v1.SucceedPlatformsRequest
+	51,  // 86: maillage.topology.v1.TopologyService.StateTerritory:input_type -> maillage.topology.v1.StateTerritoryRequest
+	53,  // 87: maillage.topology.v1.TopologyService.StateContact:input_type -> maillage.topology.v1.StateContactRequest
+	55,  // 88: maillage.topology.v1.TopologyService.DeclareLink:input_type -> maillage.topology.v1.DeclareLinkRequest
+	57,  // 89: maillage.topology.v1.TopologyService.ConfirmLink:input_type -> maillage.topology.v1.ConfirmLinkRequest
+	59,  // 90: maillage.topology.v1.TopologyService.EndLink:input_type -> maillage.topology.v1.EndLinkRequest
+	61,  // 91: maillage.topology.v1.TopologyService.DeclareContinuity:input_type -> maillage.topology.v1.DeclareContinuityRequest
+	63,  // 92: maillage.topology.v1.TopologyService.RevokeContinuity:input_type -> maillage.topology.v1.RevokeContinuityRequest
+	65,  // 93: maillage.topology.v1.TopologyService.ScopeNetwork:input_type -> maillage.topology.v1.ScopeNetworkRequest
+	67,  // 94: maillage.topology.v1.TopologyService.RegisterPlan:input_type -> maillage.topology.v1.RegisterPlanRequest
+	69,  // 95: maillage.topology.v1.TopologyService.ExtendPlan:input_type -> maillage.topology.v1.ExtendPlanRequest
+	71,  // 96: maillage.topology.v1.TopologyService.StatePlanAxes:input_type -> maillage.topology.v1.StatePlanAxesRequest
+	74,  // 97: maillage.topology.v1.TopologyService.StateAlias:input_type -> maillage.topology.v1.StateAliasRequest
+	76,  // 98: maillage.topology.v1.TopologyService.EndAlias:input_type -> maillage.topology.v1.EndAliasRequest
+	78,  // 99: maillage.topology.v1.TopologyService.VoidAlias:input_type -> maillage.topology.v1.VoidAliasRequest
+	2,   // 100: maillage.topology.v1.TopologyService.RegisterEstablishment:output_type -> maillage.topology.v1.RegisterEstablishmentResponse
+	4,   // 101: maillage.topology.v1.TopologyService.RenameEstablishment:output_type -> maillage.topology.v1.RenameEstablishmentResponse
+	6,   // 102: maillage.topology.v1.TopologyService.AttachEstablishment:output_type -> maillage.topology.v1.AttachEstablishmentResponse
+	8,   // 103: maillage.topology.v1.TopologyService.RegisterCentre:output_type -> maillage.topology.v1.RegisterCentreResponse
+	10,  // 104: maillage.topology.v1.TopologyService.RenameCentre:output_type -> maillage.topology.v1.RenameCentreResponse
+	12,  // 105: maillage.topology.v1.TopologyService.AttachCentre:output_type -> maillage.topology.v1.AttachCentreResponse
+	14,  // 106: maillage.topology.v1.TopologyService.RegisterNetwork:output_type -> maillage.topology.v1.RegisterNetworkResponse
+	16,  // 107: maillage.topology.v1.TopologyService.RenameNetwork:output_type -> maillage.topology.v1.RenameNetworkResponse
+	18,  // 108: maillage.topology.v1.TopologyService.AttachNetwork:output_type -> maillage.topology.v1.AttachNetworkResponse
+	20,  // 109: maillage.topology.v1.TopologyService.RegisterFiliere:output_type -> maillage.topology.v1.RegisterFiliereResponse
+	22,  // 110: maillage.topology.v1.TopologyService.RenameFiliere:output_type -> maillage.topology.v1.RenameFiliereResponse
+	24,  // 111: maillage.topology.v1.TopologyService.AttachFiliere:output_type -> maillage.topology.v1.AttachFiliereResponse
+	26,  // 112: maillage.topology.v1.TopologyService.RegisterPlatform:output_type -> maillage.topology.v1.RegisterPlatformResponse
+	28,  // 113: maillage.topology.v1.TopologyService.RenamePlatform:output_type -> maillage.topology.v1.RenamePlatformResponse
+	30,  // 114: maillage.topology.v1.TopologyService.AttachPlatform:output_type -> maillage.topology.v1.AttachPlatformResponse
+	32,  // 115: maillage.topology.v1.TopologyService.MoveCentre:output_type -> maillage.topology.v1.MoveCentreResponse
+	34,  // 116: maillage.topology.v1.TopologyService.SucceedCentres:output_type -> maillage.topology.v1.SucceedCentresResponse
+	36,  // 117: maillage.topology.v1.TopologyService.SucceedNetworks:output_type -> maillage.topology.v1.SucceedNetworksResponse
+	38,  // 118: maillage.topology.v1.TopologyService.MoveEstablishment:output_type -> maillage.topology.v1.MoveEstablishmentResponse
+	40,  // 119: maillage.topology.v1.TopologyService.ChangeLegalEntity:output_type -> maillage.topology.v1.ChangeLegalEntityResponse
+	42,  // 120: maillage.topology.v1.TopologyService.IdentifyEstablishment:output_type -> maillage.topology.v1.IdentifyEstablishmentResponse
+	44,  // 121: maillage.topology.v1.TopologyService.SucceedEstablishments:output_type -> maillage.topology.v1.SucceedEstablishmentsResponse
+	46,  // 122: maillage.topology.v1.TopologyService.SucceedFilieres:output_type -> maillage.topology.v1.SucceedFilieresResponse
+	48,  // 123: maillage.topology.v1.TopologyService.MovePlatform:output_type -> maillage.topology.v1.MovePlatformResponse
+	50,  // 124: maillage.topology.v1.TopologyService.SucceedPlatforms:output_type -> maillage.topology.v1.SucceedPlatformsResponse
+	52,  // 125: maillage.topology.v1.TopologyService.StateTerritory:output_type -> maillage.topology.v1.StateTerritoryResponse
+	54,  // 126: maillage.topology.v1.TopologyService.StateContact:output_type -> maillage.topology.v1.StateContactResponse
+	56,  // 127: maillage.topology.v1.TopologyService.DeclareLink:output_type -> maillage.topology.v1.DeclareLinkResponse
+	58,  // 128: maillage.topology.v1.TopologyService.ConfirmLink:output_type -> maillage.topology.v1.ConfirmLinkResponse
+	60,  // 129: maillage.topology.v1.TopologyService.EndLink:output_type -> maillage.topology.v1.EndLinkResponse
+	62,  // 130: maillage.topology.v1.TopologyService.DeclareContinuity:output_type -> maillage.topology.v1.DeclareContinuityResponse
+	64,  // 131: maillage.topology.v1.TopologyService.RevokeContinuity:output_type -> maillage.topology.v1.RevokeContinuityResponse
+	66,  // 132: maillage.topology.v1.TopologyService.ScopeNetwork:output_type -> maillage.topology.v1.ScopeNetworkResponse
+	68,  // 133: maillage.topology.v1.TopologyService.RegisterPlan:output_type -> maillage.topology.v1.RegisterPlanResponse
+	70,  // 134: maillage.topology.v1.TopologyService.ExtendPlan:output_type -> maillage.topology.v1.ExtendPlanResponse
+	72,  // 135: maillage.topology.v1.TopologyService.StatePlanAxes:output_type -> maillage.topology.v1.StatePlanAxesResponse
+	75,  // 136: maillage.topology.v1.TopologyService.StateAlias:output_type -> maillage.topology.v1.StateAliasResponse
+	77,  // 137: maillage.topology.v1.TopologyService.EndAlias:output_type -> maillage.topology.v1.EndAliasResponse
+	79,  // 138: maillage.topology.v1.TopologyService.VoidAlias:output_type -> maillage.topology.v1.VoidAliasResponse
+	100, // [100:139] is the sub-list for method output_type
+	61,  // [61:100] is the sub-list for method input_type
+	61,  // [61:61] is the sub-list for extension type_name
+	61,  // [61:61] is the sub-list for extension extendee
+	0,   // [0:61] is the sub-list for field type_name
 }
 
 func init() { file_maillage_topology_v1_service_proto_init() }
@@ -5861,7 +6308,7 @@ func file_maillage_topology_v1_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_topology_v1_service_proto_rawDesc), len(file_maillage_topology_v1_service_proto_rawDesc)),
 			NumEnums:      1,
-			NumMessages:   73,
+			NumMessages:   79,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

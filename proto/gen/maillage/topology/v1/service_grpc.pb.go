@@ -55,6 +55,9 @@ const (
 	TopologyService_RegisterPlan_FullMethodName          = "/maillage.topology.v1.TopologyService/RegisterPlan"
 	TopologyService_ExtendPlan_FullMethodName            = "/maillage.topology.v1.TopologyService/ExtendPlan"
 	TopologyService_StatePlanAxes_FullMethodName         = "/maillage.topology.v1.TopologyService/StatePlanAxes"
+	TopologyService_StateAlias_FullMethodName            = "/maillage.topology.v1.TopologyService/StateAlias"
+	TopologyService_EndAlias_FullMethodName              = "/maillage.topology.v1.TopologyService/EndAlias"
+	TopologyService_VoidAlias_FullMethodName             = "/maillage.topology.v1.TopologyService/VoidAlias"
 )
 
 // TopologyServiceClient is the client API for TopologyService service.
@@ -143,6 +146,12 @@ type TopologyServiceClient interface {
 	ExtendPlan(ctx context.Context, in *ExtendPlanRequest, opts ...grpc.CallOption) (*ExtendPlanResponse, error)
 	// StatePlanAxes records the axes of a plan.
 	StatePlanAxes(ctx context.Context, in *StatePlanAxesRequest, opts ...grpc.CallOption) (*StatePlanAxesResponse, error)
+	// StateAlias records that another system uses an id for an entity.
+	StateAlias(ctx context.Context, in *StateAliasRequest, opts ...grpc.CallOption) (*StateAliasResponse, error)
+	// EndAlias records that it uses the id no longer from a day on.
+	EndAlias(ctx context.Context, in *EndAliasRequest, opts ...grpc.CallOption) (*EndAliasResponse, error)
+	// VoidAlias records that an alias was stated by mistake.
+	VoidAlias(ctx context.Context, in *VoidAliasRequest, opts ...grpc.CallOption) (*VoidAliasResponse, error)
 }
 
 type topologyServiceClient struct {
@@ -513,6 +522,36 @@ func (c *topologyServiceClient) StatePlanAxes(ctx context.Context, in *StatePlan
 	return out, nil
 }
 
+func (c *topologyServiceClient) StateAlias(ctx context.Context, in *StateAliasRequest, opts ...grpc.CallOption) (*StateAliasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(StateAliasResponse)
+	err := c.cc.Invoke(ctx, TopologyService_StateAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) EndAlias(ctx context.Context, in *EndAliasRequest, opts ...grpc.CallOption) (*EndAliasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(EndAliasResponse)
+	err := c.cc.Invoke(ctx, TopologyService_EndAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *topologyServiceClient) VoidAlias(ctx context.Context, in *VoidAliasRequest, opts ...grpc.CallOption) (*VoidAliasResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(VoidAliasResponse)
+	err := c.cc.Invoke(ctx, TopologyService_VoidAlias_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
 // TopologyServiceServer is the server API for TopologyService service.
 // All implementations must embed UnimplementedTopologyServiceServer
 // for forward compatibility.
@@ -599,6 +638,12 @@ type TopologyServiceServer interface {
 	ExtendPlan(context.Context, *ExtendPlanRequest) (*ExtendPlanResponse, error)
 	// StatePlanAxes records the axes of a plan.
 	StatePlanAxes(context.Context, *StatePlanAxesRequest) (*StatePlanAxesResponse, error)
+	// StateAlias records that another system uses an id for an entity.
+	StateAlias(context.Context, *StateAliasRequest) (*StateAliasResponse, error)
+	// EndAlias records that it uses the id no longer from a day on.
+	EndAlias(context.Context, *EndAliasRequest) (*EndAliasResponse, error)
+	// VoidAlias records that an alias was stated by mistake.
+	VoidAlias(context.Context, *VoidAliasRequest) (*VoidAliasResponse, error)
 	mustEmbedUnimplementedTopologyServiceServer()
 }
 
@@ -716,6 +761,15 @@ func (UnimplementedTopologyServiceServer) ExtendPlan(context.Context, *ExtendPla
 }
 func (UnimplementedTopologyServiceServer) StatePlanAxes(context.Context, *StatePlanAxesRequest) (*StatePlanAxesResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method StatePlanAxes not implemented")
+}
+func (UnimplementedTopologyServiceServer) StateAlias(context.Context, *StateAliasRequest) (*StateAliasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method StateAlias not implemented")
+}
+func (UnimplementedTopologyServiceServer) EndAlias(context.Context, *EndAliasRequest) (*EndAliasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method EndAlias not implemented")
+}
+func (UnimplementedTopologyServiceServer) VoidAlias(context.Context, *VoidAliasRequest) (*VoidAliasResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method VoidAlias not implemented")
 }
 func (UnimplementedTopologyServiceServer) mustEmbedUnimplementedTopologyServiceServer() {}
 func (UnimplementedTopologyServiceServer) testEmbeddedByValue()                         {}
@@ -1386,6 +1440,60 @@ func _TopologyService_StatePlanAxes_Handler(srv interface{}, ctx context.Context
 	return interceptor(ctx, in, info, handler)
 }
 
+func _TopologyService_StateAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(StateAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).StateAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_StateAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).StateAlias(ctx, req.(*StateAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_EndAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(EndAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).EndAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_EndAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).EndAlias(ctx, req.(*EndAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _TopologyService_VoidAlias_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(VoidAliasRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(TopologyServiceServer).VoidAlias(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: TopologyService_VoidAlias_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(TopologyServiceServer).VoidAlias(ctx, req.(*VoidAliasRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
 // TopologyService_ServiceDesc is the grpc.ServiceDesc for TopologyService service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -1536,6 +1644,18 @@ var TopologyService_ServiceDesc = grpc.ServiceDesc{
 		{
 			MethodName: "StatePlanAxes",
 			Handler:    _TopologyService_StatePlanAxes_Handler,
+		},
+		{
+			MethodName: "StateAlias",
+			Handler:    _TopologyService_StateAlias_Handler,
+		},
+		{
+			MethodName: "EndAlias",
+			Handler:    _TopologyService_EndAlias_Handler,
+		},
+		{
+			MethodName: "VoidAlias",
+			Handler:    _TopologyService_VoidAlias_Handler,
 		},
 	},
 	Streams:  []grpc.StreamDesc{},
