@@ -26,8 +26,11 @@ const bindTime = 10 * time.Second
 func (p *process) bindVault(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, bindTime)
 	defer cancel()
-	check := p.vault.Check(p.logID())
-	var err error
+	id, err := p.identify(ctx)
+	if err != nil {
+		return err
+	}
+	check := p.vault.Check(id)
 	if p.config.gates() {
 		err = p.bind(ctx, check)
 	} else {

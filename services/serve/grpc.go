@@ -270,14 +270,26 @@ func (s *statusServer) GetStateDigest(ctx context.Context, req *ledgerv1.GetStat
 }
 
 // logID is the identity of the log, empty while the process cannot be read.
-func (p *process) logID() (id string) {
+func (p *process) logID() string {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
-	_ = p.runner.View(ctx, 0, func(uint64) error {
+	id, err := p.identify(ctx)
+	if err != nil {
+		return ""
+	}
+	return id
+}
+
+// identify is the identity of the log.
+func (p *process) identify(ctx context.Context) (id string, err error) {
+	err = p.runner.View(ctx, 0, func(uint64) error {
 		id = p.state.Identity().LogID
 		return nil
 	})
-	return id
+	if err == nil && id == "" {
+		err = errors.New("the log has no identity yet")
+	}
+	return id, err
 }
 
 // serveHealth answers /healthz (the process lives) and /readyz (it can be asked, or

@@ -77,7 +77,11 @@ func (p *process) startSweep(running context.Context) (stop func()) {
 // sweep erases the values put into the vault before a time that nothing refers to, and
 // returns how many. It leaves all as it is where another log uses the vault too.
 func (p *process) sweep(ctx context.Context, before time.Time) (erased int, err error) {
-	check := p.vault.Check(p.logID())
+	id, err := p.identify(ctx) // a process that ends has none, and would enrol for no log
+	if err != nil {
+		return 0, err
+	}
+	check := p.vault.Check(id)
 	if alone, err := p.vault.Enrol(check); err != nil || !alone {
 		return 0, err
 	}
