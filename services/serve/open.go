@@ -124,9 +124,9 @@ func (p *process) source() query.Source {
 			})
 			return head, err
 		},
-		View: func(ctx context.Context, need query.Need, f func(*registry.State)) error {
+		View: func(ctx context.Context, need query.Need, f func(s, latest *registry.State)) error {
 			return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
-				f(&p.state)
+				f(&p.state, &p.state)
 				return nil
 			})
 		},

@@ -126,14 +126,16 @@ func (s *Store) moves(ctx context.Context, from string) {
 }
 
 // view runs f over what is needed. What f is given may be shared and is not to be changed.
-func (s *Store) view(ctx context.Context, need query.Need, f func(*registry.State)) error {
-	var state *registry.State
+func (s *Store) view(ctx context.Context, need query.Need, f func(state, latest *registry.State)) error {
+	var state, latest *registry.State
 	err := s.overSchema(ctx, max(slices.Max(need.Known), need.To), func(at cursor) (err error) {
-		state, err = s.bring(ctx, at, need)
+		if state, err = s.bring(ctx, at, need); err == nil {
+			latest, err = s.base(ctx, at)
+		}
 		return err
 	})
 	if err == nil {
-		f(state)
+		f(state, latest)
 	}
 	return err
 }
@@ -164,15 +166,25 @@ func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registr
 	if err != nil {
 		return nil, 0, err
 	}
-	if base.state == nil || part.stale {
-		if base, err = s.small.load(at, func(all []statement) error { return s.ask(ctx, all) }); err != nil {
-			return nil, 0, err
-		}
-	} else {
-		s.small.sure(base, at)
+	if base, err = s.small.current(base, part.stale, at, func(all []statement) error { return s.ask(ctx, all) }); err != nil {
+		return nil, 0, err
 	}
 	state, err := registry.Restore(base.state, part.all(), part.resting(), at.position)
 	return state, len(part.rows), err
+}
+
+// base is the small tables as they are at a position, which a register that is kept may have
+// as they were before.
+func (s *Store) base(ctx context.Context, at cursor) (*registry.State, error) {
+	base, unsure := s.small.at(at)
+	looked := newSlice(at.schema, query.Need{Known: []uint64{at.position}})
+	if unsure {
+		if err := s.ask(ctx, []statement{looked.changedSince(base.position)}); err != nil {
+			return nil, err
+		}
+	}
+	base, err := s.small.current(base, looked.stale, at, func(all []statement) error { return s.ask(ctx, all) })
+	return base.state, err
 }
 
 // record reads one record back.
@@ -297,12 +309,17 @@ func (c *smallCache) at(at cursor) (base small, unsure bool) {
 	return c.kept, c.kept.position < at.position
 }
 
-func (c *smallCache) sure(base small, at cursor) {
+// current is what was kept where nothing changed since, and else what is loaded.
+func (c *smallCache) current(base small, stale bool, at cursor, ask func([]statement) error) (small, error) {
+	if base.state == nil || stale {
+		return c.load(at, ask)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept.state == base.state {
 		c.kept.position = max(c.kept.position, at.position)
 	}
+	return base, nil
 }
 
 // load reads the small tables, once for all who wait for them.

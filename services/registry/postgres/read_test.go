@@ -51,7 +51,7 @@ func TestReadsFollow(t *testing.T) {
 	reaches(t, s, 30)
 	source := s.Source(query.Source{})
 	view := func() error {
-		return source.View(t.Context(), query.Need{Known: []uint64{30}, Part: &query.Part{Labels: []string{"B"}}}, func(*registry.State) {})
+		return source.View(t.Context(), query.Need{Known: []uint64{30}, Part: &query.Part{Labels: []string{"B"}}}, func(_, _ *registry.State) {})
 	}
 	if err := view(); err != nil {
 		t.Fatal(err)
