@@ -87,3 +87,30 @@ func TestReadsFollow(t *testing.T) {
 	}
 	retry(t, view)
 }
+
+// What a question is brought is what was known at its positions, whatever is recorded between
+// two statements of it: a version is not brought beside the one whose place it took since.
+func TestSlicesAreOfTheirPositions(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 300, 15)...)
+	s := open(t, url, w)
+	run(t, s)
+	at := cursor{reaches(t, s, w.head).Schema, w.head}
+	const known = 150
+	folded := map[rowKey]registry.Row{}
+	var about []string
+	for r := range w.state.Rows(known).All() {
+		folded[rowKey{entityKey{r.Table, r.ID}, r.Version.Valid.From, r.Version.KnownFrom}] = r
+		about = append(about, r.ID)
+	}
+	part := newSlice(at.schema, query.Need{Known: []uint64{known}, Past: about, Part: &query.Part{About: about}})
+	err := part.rounds(t.Context(), func(ctx context.Context, all ...statement) error { return s.ask(ctx, all) })
+	if err != nil || len(part.rows) == 0 {
+		t.Fatal(len(part.rows), err)
+	}
+	for key, got := range part.rows {
+		if want, there := folded[key]; !there || got.Version.KnownTo != want.Version.KnownTo {
+			t.Errorf("%v: brought as known until %d, folded until %d", key, got.Version.KnownTo, want.Version.KnownTo)
+		}
+	}
+}
