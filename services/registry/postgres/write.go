@@ -97,7 +97,8 @@ func (s *Store) lead(ctx context.Context, conn *pgx.Conn) error {
 		if got {
 			break
 		}
-		if !idle { // what another process brings in need not be kept here
+		if !idle { // what another process brings in need not be kept here, and goes on
+			s.update(func(n *seen) { n.halted = nil })
 			if err := s.register.View(ctx, 0, func(state *registry.State, _ uint64) { state.Hold(bitemporal.Latest) }); err != nil {
 				return fmt.Errorf("view the register: %w", err)
 			}

@@ -55,6 +55,27 @@ func TestTwoProjectors(t *testing.T) {
 	same(t, other, w, w.head, 120)
 }
 
+// TestHaltedIsOver: who halted and lost the lock to another process is not halted any more:
+// that one keeps the rows.
+func TestHaltedIsOver(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	s.update(func(n *seen) { n.halted = errUnfit })
+	other, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangUp(other) })
+	const take = `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid(); select pg_advisory_lock(%d)`
+	if _, err := other.Exec(t.Context(), fmt.Sprintf(take, int64(theLock))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the other process", func(p Progress) bool { return !p.Projects && p.Halted == nil })
+}
+
 // TestHalts breaks rows behind its back: the commit that meets them halts it, all before are
 // in, and nothing is skipped. A rebuild gets it going.
 func TestHalts(t *testing.T) {
