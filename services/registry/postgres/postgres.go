@@ -93,6 +93,7 @@ type seen struct {
 	models   []model
 	live     string // of this version; empty while there is none
 	position uint64
+	logID    string // that these rows come from
 	rebuild  *Rebuild
 	projects bool
 	halted   error
@@ -301,7 +302,7 @@ func (s *Store) saw(models []model, rebuild *Rebuild) {
 		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
-				n.live, n.position = m.Schema, uint64(m.Position)
+				n.live, n.position, n.logID = m.Schema, uint64(m.Position), m.LogID
 			}
 		}
 		if n.live == was { // a commit may have been told of since this was read

@@ -33,6 +33,9 @@ func prepareReads(ctx context.Context, conn *pgx.Conn) error {
 func (s *Store) Source(local query.Source) query.Source {
 	local.Head = func(ctx context.Context, least uint64) (uint64, error) {
 		at, err := s.reach(ctx, least)
+		if err == nil {
+			err = s.foreign(ctx)
+		}
 		return at.position, err
 	}
 	local.View = s.view
@@ -50,6 +53,8 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		switch {
 		case at.schema == "" && n.rebuild != nil:
 			return at, unavailable(fmt.Errorf("it is being filled: %s, %d of %d", n.rebuild.Phase, n.rebuild.Done, n.rebuild.Total))
+		case isForked(n.halted):
+			return at, n.halted
 		case at.schema == "":
 			return at, unavailable(cmp.Or(n.lost, errNothing))
 		case at.position >= least:
@@ -69,6 +74,17 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 			return at, notReached(least, at.position, "it did not come within the deadline")
 		}
 	}
+}
+
+// foreign is an error where the rows that are read come from another log than the register,
+// which only the process that keeps them finds out at once: READ_MODEL_FORKED.
+func (s *Store) foreign(ctx context.Context) error {
+	n, _ := s.now()
+	var id string
+	if n.logID == "" || s.register.View(ctx, 0, func(state *registry.State, _ uint64) { id = state.Identity().LogID }) != nil || id == n.logID {
+		return nil // a register that cannot be viewed says so itself
+	}
+	return forked(n.position, "The read model comes from log %s, not from %s.", n.logID, id)
 }
 
 func notReached(least, position uint64, why string) error {

@@ -197,11 +197,6 @@ func forget(ctx context.Context, conn *pgx.Conn, schema string) error {
 
 // ours says whether a schema was filled from this log, and returns the head of the log.
 func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
-	forked := func(format string, args ...any) error {
-		f := fault.New(fault.Damaged, "READ_MODEL_FORKED", "", format, args...)
-		f.Position = uint64(m.Position)
-		return f
-	}
 	position := uint64(m.Position)
 	var id string
 	show := func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at }
@@ -214,23 +209,34 @@ func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
 		if waiting.Err() == nil || ctx.Err() != nil {
 			return 0, fmt.Errorf("view the register: %w", err)
 		}
-		return 0, forked("The read model is at position %d, the log ends at %d.", position, head)
+		return 0, forked(position, "The read model is at position %d, the log ends at %d.", position, head)
 	}
 	if position == 0 {
 		return head, nil
 	}
 	if id != m.LogID {
-		return 0, forked("The read model comes from log %s, not from %s.", m.LogID, id)
+		return 0, forked(position, "The read model comes from log %s, not from %s.", m.LogID, id)
 	}
 	for r, err := range s.register.Records(ctx, position-1, position) {
 		if err != nil {
 			return 0, fmt.Errorf("read position %d: %w", position, err)
 		}
 		if leaf := eventlog.LeafHash(r); string(leaf[:]) != string(m.Leaf) {
-			return 0, forked("Position %d of the log is not the one that the read model was made from.", position)
+			return 0, forked(position, "Position %d of the log is not the one that the read model was made from.", position)
 		}
 	}
 	return head, nil
+}
+
+func forked(position uint64, format string, args ...any) error {
+	f := fault.New(fault.Damaged, "READ_MODEL_FORKED", "", format, args...)
+	f.Position = position
+	return f
+}
+
+func isForked(err error) bool {
+	f, ours := errors.AsType[*fault.Error](err)
+	return ours && f.Reason == "READ_MODEL_FORKED"
 }
 
 // halt stops the keeping of the schema that is read. Only a rebuild or another process

@@ -10,10 +10,15 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/registry"
 	"maillage/services/registry/postgres/postgrestest"
+	"maillage/services/registry/query"
 )
 
 func contains(err error, part string) bool { return strings.Contains(err.Error(), part) }
@@ -172,12 +177,34 @@ func TestForked(t *testing.T) {
 			if f == nil || f.Reason != "READ_MODEL_FORKED" || f.Position != 100 {
 				t.Errorf("halted by %v", p.Halted)
 			}
+			if _, err := s.Source(query.Source{}).Head(t.Context(), 0); reason(err) != "READ_MODEL_FORKED" {
+				t.Errorf("they are read: %v", err)
+			}
 			if err := s.Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			until(t, s, "the rebuild", func(p Progress) bool { return p.Schema == "maillage_2" && p.Halted == nil && p.Position == w.head })
 			same(t, s, w, w.head)
 		})
+	}
+}
+
+// TestForeign: rows that another process keeps of another log are not read.
+func TestForeign(t *testing.T) {
+	url := postgrestest.Database(t)
+	for i, want := range []string{"<nil>", "READ_MODEL_FORKED"} {
+		body, err := proto.Marshal(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1}, Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: fmt.Sprint("LOG000000", i)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld()
+		w.commit(t, 1, eventlog.Record{Position: 1, Subject: fmt.Sprint("registry.ledger.log.LOG000000", i), Body: body})
+		s := open(t, url, w)
+		run(t, s)
+		reaches(t, s, 1)
+		if _, err := s.Source(query.Source{}).Head(t.Context(), 0); reason(err) != want {
+			t.Errorf("%d: %v, want %s", i, err, want)
+		}
 	}
 }
 
