@@ -247,28 +247,31 @@ func scanRecord(row pgx.CollectableRow) (r eventlog.Record, err error) {
 	return r, err
 }
 
-// records reads records back from after a position up to another, in order.
+// records reads records back from after a position up to another, in order. While they are
+// handed on, which may take long, no connection is kept from other reads.
 func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {
-		next, left := after+1, false
-		for !left && next <= to {
+		for after < to {
+			var part []eventlog.Record
 			err := s.overSchema(ctx, to, func(at cursor) error {
-				rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position between $1 and $2 order by position", int64(next), int64(to))
-				if err != nil {
-					return err
+				rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position between $1 and $2 order by position",
+					int64(after+1), int64(min(after+manyRecords, to)))
+				if err == nil {
+					part, err = pgx.CollectRows(rows, scanRecord)
 				}
-				defer rows.Close()
-				for !left && rows.Next() {
-					r, err := scanRecord(rows)
-					if err != nil {
-						return err
-					}
-					next, left = r.Position+1, !yield(r, nil)
-				}
-				return rows.Err()
+				return err
 			})
-			if err == nil && !left && next <= to {
-				err = &eventlog.HoleError{Position: next}
+			if err == nil && len(part) == 0 {
+				err = &eventlog.HoleError{Position: after + 1}
+			}
+			for _, r := range part {
+				if after++; r.Position != after {
+					err = &eventlog.HoleError{Position: after}
+					break
+				}
+				if !yield(r, nil) {
+					return
+				}
 			}
 			if err != nil {
 				yield(eventlog.Record{}, err)
@@ -277,6 +280,8 @@ func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlo
 		}
 	}
 }
+
+const manyRecords = 1_000 // read at once
 
 // ask sends statements together and takes what they bring.
 func (s *Store) ask(ctx context.Context, statements []statement) error {

@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -86,6 +87,30 @@ func TestReadsFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	retry(t, view)
+}
+
+// Whoever takes records slowly keeps nobody else from reading.
+func TestRecordsHoldNoConnection(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	source := s.Source(query.Source{})
+	for range s.pool.Config().MaxConns {
+		next, stop := iter.Pull2(source.Records(t.Context(), 0, w.head))
+		t.Cleanup(stop)
+		for want := range uint64(3) {
+			if r, err, _ := next(); err != nil || r.Position != want+1 {
+				t.Fatal(r, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := source.Record(ctx, 1); err != nil {
+		t.Error(err)
+	}
 }
 
 // What a question is brought is what was known at its positions, whatever is recorded between
