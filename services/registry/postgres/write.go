@@ -100,7 +100,7 @@ func (s *Store) lead(ctx context.Context, conn *pgx.Conn) error {
 		if !idle { // what another process brings in need not be kept here, and goes on
 			s.update(func(n *seen) { n.halted = nil })
 			if err := s.register.View(ctx, 0, func(state *registry.State, _ uint64) { state.Hold(bitemporal.Latest) }); err != nil {
-				return fmt.Errorf("view the register: %w", err)
+				return fmt.Errorf("%w: %w", errUnviewed, err)
 			}
 		}
 		if pause(ctx, lockRetry); ctx.Err() != nil {
@@ -201,13 +201,13 @@ func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
 	var id string
 	show := func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at }
 	if err := s.register.View(ctx, 0, show); err != nil { // it may replay for long
-		return 0, fmt.Errorf("view the register: %w", err)
+		return 0, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	if err := s.register.View(waiting, position, show); err != nil {
 		if waiting.Err() == nil || ctx.Err() != nil {
-			return 0, fmt.Errorf("view the register: %w", err)
+			return 0, fmt.Errorf("%w: %w", errUnviewed, err)
 		}
 		return 0, forked(position, "The read model is at position %d, the log ends at %d.", position, head)
 	}
@@ -364,7 +364,7 @@ func (p *projector) prepare(ctx context.Context, c cursor, limit uint64, mine *s
 	b := &bundle{from: c, to: c, limit: limit}
 	var head uint64
 	if err := p.register.View(ctx, 0, func(_ *registry.State, at uint64) { head = at }); err != nil {
-		return b, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	if head <= c.position {
 		return b, nil
@@ -378,7 +378,7 @@ func (p *projector) prepare(ctx context.Context, c cursor, limit uint64, mine *s
 		p.held.within(s, mine, c.position, func() { b.take(s, c.position, b.to.position) })
 	})
 	if err != nil {
-		return b, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	return b, p.pack(ctx, &b.drained, c.position, b.to.position)
 }

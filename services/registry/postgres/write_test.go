@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
@@ -187,6 +188,40 @@ func TestForked(t *testing.T) {
 			same(t, s, w, w.head)
 		})
 	}
+}
+
+// TestRegisterHalts: a register that halted before anything was filled is no fault of the
+// rows. A binary that goes on fills them, and nobody need tell it to.
+func TestRegisterHalts(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	register := w.register()
+	asked := make(chan struct{}, 100)
+	register.View = func(context.Context, uint64, func(*registry.State, uint64)) error {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return fault.New(fault.Unavailable, "EVENT_UNREADABLE", "", "An event is not understood.")
+	}
+	halted, err := Open(t.Context(), url, register, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer halted.Close()
+	stop := run(t, halted)
+	for range 3 { // it goes on asking
+		select {
+		case <-asked:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it gave up")
+		}
+	}
+	stop()
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	same(t, s, w, w.head)
 }
 
 // TestForeign: rows that another process keeps of another log are not read.
