@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5"    //nolint:depguard // it writes past the rows, as another process does
 	"github.com/nats-io/nats.go" //nolint:depguard // it writes past the log, to damage it
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"

@@ -397,7 +397,7 @@ func (h *held) drop(s *registry.State) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.live = share{}
-	least := uint64(bitemporal.Latest)
+	least := bitemporal.Latest
 	if h.filling.after != nil {
 		least = *h.filling.after
 	}
