@@ -121,13 +121,13 @@ func (r *Replica) source() query.Source {
 	}
 	return query.Source{
 		Head: func(_ context.Context, least uint64) (uint64, error) { return r.Head(), reach(least) },
-		View: func(_ context.Context, need query.Need, f func(*registry.State)) error {
+		View: func(_ context.Context, need query.Need, f func(s, latest *registry.State)) error {
 			for _, position := range need.Known {
 				if err := reach(position); err != nil {
 					return err
 				}
 			}
-			f(&r.state)
+			f(&r.state, &r.state)
 			return nil
 		},
 		KnownAt: func(t time.Time) uint64 {

@@ -202,8 +202,8 @@ func queriesOf(s *registry.State, head uint64, records []eventlog.Record) *query
 	day := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
 	return query.New(query.Source{
 		Head: func(context.Context, uint64) (uint64, error) { return head, nil },
-		View: func(_ context.Context, _ query.Need, f func(*registry.State)) error {
-			f(s)
+		View: func(_ context.Context, _ query.Need, f func(s, latest *registry.State)) error {
+			f(s, s)
 			return nil
 		},
 		KnownAt:   func(time.Time) uint64 { return head },

@@ -127,9 +127,9 @@ func (p *process) source() query.Source {
 			})
 			return head, err
 		},
-		View: func(ctx context.Context, need query.Need, f func(*registry.State)) error {
+		View: func(ctx context.Context, need query.Need, f func(s, latest *registry.State)) error {
 			return p.runner.View(ctx, slices.Max(need.Known), func(uint64) error {
-				f(&p.state)
+				f(&p.state, &p.state)
 				return nil
 			})
 		},
@@ -150,9 +150,29 @@ func (p *process) source() query.Source {
 	return rows
 }
 
-// rowsHead waits for the rows to come to a position, and no longer than they can: a replica
-// that halted brings them nothing more, and why that is is told to who asks for it.
+// rowsHead is how far the rows are, where another process keeps them as far as this one is:
+// which positions end a commit, and when they became known, it can tell of no others.
 func (p *process) rowsHead(ctx context.Context, least uint64, head func(context.Context, uint64) (uint64, error)) (uint64, error) {
+	at, err := p.awaitRows(ctx, least, head)
+	if err != nil {
+		return at, err
+	}
+	var own uint64
+	err = p.runner.View(ctx, least, func(gate uint64) error {
+		own = gate
+		return nil
+	})
+	if err != nil && p.runner.Progress().Halted != nil { // what it folded it can tell of
+		if own = p.runner.CommitEnd(at); own >= least {
+			err = nil
+		}
+	}
+	return min(at, own), err
+}
+
+// awaitRows waits for the rows to come to a position, and no longer than they can: a replica
+// that halted brings them nothing more, and why that is is told to who asks for it.
+func (p *process) awaitRows(ctx context.Context, least uint64, head func(context.Context, uint64) (uint64, error)) (uint64, error) {
 	if p.runner.Progress().Halted == nil {
 		own, cancel := context.WithTimeout(ctx, freshness)
 		at, err := head(own, max(least, p.runner.Progress().Gate.Size))

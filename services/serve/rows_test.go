@@ -5,11 +5,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5"    //nolint:depguard // it writes past the rows, as another process does
 	"github.com/nats-io/nats.go" //nolint:depguard // it writes past the log, to damage it
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/registry/postgres/postgrestest"
@@ -69,6 +71,46 @@ func answersWith(t *testing.T, conn *grpc.ClientConn, least uint64, want string)
 		}
 		if ctx.Err() != nil {
 			t.Fatalf("it answers with %v, want %q", err, want)
+		}
+	}
+}
+
+// TestRowsAhead: what another process brought into the rows is shown once this one knows of
+// it too, which tells when that became known and where a commit ends.
+func TestRowsAhead(t *testing.T) {
+	url := postgrestest.Database(t)
+	at := begin(t, serve.Config{Data: t.TempDir(), GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off", Postgres: url})
+	conn, err := grpc.NewClient(at.GRPC, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	db, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close(t.Context())
+	if _, err := db.Exec(t.Context(), "update maillage.model set position = 1000 where state = 'LIVE'; notify maillage"); err != nil {
+		t.Fatal(err)
+	}
+	for model := registryv1.NewReadModelServiceClient(conn); ; {
+		got, err := model.GetReadModel(t.Context(), &registryv1.GetReadModelRequest{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.GetPosition() == 1000 {
+			break
+		}
+	}
+	long := timestamppb.New(time.Now().Add(-time.Hour))
+	for name, asOf := range map[string]*registryv1.AsOf{"now": {}, "before": {KnownAt: &registryv1.AsOf_KnownTime{KnownTime: long}}} {
+		got, err := registryv1.NewRegistryServiceClient(conn).ListCentres(t.Context(), &registryv1.ListCentresRequest{AsOf: asOf})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := got.GetResolved()
+		if r.GetHeadPosition() >= 1000 || r.GetProvisional() || r.GetKnownTime() == nil || (r.GetKnownPosition() == 0) != (name == "before") {
+			t.Errorf("%s: %v", name, r)
 		}
 	}
 }

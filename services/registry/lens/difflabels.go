@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"slices"
 
+	"google.golang.org/protobuf/proto"
+
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/identifier"
@@ -144,11 +146,12 @@ func (c comparison) madeLabel(id string, a, b *labelState, lists []scoped) (posi
 	ty := &c.y.s.Labelling.Labels
 	add := func(id string) { positions, acts = madeOf(c, ty, id, positions, acts) }
 	recorded := c.learned && c.x.s == c.y.s
-	if !recorded || a.label != b.label {
+	same := recorded && proto.Equal(a.label, b.label) // also where it was another one in between
+	if !same {
 		add(id)
 	}
 	switch {
-	case recorded && a.label == b.label:
+	case same:
 		for _, other := range c.related(own.label) {
 			for v := range ty.Each(other) {
 				if c.meanwhile(v.KnownFrom) {

@@ -106,7 +106,7 @@ func (f *filler) compare(ctx context.Context) error {
 	var rows registry.Rows
 	err := f.register.View(ctx, at.position, func(s *registry.State, _ uint64) { rows = s.Rows(at.position) })
 	if err != nil {
-		return fmt.Errorf("view the register: %w", err)
+		return fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	var both errgroup.Group
 	var own, theirs [32]byte

@@ -93,6 +93,7 @@ type seen struct {
 	models   []model
 	live     string // of this version; empty while there is none
 	position uint64
+	logID    string // that these rows come from
 	rebuild  *Rebuild
 	projects bool
 	halted   error
@@ -165,7 +166,7 @@ func (s *Store) again(ctx context.Context, what string, f func(context.Context) 
 		if wait = min(2*wait, lastBackoff); time.Since(began) > glance {
 			wait = firstBackoff
 		}
-		s.logger.WarnContext(ctx, "the database is lost, trying again", "doing", what, "error", err, "wait", wait)
+		s.logger.WarnContext(ctx, "the database or the register is lost, trying again", "doing", what, "error", err, "wait", wait)
 		pause(ctx, wait)
 	}
 }
@@ -301,7 +302,7 @@ func (s *Store) saw(models []model, rebuild *Rebuild) {
 		n.models, n.rebuild, n.live, n.position, n.lost = models, rebuild, "", 0, nil
 		for _, m := range models {
 			if m.State == live && m.Version == schemaVersion {
-				n.live, n.position = m.Schema, uint64(m.Position)
+				n.live, n.position, n.logID = m.Schema, uint64(m.Position), m.LogID
 			}
 		}
 		if n.live == was { // a commit may have been told of since this was read
@@ -458,9 +459,15 @@ func code(err error) string {
 // errUnfit is of what cannot be brought into a database that works.
 var errUnfit = errors.New("the rows do not fit")
 
-// lost says that the database went away or is not what it was, so that it is best to begin
-// again by looking at what it says of itself; else what it was given is at fault.
+// errUnviewed is of a register that cannot be viewed, as it halted: the rows have no part in it.
+var errUnviewed = errors.New("the register cannot be viewed")
+
+// lost says that the database went away or is not what it was, or the register, so that it is
+// best to begin again by looking at what it says of itself; else what it was given is at fault.
 func lost(err error) bool {
+	if errors.Is(err, errUnviewed) {
+		return true
+	}
 	_, ours := errors.AsType[*fault.Error](err)
 	_, hole := errors.AsType[*eventlog.HoleError](err)
 	if ours || hole || errors.Is(err, errUnfit) {

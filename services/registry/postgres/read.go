@@ -33,6 +33,9 @@ func prepareReads(ctx context.Context, conn *pgx.Conn) error {
 func (s *Store) Source(local query.Source) query.Source {
 	local.Head = func(ctx context.Context, least uint64) (uint64, error) {
 		at, err := s.reach(ctx, least)
+		if err == nil {
+			err = s.foreign(ctx)
+		}
 		return at.position, err
 	}
 	local.View = s.view
@@ -50,6 +53,8 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 		switch {
 		case at.schema == "" && n.rebuild != nil:
 			return at, unavailable(fmt.Errorf("it is being filled: %s, %d of %d", n.rebuild.Phase, n.rebuild.Done, n.rebuild.Total))
+		case isForked(n.halted):
+			return at, n.halted
 		case at.schema == "":
 			return at, unavailable(cmp.Or(n.lost, errNothing))
 		case at.position >= least:
@@ -69,6 +74,25 @@ func (s *Store) reach(ctx context.Context, least uint64) (cursor, error) {
 			return at, notReached(least, at.position, "it did not come within the deadline")
 		}
 	}
+}
+
+// foreign is an error where the rows that are read come from another log than the register,
+// which only the process that keeps them finds out at once: READ_MODEL_FORKED.
+func (s *Store) foreign(ctx context.Context) error {
+	n, _ := s.now()
+	if n.logID == "" {
+		return nil
+	}
+	same := true // a register that cannot be viewed says so itself
+	var id string
+	_ = s.register.View(ctx, 0, func(state *registry.State, _ uint64) {
+		id = state.Identity().LogID
+		same = n.logID == id
+	})
+	if same {
+		return nil
+	}
+	return forked(n.position, "The read model comes from log %s, not from %s.", n.logID, id)
 }
 
 func notReached(least, position uint64, why string) error {
@@ -126,14 +150,16 @@ func (s *Store) moves(ctx context.Context, from string) {
 }
 
 // view runs f over what is needed. What f is given may be shared and is not to be changed.
-func (s *Store) view(ctx context.Context, need query.Need, f func(*registry.State)) error {
-	var state *registry.State
+func (s *Store) view(ctx context.Context, need query.Need, f func(state, latest *registry.State)) error {
+	var state, latest *registry.State
 	err := s.overSchema(ctx, max(slices.Max(need.Known), need.To), func(at cursor) (err error) {
-		state, err = s.bring(ctx, at, need)
+		if state, err = s.bring(ctx, at, need); err == nil {
+			latest, err = s.base(ctx, at)
+		}
 		return err
 	})
 	if err == nil {
-		f(state)
+		f(state, latest)
 	}
 	return err
 }
@@ -164,15 +190,25 @@ func (s *Store) slice(ctx context.Context, at cursor, need query.Need) (*registr
 	if err != nil {
 		return nil, 0, err
 	}
-	if base.state == nil || part.stale {
-		if base, err = s.small.load(at, func(all []statement) error { return s.ask(ctx, all) }); err != nil {
-			return nil, 0, err
-		}
-	} else {
-		s.small.sure(base, at)
+	if base, err = s.small.current(base, part.stale, at, func(all []statement) error { return s.ask(ctx, all) }); err != nil {
+		return nil, 0, err
 	}
 	state, err := registry.Restore(base.state, part.all(), part.resting(), at.position)
 	return state, len(part.rows), err
+}
+
+// base is the small tables as they are at a position, which a register that is kept may have
+// as they were before.
+func (s *Store) base(ctx context.Context, at cursor) (*registry.State, error) {
+	base, unsure := s.small.at(at)
+	looked := newSlice(at.schema, query.Need{Known: []uint64{at.position}})
+	if unsure {
+		if err := s.ask(ctx, []statement{looked.changedSince(base.position)}); err != nil {
+			return nil, err
+		}
+	}
+	base, err := s.small.current(base, looked.stale, at, func(all []statement) error { return s.ask(ctx, all) })
+	return base.state, err
 }
 
 // record reads one record back.
@@ -219,28 +255,31 @@ func scanRecord(row pgx.CollectableRow) (r eventlog.Record, err error) {
 	return r, err
 }
 
-// records reads records back from after a position up to another, in order.
+// records reads records back from after a position up to another, in order. While they are
+// handed on, which may take long, no connection is kept from other reads.
 func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
 	return func(yield func(eventlog.Record, error) bool) {
-		next, left := after+1, false
-		for !left && next <= to {
+		for after < to {
+			var part []eventlog.Record
 			err := s.overSchema(ctx, to, func(at cursor) error {
-				rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position between $1 and $2 order by position", int64(next), int64(to))
-				if err != nil {
-					return err
+				rows, err := s.pool.Query(ctx, "select position, subject, body from "+at.schema+".event where position between $1 and $2 order by position",
+					int64(after+1), int64(min(after+manyRecords, to)))
+				if err == nil {
+					part, err = pgx.CollectRows(rows, scanRecord)
 				}
-				defer rows.Close()
-				for !left && rows.Next() {
-					r, err := scanRecord(rows)
-					if err != nil {
-						return err
-					}
-					next, left = r.Position+1, !yield(r, nil)
-				}
-				return rows.Err()
+				return err
 			})
-			if err == nil && !left && next <= to {
-				err = &eventlog.HoleError{Position: next}
+			if err == nil && len(part) == 0 {
+				err = &eventlog.HoleError{Position: after + 1}
+			}
+			for _, r := range part {
+				if after++; r.Position != after {
+					err = &eventlog.HoleError{Position: after}
+					break
+				}
+				if !yield(r, nil) {
+					return
+				}
 			}
 			if err != nil {
 				yield(eventlog.Record{}, err)
@@ -249,6 +288,8 @@ func (s *Store) records(ctx context.Context, after, to uint64) iter.Seq2[eventlo
 		}
 	}
 }
+
+const manyRecords = 1_000 // read at once
 
 // ask sends statements together and takes what they bring.
 func (s *Store) ask(ctx context.Context, statements []statement) error {
@@ -297,12 +338,17 @@ func (c *smallCache) at(at cursor) (base small, unsure bool) {
 	return c.kept, c.kept.position < at.position
 }
 
-func (c *smallCache) sure(base small, at cursor) {
+// current is what was kept where nothing changed since, and else what is loaded.
+func (c *smallCache) current(base small, stale bool, at cursor, ask func([]statement) error) (small, error) {
+	if base.state == nil || stale {
+		return c.load(at, ask)
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.kept.state == base.state {
 		c.kept.position = max(c.kept.position, at.position)
 	}
+	return base, nil
 }
 
 // load reads the small tables, once for all who wait for them.

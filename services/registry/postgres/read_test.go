@@ -3,6 +3,7 @@ package postgres
 import (
 	"context"
 	"errors"
+	"iter"
 	"testing"
 	"time"
 
@@ -51,7 +52,7 @@ func TestReadsFollow(t *testing.T) {
 	reaches(t, s, 30)
 	source := s.Source(query.Source{})
 	view := func() error {
-		return source.View(t.Context(), query.Need{Known: []uint64{30}, Part: &query.Part{Labels: []string{"B"}}}, func(*registry.State) {})
+		return source.View(t.Context(), query.Need{Known: []uint64{30}, Part: &query.Part{Labels: []string{"B"}}}, func(_, _ *registry.State) {})
 	}
 	if err := view(); err != nil {
 		t.Fatal(err)
@@ -86,4 +87,55 @@ func TestReadsFollow(t *testing.T) {
 		t.Fatal(err)
 	}
 	retry(t, view)
+}
+
+// Whoever takes records slowly keeps nobody else from reading.
+func TestRecordsHoldNoConnection(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	source := s.Source(query.Source{})
+	for range s.pool.Config().MaxConns {
+		next, stop := iter.Pull2(source.Records(t.Context(), 0, w.head))
+		t.Cleanup(stop)
+		for want := range uint64(3) {
+			if r, err, _ := next(); err != nil || r.Position != want+1 {
+				t.Fatal(r, err)
+			}
+		}
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	defer cancel()
+	if _, err := source.Record(ctx, 1); err != nil {
+		t.Error(err)
+	}
+}
+
+// What a question is brought is what was known at its positions, whatever is recorded between
+// two statements of it: a version is not brought beside the one whose place it took since.
+func TestSlicesAreOfTheirPositions(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 300, 15)...)
+	s := open(t, url, w)
+	run(t, s)
+	at := cursor{reaches(t, s, w.head).Schema, w.head}
+	const known = 150
+	folded := map[rowKey]registry.Row{}
+	var about []string
+	for r := range w.state.Rows(known).All() {
+		folded[rowKey{entityKey{r.Table, r.ID}, r.Version.Valid.From, r.Version.KnownFrom}] = r
+		about = append(about, r.ID)
+	}
+	part := newSlice(at.schema, query.Need{Known: []uint64{known}, Past: about, Part: &query.Part{About: about}})
+	err := part.rounds(t.Context(), func(ctx context.Context, all ...statement) error { return s.ask(ctx, all) })
+	if err != nil || len(part.rows) == 0 {
+		t.Fatal(len(part.rows), err)
+	}
+	for key, got := range part.rows {
+		if want, there := folded[key]; !there || got.Version.KnownTo != want.Version.KnownTo {
+			t.Errorf("%v: brought as known until %d, folded until %d", key, got.Version.KnownTo, want.Version.KnownTo)
+		}
+	}
 }

@@ -35,7 +35,7 @@ const (
 
 var errStopped = errors.New("the rebuild was stopped")
 
-// rebuilds fills schemas as they are asked for, until the database is lost.
+// rebuilds fills schemas as they are asked for, until the database or the register is lost.
 func (p *projector) rebuilds(ctx context.Context) error {
 	for {
 		n, moved := p.now()
@@ -206,8 +206,8 @@ func (f *filler) start(ctx context.Context, schema string) error {
 		}
 		switch _, err := f.ours(ctx, target); {
 		case err == nil:
-			f.view(ctx, uint64(f.Target))
-			return ctx.Err()
+			_, _, err := f.view(ctx, uint64(f.Target))
+			return err
 		case lost(err):
 			return err
 		}
@@ -220,8 +220,8 @@ func (f *filler) start(ctx context.Context, schema string) error {
 
 // view takes the rows as known at a position, 0 for the head, in an order that they always
 // have: that of the log, by which an interrupted copy goes on.
-func (f *filler) view(ctx context.Context, position uint64) (logID string, target uint64) {
-	err := f.register.View(ctx, position, func(s *registry.State, head uint64) {
+func (f *filler) view(ctx context.Context, position uint64) (logID string, target uint64, err error) {
+	err = f.register.View(ctx, position, func(s *registry.State, head uint64) {
 		logID, target = s.Identity().LogID, cmp.Or(position, head)
 		f.held.within(s, &f.held.filling, target, func() {
 			changes := s.Changes(0, target)
@@ -229,7 +229,7 @@ func (f *filler) view(ctx context.Context, position uint64) (logID string, targe
 		})
 	})
 	if err != nil {
-		return "", 0
+		return "", 0, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	slices.SortFunc(f.rows, func(a, b registry.Row) int {
 		return cmp.Or(
@@ -240,14 +240,14 @@ func (f *filler) view(ctx context.Context, position uint64) (logID string, targe
 		)
 	})
 	slices.SortFunc(f.effects, func(a, b effect) int { return cmp.Compare(a.Position, b.Position) })
-	return logID, target
+	return logID, target, nil
 }
 
 // make makes the tables of a schema and settles at which position it is filled.
 func (f *filler) make(ctx context.Context) error {
-	logID, target := f.view(ctx, 0)
-	if ctx.Err() != nil {
-		return ctx.Err()
+	logID, target, err := f.view(ctx, 0)
+	if err != nil {
+		return err
 	}
 	var leaf tlog.Hash
 	for r, err := range f.register.Records(ctx, max(target, 1)-1, target) {

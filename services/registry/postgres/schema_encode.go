@@ -37,7 +37,9 @@ func appendCount(b []byte, fields int) []byte {
 
 func appendNull(b []byte) []byte { return append(b, 0xff, 0xff, 0xff, 0xff) }
 
+// appendText appends a text; U+0000, which no column can hold, is U+FFFD there.
 func appendText(b []byte, s string) []byte {
+	s = strings.ReplaceAll(s, "\x00", "\uFFFD")
 	return append(binary.BigEndian.AppendUint32(b, uint32(len(s))), s...)
 }
 

@@ -142,7 +142,7 @@ func (s *slice) effectsOf(act string) statement {
 // in names the schema.
 func (s *slice) in(sql string) string { return strings.ReplaceAll(sql, "$S", s.schema) }
 
-// taker decodes rows of a table.
+// taker decodes rows of a table, as known at the position looked at.
 func (s *slice) taker(table string) func(pgx.Rows) error {
 	return func(rows pgx.Rows) error {
 		raw := rows.RawValues()
@@ -153,6 +153,12 @@ func (s *slice) taker(table string) func(pgx.Rows) error {
 		from, to, err := positions(raw[2])
 		if err != nil {
 			return err
+		}
+		if from > uint64(s.latest) {
+			return nil
+		}
+		if to > uint64(s.latest) {
+			to = registry.StillKnown
 		}
 		entity := entityKey{table, string(raw[0])}
 		key := rowKey{entity, valid.From, from}

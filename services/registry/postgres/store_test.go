@@ -13,8 +13,11 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/registry"
@@ -310,6 +313,36 @@ func TestNumbersOfIDs(t *testing.T) {
 			t.Fatalf("%s is %d, %s is %d", a, ka, b, kb)
 		}
 	})
+}
+
+// TestTextsNoColumnHolds: what PostgreSQL has no text for is kept all the same.
+func TestTextsNoColumnHolds(t *testing.T) {
+	cycle, err := proto.Marshal(&labellingv1.Event{Meta: &eventv1.Meta{Schema: 1}, Fact: &labellingv1.Event_CycleRegistered{CycleRegistered: &labellingv1.CycleRegistered{
+		CycleId: "Y000000001", Code: "a\x00b", Aliases: []string{"\x00"},
+	}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, first := range map[string]int{"a commit": 0, "a rebuild": 1} {
+		t.Run(name, func(t *testing.T) {
+			w, url := newWorld(), postgrestest.Database(t)
+			s := open(t, url, w)
+			record := eventlog.Record{Position: 1, Subject: "registry.labelling.cycle.Y000000001", Body: cycle}
+			if first == 1 {
+				w.commit(t, 1, record)
+			}
+			run(t, s)
+			schema := reaches(t, s, uint64(first)).Schema
+			if first == 0 {
+				w.commit(t, 1, record)
+				reaches(t, s, 1)
+			}
+			same(t, s, w, 1)
+			if got := selected(t, url, "select code || array_to_string(aliases, ',') from "+schema+".cycles"); !slices.Equal(got, []string{"a\uFFFDb\uFFFD"}) {
+				t.Errorf("%q", got)
+			}
+		})
+	}
 }
 
 // TestColumns reads back what COPY was given, with what the server makes of it.

@@ -97,9 +97,10 @@ func (s *Store) lead(ctx context.Context, conn *pgx.Conn) error {
 		if got {
 			break
 		}
-		if !idle { // what another process brings in need not be kept here
+		if !idle { // what another process brings in need not be kept here, and goes on
+			s.update(func(n *seen) { n.halted = nil })
 			if err := s.register.View(ctx, 0, func(state *registry.State, _ uint64) { state.Hold(bitemporal.Latest) }); err != nil {
-				return fmt.Errorf("view the register: %w", err)
+				return fmt.Errorf("%w: %w", errUnviewed, err)
 			}
 		}
 		if pause(ctx, lockRetry); ctx.Err() != nil {
@@ -196,40 +197,46 @@ func forget(ctx context.Context, conn *pgx.Conn, schema string) error {
 
 // ours says whether a schema was filled from this log, and returns the head of the log.
 func (s *Store) ours(ctx context.Context, m model) (head uint64, err error) {
-	forked := func(format string, args ...any) error {
-		f := fault.New(fault.Damaged, "READ_MODEL_FORKED", "", format, args...)
-		f.Position = uint64(m.Position)
-		return f
-	}
 	position := uint64(m.Position)
 	var id string
 	show := func(state *registry.State, at uint64) { id, head = state.Identity().LogID, at }
 	if err := s.register.View(ctx, 0, show); err != nil { // it may replay for long
-		return 0, fmt.Errorf("view the register: %w", err)
+		return 0, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	waiting, cancel := context.WithTimeout(ctx, s.patience)
 	defer cancel()
 	if err := s.register.View(waiting, position, show); err != nil {
 		if waiting.Err() == nil || ctx.Err() != nil {
-			return 0, fmt.Errorf("view the register: %w", err)
+			return 0, fmt.Errorf("%w: %w", errUnviewed, err)
 		}
-		return 0, forked("The read model is at position %d, the log ends at %d.", position, head)
+		return 0, forked(position, "The read model is at position %d, the log ends at %d.", position, head)
 	}
 	if position == 0 {
 		return head, nil
 	}
 	if id != m.LogID {
-		return 0, forked("The read model comes from log %s, not from %s.", m.LogID, id)
+		return 0, forked(position, "The read model comes from log %s, not from %s.", m.LogID, id)
 	}
 	for r, err := range s.register.Records(ctx, position-1, position) {
 		if err != nil {
 			return 0, fmt.Errorf("read position %d: %w", position, err)
 		}
 		if leaf := eventlog.LeafHash(r); string(leaf[:]) != string(m.Leaf) {
-			return 0, forked("Position %d of the log is not the one that the read model was made from.", position)
+			return 0, forked(position, "Position %d of the log is not the one that the read model was made from.", position)
 		}
 	}
 	return head, nil
+}
+
+func forked(position uint64, format string, args ...any) error {
+	f := fault.New(fault.Damaged, "READ_MODEL_FORKED", "", format, args...)
+	f.Position = position
+	return f
+}
+
+func isForked(err error) bool {
+	f, ours := errors.AsType[*fault.Error](err)
+	return ours && f.Reason == "READ_MODEL_FORKED"
 }
 
 // halt stops the keeping of the schema that is read. Only a rebuild or another process
@@ -357,7 +364,7 @@ func (p *projector) prepare(ctx context.Context, c cursor, limit uint64, mine *s
 	b := &bundle{from: c, to: c, limit: limit}
 	var head uint64
 	if err := p.register.View(ctx, 0, func(_ *registry.State, at uint64) { head = at }); err != nil {
-		return b, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	if head <= c.position {
 		return b, nil
@@ -371,7 +378,7 @@ func (p *projector) prepare(ctx context.Context, c cursor, limit uint64, mine *s
 		p.held.within(s, mine, c.position, func() { b.take(s, c.position, b.to.position) })
 	})
 	if err != nil {
-		return b, fmt.Errorf("view the register: %w", err)
+		return b, fmt.Errorf("%w: %w", errUnviewed, err)
 	}
 	return b, p.pack(ctx, &b.drained, c.position, b.to.position)
 }

@@ -4,16 +4,22 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"google.golang.org/protobuf/proto"
 
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/eventlog"
 	"maillage/services/fault"
 	"maillage/services/registry"
 	"maillage/services/registry/postgres/postgrestest"
+	"maillage/services/registry/query"
 )
 
 func contains(err error, part string) bool { return strings.Contains(err.Error(), part) }
@@ -53,6 +59,27 @@ func TestTwoProjectors(t *testing.T) {
 		t.Errorf("%+v", p)
 	}
 	same(t, other, w, w.head, 120)
+}
+
+// TestHaltedIsOver: who halted and lost the lock to another process is not halted any more:
+// that one keeps the rows.
+func TestHaltedIsOver(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	s.update(func(n *seen) { n.halted = errUnfit })
+	other, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { hangUp(other) })
+	const take = `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and pid <> pg_backend_pid(); select pg_advisory_lock(%d)`
+	if _, err := other.Exec(t.Context(), fmt.Sprintf(take, int64(theLock))); err != nil {
+		t.Fatal(err)
+	}
+	until(t, s, "the other process", func(p Progress) bool { return !p.Projects && p.Halted == nil })
 }
 
 // TestHalts breaks rows behind its back: the commit that meets them halts it, all before are
@@ -151,12 +178,68 @@ func TestForked(t *testing.T) {
 			if f == nil || f.Reason != "READ_MODEL_FORKED" || f.Position != 100 {
 				t.Errorf("halted by %v", p.Halted)
 			}
+			if _, err := s.Source(query.Source{}).Head(t.Context(), 0); reason(err) != "READ_MODEL_FORKED" {
+				t.Errorf("they are read: %v", err)
+			}
 			if err := s.Rebuild(t.Context()); err != nil {
 				t.Fatal(err)
 			}
 			until(t, s, "the rebuild", func(p Progress) bool { return p.Schema == "maillage_2" && p.Halted == nil && p.Position == w.head })
 			same(t, s, w, w.head)
 		})
+	}
+}
+
+// TestRegisterHalts: a register that halted before anything was filled is no fault of the
+// rows. A binary that goes on fills them, and nobody need tell it to.
+func TestRegisterHalts(t *testing.T) {
+	w, url := newWorld(), postgrestest.Database(t)
+	w.commit(t, 1, history(t, 60, 12)...)
+	register := w.register()
+	asked := make(chan struct{}, 100)
+	register.View = func(context.Context, uint64, func(*registry.State, uint64)) error {
+		select {
+		case asked <- struct{}{}:
+		default:
+		}
+		return fault.New(fault.Unavailable, "EVENT_UNREADABLE", "", "An event is not understood.")
+	}
+	halted, err := Open(t.Context(), url, register, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer halted.Close()
+	stop := run(t, halted)
+	for range 3 { // it goes on asking
+		select {
+		case <-asked:
+		case <-time.After(10 * time.Second):
+			t.Fatal("it gave up")
+		}
+	}
+	stop()
+	s := open(t, url, w)
+	run(t, s)
+	reaches(t, s, w.head)
+	same(t, s, w, w.head)
+}
+
+// TestForeign: rows that another process keeps of another log are not read.
+func TestForeign(t *testing.T) {
+	url := postgrestest.Database(t)
+	for i, want := range []string{"<nil>", "READ_MODEL_FORKED"} {
+		body, err := proto.Marshal(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1}, Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: fmt.Sprint("LOG000000", i)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w := newWorld()
+		w.commit(t, 1, eventlog.Record{Position: 1, Subject: fmt.Sprint("registry.ledger.log.LOG000000", i), Body: body})
+		s := open(t, url, w)
+		run(t, s)
+		reaches(t, s, 1)
+		if _, err := s.Source(query.Source{}).Head(t.Context(), 0); reason(err) != want {
+			t.Errorf("%d: %v, want %s", i, err, want)
+		}
 	}
 }
 

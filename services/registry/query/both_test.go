@@ -7,10 +7,12 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/protobuf/encoding/prototext"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"pgregory.net/rapid"
 
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
@@ -18,6 +20,8 @@ import (
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/bitemporal"
+	"maillage/services/labelling"
 	"maillage/services/registry/query"
 )
 
@@ -32,14 +36,23 @@ func TestBothAnswerAlike(t *testing.T) {
 	memory, stored := query.New(w.memory()), w.queries()
 	accepted := map[string]int{}
 	rapid.Check(t, func(rt *rapid.T) {
-		d := &drawer{T: rt, head: w.head}
-		for range rapid.IntRange(1, 100).Draw(rt, "facts") {
-			if e := d.event(); w.fits(e) {
-				accepted[string(factOf(e))]++
+		d := &drawer{T: rt, head: w.head, accepted: accepted}
+		d.ids, d.said = w.there()
+		for range rapid.IntRange(10, 100).Draw(rt, "facts") {
+			events := []proto.Message{d.event()}
+			for rapid.IntRange(1, 4).Draw(rt, "more") == 1 { // in its commit
+				events = append(events, d.event())
+			}
+			if kept := w.fit(events); len(kept) > 0 {
+				for _, e := range kept {
+					accepted[string(factOf(e))]++
+				}
 				d.head = uint64(len(w.records))
+				d.ids, d.said = w.there()
 			}
 		}
 		w.show()
+		d.head = w.head
 		for range 40 {
 			name, req := d.question()
 			for range 3 { // pages
@@ -69,17 +82,47 @@ func TestBothAnswerAlike(t *testing.T) {
 	}
 }
 
-// fits folds an event that fits what came before; one that does not leaves nothing.
-func (w *world) fits(e proto.Message) bool {
+// fit folds those events that fit what came before, as one commit; the others leave nothing.
+func (w *world) fit(events []proto.Message) (kept []proto.Message) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	r, at := w.record(e, 0, 1)
-	if _, err := w.state.Evolve(r); err != nil {
-		return false
+	before := w.state.Position()
+	for _, e := range events {
+		r, _ := w.record(e, 0, 1)
+		r.Position = w.state.Position() + 1
+		if _, err := w.state.Evolve(r); err == nil {
+			kept = append(kept, e)
+		}
 	}
-	w.records, w.times = append(w.records, r), append(w.times, at)
-	w.ends = append(w.ends, r.Position)
-	return true
+	w.state.Rollback(before)
+	w.mu.Unlock()
+	if len(kept) > 0 {
+		w.predict(kept...)
+	}
+	return kept
+}
+
+// there is the ids of what is there, by their first letter, and the assertions.
+func (w *world) there() (all map[byte][]string, said []*labellingv1.Assertion) {
+	all = map[byte][]string{}
+	enter := func(ids ...string) {
+		for _, id := range ids {
+			if id != "" && !slices.Contains(all[id[0]], id) {
+				all[id[0]] = append(all[id[0]], id)
+			}
+		}
+	}
+	for r := range w.state.Rows(bitemporal.Latest).All() {
+		switch v := r.Value().(type) {
+		case *labellingv1.Assertion:
+			said = append(said, v)
+		case *activityv1.Measure, *activityv1.MissionSet:
+		case *labellingv1.Label:
+			enter(r.ID, labelling.HolderID(v.GetHolder()))
+		default:
+			enter(r.ID)
+		}
+	}
+	return all, said
 }
 
 // show lets readers see all that was folded.
@@ -129,7 +172,11 @@ func turn(req, resp proto.Message) bool {
 // its name. Most events fit nothing.
 type drawer struct {
 	*rapid.T
-	head uint64
+	head     uint64
+	accepted map[string]int
+	ids      map[byte][]string // that are there
+	said     []*labellingv1.Assertion
+	of       byte // the only kind of ids that stand at the ends of an event, 0 for any
 }
 
 var contexts = []proto.Message{&topologyv1.Event{}, &labellingv1.Event{}, &activityv1.Event{}}
@@ -150,11 +197,29 @@ func factOf(event proto.Message) protoreflect.Name {
 func (d *drawer) event() proto.Message {
 	context := rapid.SampledFrom(contexts).Draw(d.T, "context")
 	event := context.ProtoReflect().New()
-	fact := rapid.SampledFrom(factsOf(context)).Draw(d.T, "fact")
-	if renewed := event.Descriptor().Fields().ByName("label_renewed"); renewed != nil && d.one(4) {
+	facts := factsOf(context)
+	fact := rapid.SampledFrom(facts).Draw(d.T, "fact")
+	switch renewed := event.Descriptor().Fields().ByName("label_renewed"); {
+	case renewed != nil && d.one(8):
 		fact = renewed
+	case d.one(2): // one that was met least
+		slices.SortStableFunc(facts, func(a, b protoreflect.FieldDescriptor) int {
+			return d.accepted[string(a.Name())] - d.accepted[string(b.Name())]
+		})
+		fact = rapid.SampledFrom(facts[:4]).Draw(d.T, "rare fact")
+	}
+	d.of = 0
+	if name := string(fact.Name()); strings.HasSuffix(name, "_succeeded") {
+		d.of = strings.ToUpper(name)[0]
+	} else if name == "continuity_declared" {
+		d.of = rapid.SampledFrom([]byte("CENF")).Draw(d.T, "of")
 	}
 	d.fill(event.Mutable(fact).Message())
+	d.of = 0
+	if settled, is := event.Mutable(fact).Message().Interface().(*labellingv1.AssertionSettled); is && len(d.said) > 0 {
+		about := rapid.SampledFrom(d.said).Draw(d.T, "assertion")
+		settled.EntityId, settled.Position = about.GetEntityId(), about.GetPosition()
+	}
 	basis := &eventv1.Basis{Source: "a source"}
 	if d.one(2) {
 		basis.ActId, basis.ActLine = d.id("act_id"), uint32(rapid.IntRange(0, 4).Draw(d.T, "line"))
@@ -193,6 +258,7 @@ func (d *drawer) fill(m protoreflect.Message) {
 		}
 		request := strings.HasSuffix(string(m.Descriptor().Name()), "Request")
 		optional := f.HasOptionalKeyword() || request && f.Name() != "as_of" && !strings.HasSuffix(string(f.Name()), "_id") && f.Kind() != protoreflect.EnumKind
+		optional = optional || f.Name() == "predecessor_id" || f.Name() == "amends_act_id"
 		if optional && !d.one(3) || of != nil && !of.IsSynthetic() && i < fields.Len()-1 && !d.one(2) {
 			continue
 		}
@@ -224,6 +290,10 @@ func (d *drawer) asOf(a *registryv1.AsOf) {
 	if d.one(2) {
 		a.KnownAt = &registryv1.AsOf_KnownPosition{KnownPosition: rapid.Uint64Range(0, d.head).Draw(d.T, "known")}
 	}
+	if d.one(6) {
+		at := epoch.Add(time.Duration(rapid.IntRange(-1, int(d.head)).Draw(d.T, "minutes")) * time.Minute)
+		a.KnownAt = &registryv1.AsOf_KnownTime{KnownTime: timestamppb.New(at)}
+	}
 	if d.one(4) {
 		a.Window = registryv1.Window_WINDOW_OPERATIONAL
 	}
@@ -241,12 +311,15 @@ var (
 		"2024", "2026-02", "",
 	}
 	words = []string{"Montpellier", "OSCAR", "filière neuve", "34", "Occitanie", "MOC", "NSLA000000", "Saint-Éloi", "BRAIN-TEAM", "2023-2028", "2025", "hopital", "PNMR", "Bron"}
-	known = map[byte][]string{
-		'E': {"EREUNION00", "EELOI00000", "EBRON00000", "EPOINT0000"}, 'F': {"FOSCAR0000", "FBRAIN0000"},
-		'N': {"NOS0000000", "NSLA000000", "NORPHAN000"}, 'C': {"CBRON00000", "CELOI00000", "CREUNION00", "CTOWN00000", "CCOLL00000"},
-		'P': {"PPLATFORM0"}, 'Y': {"YSECOND000", "YTHIRD0000"},
-		'L': {"LCOORD0000", "LCOMP00000", "LTOWN00000", "LREUNION00", "LORPHAN000", "LFSMR00000", "LPEMR00000", "LPLANNED00", "LUNSURE000"},
-		'S': {"SBRONOS000", "SELOIOS000", "STOWNSLA00", "SREUNION00", "SORPHAN000"}, 'K': {"KCOLL00000", "KBOTH00000", "KTOWN00000", "KATTACHED0"},
+	// filters are what texts with a name of their own are drawn from, most of the time.
+	filters = map[string][]string{
+		"department_code": {"34", "69", "972", "974"}, "department": {"34", "Hérault", "rhône", "972"}, "near": {"34", "69", "972", "974"},
+		"field": {"line", "role"}, "filiere": {"OSCAR", "brain team", "FOSCAR0000", "BRAIN-TEAM", "filière neuve"},
+		"network": {"MOC", "Scléroses latérales", "NSLA000000", "RSF", "OSCAR", "PNMR"}, "cycle": {"2023-2028", "troisième cycle", "2022-2027", "2025", "YSECOND000"},
+		"establishment": {"hopital", "saint eloi", "340000001", "EBRON00000", "Montpellier", "Bron"}, "region": {"Occitanie", "La Réunion", "84", "76"},
+		"territory": {"34", "Occitanie", "974", "Hérault"}, "text": {"montpelier", "oscra", "Lapeyronie", "Bron", "hopital", "MOC"},
+		"system": {"bamara", "orphanet", ""},
+		"axis":   {"PNMR", "OSCAR/1", "Z000000001", "2025/MOC"}, "period": {"2025", "T000000000", "T000000001"}, "mission": {"MOC", "34", "2025"},
 	}
 	// kinds are the first letters of the ids that a field may hold.
 	kinds = map[protoreflect.Name]string{
@@ -266,15 +339,13 @@ func (d *drawer) id(name protoreflect.Name) string {
 		return "V000000001"
 	}
 	letter := rapid.SampledFrom([]byte(letters)).Draw(d.T, "kind")
-	all := slices.Clone(known[letter])
-	others := 8
-	if name == "successor_id" { // one that goes on is new each time
-		all, others = nil, 40
+	if d.of != 0 && strings.IndexByte(letters, d.of) >= 0 {
+		letter = d.of
 	}
-	for i := range others {
-		all = append(all, numbered(string(letter), i))
+	if there := d.ids[letter]; name != "successor_id" && len(there) > 0 && !d.one(3) { // one that goes on is new each time
+		return rapid.SampledFrom(there).Draw(d.T, "id")
 	}
-	return rapid.SampledFrom(all).Draw(d.T, "id")
+	return numbered(string(letter), rapid.IntRange(0, 40).Draw(d.T, "number"))
 }
 
 func (d *drawer) value(f protoreflect.FieldDescriptor) protoreflect.Value {
@@ -287,12 +358,8 @@ func (d *drawer) value(f protoreflect.FieldDescriptor) protoreflect.Value {
 				return d.id(f.Name())
 			case slices.Contains([]string{"start", "end", "date"}, name), strings.HasSuffix(name, "_date"), strings.HasSuffix(name, "_from"), strings.HasSuffix(name, "_until"):
 				return rapid.SampledFrom(dates).Draw(d.T, name)
-			case name == "department_code" || name == "near" || name == "department":
-				return rapid.SampledFrom([]string{"34", "69", "972", "974"}).Draw(d.T, name)
-			case name == "system":
-				return rapid.SampledFrom([]string{"bamara", "orphanet", ""}).Draw(d.T, name)
-			case name == "field":
-				return rapid.SampledFrom([]string{"line", "role"}).Draw(d.T, name)
+			case filters[name] != nil && !d.one(4):
+				return rapid.SampledFrom(filters[name]).Draw(d.T, name)
 			}
 			return rapid.SampledFrom(words).Draw(d.T, name)
 		}

@@ -42,8 +42,8 @@ func (q *Queries) CompareMaps(ctx context.Context, req *registryv1.CompareMapsRe
 	filter := &registryv1.GetMapRequest{Filiere: req.GetFiliere(), Network: req.GetNetwork(), Roles: req.GetRoles(), Region: req.GetRegion(), Text: req.GetText()}
 	resp := &registryv1.CompareMapsResponse{From: q.resolved(from), To: q.resolved(to)}
 	var inner error
-	err := q.src.View(ctx, Need{Known: []uint64{from.known, to.known}}, func(s *registry.State) {
-		resp.Changes, inner = lens.CompareMaps(q.look(from, s), q.look(to, s), filter)
+	err := q.src.View(ctx, Need{Known: []uint64{from.known, to.known}}, func(s, latest *registry.State) {
+		resp.Changes, inner = lens.CompareMaps(q.look(from, s, latest), q.look(to, s, latest), filter)
 	})
 	if err := cmp.Or(err, inner); err != nil {
 		return nil, err

@@ -789,3 +789,23 @@ func BenchmarkGetMap(b *testing.B) {
 		})
 	}
 }
+
+// TestNamesKnownLater: a filter that names what became known after the moment is no mistake
+// from then on, though the same moment was asked for before.
+func TestNamesKnownLater(t *testing.T) {
+	w := linked(t)
+	before, q := w.head, w.queries()
+	for _, want := range []string{"NETWORK_UNKNOWN", "<nil>"} {
+		asOf := at("2026-03-01", before)
+		_, err := q.GetMap(t.Context(), &registryv1.GetMapRequest{AsOf: asOf, Network: "neuf"})
+		_, counted := q.CountEntities(t.Context(), &registryv1.CountEntitiesRequest{AsOf: asOf, Unit: registryv1.CountUnit_COUNT_UNIT_LABEL})
+		_, found := q.FindCentres(t.Context(), &registryv1.FindCentresRequest{AsOf: asOf, Network: "neuf"})
+		_, compared := q.CompareMaps(t.Context(), &registryv1.CompareMapsRequest{From: asOf, To: asOf, Network: "neuf"})
+		if got := []string{reason(err), reason(counted), reason(found), reason(compared)}; !slices.Equal(got, []string{want, "<nil>", want, want}) {
+			t.Errorf("%v, want %s", got, want)
+		}
+		if want != "<nil>" {
+			w.commit(network("NLATER0000", "", "Réseau neuf", "NEUF", ""))
+		}
+	}
+}

@@ -22,8 +22,9 @@ type Source struct {
 	Head func(ctx context.Context, minPosition uint64) (uint64, error)
 	// View runs f over a state that holds at least what is needed, while it cannot
 	// change; it may hold more, and rows of later positions. It waits for the head to
-	// reach the positions of the need, within ctx.
-	View func(ctx context.Context, need Need, f func(s *registry.State)) error
+	// reach the positions of the need, within ctx. What is named by a filter is looked for
+	// in latest too, which holds the small tables as they are at the head.
+	View func(ctx context.Context, need Need, f func(s, latest *registry.State)) error
 	// KnownAt is the last position whose known time is at or before t, 0 for none.
 	KnownAt func(t time.Time) uint64
 	// KnownTime is the known time of a position, UTC; zero for position 0.

@@ -118,21 +118,20 @@ func (q *Queries) resolved(m moment) *registryv1.Resolved {
 // cannot change.
 func (q *Queries) view(ctx context.Context, m moment, need Need, f func(lens.Lens) error) error {
 	if m.replay != nil {
-		need = everything // what is named is looked up in the whole register
+		need = small // what is named is looked up at the head
 	}
 	var inner error
 	need.Known = append(need.Known, m.known)
-	if err := q.src.View(ctx, need, func(s *registry.State) { inner = f(q.look(m, s)) }); err != nil {
+	if err := q.src.View(ctx, need, func(s, latest *registry.State) { inner = f(q.look(m, s, latest)) }); err != nil {
 		return err
 	}
 	return inner
 }
 
 // look looks at a state, or at that of the moment's replay, which is a part of it.
-func (q *Queries) look(m moment, whole *registry.State) lens.Lens {
-	s := whole
+func (q *Queries) look(m moment, s, latest *registry.State) lens.Lens {
 	if m.replay != nil {
 		s = m.replay.state
 	}
-	return lens.At(s, whole, m.valid, m.known, m.head, m.window, &q.snapshots)
+	return lens.At(s, latest, m.valid, m.known, m.head, m.window, &q.snapshots)
 }

@@ -31,14 +31,14 @@ func (q *Queries) DiffRegister(ctx context.Context, req *registryv1.DiffRegister
 	resp := &registryv1.DiffRegisterResponse{From: q.resolved(from), To: q.resolved(to)}
 	need := Need{Known: []uint64{from.known, to.known}, From: min(from.known, to.known), To: max(from.known, to.known)}
 	var inner error
-	err = q.src.View(ctx, Need{Known: need.Known, Part: &Part{}}, func(s *registry.State) {
-		need.Known = append(need.Known, lens.Listed(q.look(from, s), q.look(to, s))...)
+	err = q.src.View(ctx, Need{Known: need.Known, Part: &Part{}}, func(s, latest *registry.State) {
+		need.Known = append(need.Known, lens.Listed(q.look(from, s, latest), q.look(to, s, latest))...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	err = q.src.View(ctx, need, func(s *registry.State) {
-		resp.Learned, resp.World, inner = lens.Diff(q.look(from, s), q.look(to, s), req.GetFiliere(), req.GetNetwork())
+	err = q.src.View(ctx, need, func(s, latest *registry.State) {
+		resp.Learned, resp.World, inner = lens.Diff(q.look(from, s, latest), q.look(to, s, latest), req.GetFiliere(), req.GetNetwork())
 	})
 	if err := cmp.Or(err, inner); err != nil {
 		return nil, err

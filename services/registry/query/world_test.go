@@ -133,13 +133,13 @@ func (w *world) memory() query.Source {
 			}
 			return w.head, ctx.Err()
 		},
-		View: func(ctx context.Context, need query.Need, f func(s *registry.State)) error {
+		View: func(ctx context.Context, need query.Need, f func(s, latest *registry.State)) error {
 			w.mu.RLock()
 			defer w.mu.RUnlock()
 			if slices.Max(need.Known) > w.head {
 				return context.DeadlineExceeded
 			}
-			f(&w.state)
+			f(&w.state, &w.state)
 			return ctx.Err()
 		},
 		KnownAt: func(t time.Time) uint64 {

@@ -78,8 +78,8 @@ func dial(t *testing.T, failure error) registryv1.RegistryServiceClient {
 	var empty registry.State
 	queries := query.New(query.Source{
 		Head: func(context.Context, uint64) (uint64, error) { return 0, nil },
-		View: func(_ context.Context, _ query.Need, f func(*registry.State)) error {
-			f(&empty)
+		View: func(_ context.Context, _ query.Need, f func(s, latest *registry.State)) error {
+			f(&empty, &empty)
 			return failure
 		},
 		KnownAt:   func(time.Time) uint64 { return 0 },
