@@ -103,7 +103,7 @@ func (c *commits) at(t time.Time) uint64 {
 
 func (c *commits) time(position uint64) time.Time {
 	i := sort.Search(c.all.Len(), func(i int) bool { return c.all.At(i).end >= position })
-	if i == c.all.Len() {
+	if position == 0 || i == c.all.Len() {
 		return time.Time{}
 	}
 	return time.Unix(0, c.all.At(i).known).UTC()

@@ -122,7 +122,10 @@ func (m *readModel) ready(head uint64) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := time.Now()
-	if at.Position >= m.mark || m.marked.IsZero() {
+	switch {
+	case m.marked.IsZero(): // at the start there is nothing to be patient with
+		m.mark, m.marked = head, now.Add(-2*patience)
+	case at.Position >= m.mark:
 		m.mark, m.marked = head, now
 	}
 	if at.Position < m.mark && now.Sub(m.marked) > patience {
