@@ -60,7 +60,7 @@ func parameters(r *http.Request, single, lists []string) (url.Values, error) {
 				values[name] = append(values[name], strings.Split(text, ",")...)
 			}
 		case !slices.Contains(single, name):
-			return nil, fault.New(fault.Invalid, "PARAMETER_UNKNOWN", given, "the feed has no such parameter: see /openapi.json")
+			return nil, fault.New(fault.Invalid, "REQUEST_INVALID", given, "the feed has no such parameter: see /openapi.json")
 		case len(texts) > 1 || values.Has(name):
 			return nil, fault.New(fault.Invalid, "REQUEST_INVALID", given, "it is given twice")
 		default:
@@ -245,9 +245,9 @@ func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if head := max(at.GetHead().GetSize(), least); position == 0 || position > head {
-		unknown := fault.New(fault.NotFound, "EVENT_UNKNOWN", "position", "positions are 1 to %d", at.GetHead().GetSize())
+		unknown := newProblem(http.StatusNotFound, "EVENT_UNKNOWN", "position", fmt.Sprintf("positions are 1 to %d", at.GetHead().GetSize()))
 		unknown.Position = at.GetHead().GetSize()
-		problemOf(unknown).write(w)
+		unknown.write(w)
 		return
 	}
 	resp, err := h.feed.ListEvents(ctx, &feedv1.ListEventsRequest{
@@ -271,7 +271,7 @@ func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
 			}
 		}
 	}
-	problemOf(fault.New(fault.NotFound, "EVENT_UNKNOWN", "position", "no such event")).write(w)
+	newProblem(http.StatusNotFound, "EVENT_UNKNOWN", "position", "no such event").write(w)
 }
 
 // writeEvent answers with an event, which never changes.

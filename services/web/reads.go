@@ -271,7 +271,7 @@ func queryOf(r *http.Request) (url.Values, error) {
 func (r *read) check(values url.Values) error {
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		if slices.Contains(r.bound, name) || fieldOf(r.input.Descriptor(), name) == nil {
-			return fault.New(fault.Invalid, "PARAMETER_UNKNOWN", name, "this read has no such parameter: see /openapi.json")
+			return fault.New(fault.Invalid, "REQUEST_INVALID", name, "this read has no such parameter: see /openapi.json")
 		}
 		parser := runtime.DefaultQueryParser{}
 		err := parser.Parse(r.input.New().Interface(), url.Values{name: values[name]}, utilities.NewDoubleArray(nil))

@@ -22,7 +22,6 @@ import (
 	contract "maillage/proto"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
-	"maillage/services/fault"
 )
 
 const (
@@ -215,7 +214,7 @@ func (h *Handler) openAPI(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) schema(w http.ResponseWriter, r *http.Request) {
 	text, err := fs.ReadFile(contract.Sources, r.PathValue("path"))
 	if err != nil {
-		problemOf(fault.New(fault.NotFound, "SCHEMA_UNKNOWN", "", "no schema of the contract has this path")).write(w)
+		newProblem(http.StatusNotFound, "SCHEMA_UNKNOWN", "", "no schema of the contract has this path").write(w)
 		return
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
