@@ -15,6 +15,7 @@ import (
 const (
 	headerTime   = 5 * time.Second // a caller has to send the headers of a request
 	idleTime     = 2 * time.Minute // a connection is kept between two requests
+	writeTime    = 2 * time.Minute // an answer has, but for the stream, which has its own rule
 	httpStopTime = 5 * time.Second // what is being answered has when the process stops
 )
 
@@ -34,7 +35,7 @@ func (p *process) serveHTTP(ctx context.Context, a *Addresses) (stop func(), err
 		return nil, errors.Join(fmt.Errorf("HTTP: %w", err), handler.Close())
 	}
 	a.HTTP = lis.Addr().String()
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: web.MaxHeader}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: headerTime, WriteTimeout: writeTime, IdleTimeout: idleTime, MaxHeaderBytes: web.MaxHeader}
 	go func() {
 		if err := server.Serve(lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			slog.ErrorContext(ctx, "HTTP", "err", err)

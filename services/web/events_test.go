@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -436,5 +438,38 @@ func TestSlowReader(t *testing.T) {
 		case <-time.After(20 * time.Second):
 			t.Fatal("a reader that takes nothing is still there")
 		}
+	}
+}
+
+// The page for consumers shows calls that are answered.
+func TestPageOfExamples(t *testing.T) {
+	r := run(t, serve.Config{Data: t.TempDir()}).fill()
+	text, err := os.ReadFile("../../proto/follow/README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	examples := regexp.MustCompile(`(?m)^    curl (-N )?((?:-H '[^']*' )*)'http://127\.0\.0\.1:8080(/[^']*)'`).FindAllStringSubmatch(string(text), -1)
+	for _, e := range examples {
+		if e[1] != "" {
+			last := regexp.MustCompile(`Last-Event-ID: (\d+)`).FindStringSubmatch(e[2])
+			follow(t, "http://"+r.at.HTTP+e[3], strings.Join(last[min(1, len(last)):], ""), func(m message) bool {
+				if m.event == "end" || m.event == "error" {
+					t.Errorf("%s: %+v", e[0], m)
+				}
+				return m.event == ""
+			})
+			continue
+		}
+		var headers []string
+		for _, h := range regexp.MustCompile(`-H '([^:]*): ([^']*)'`).FindAllStringSubmatch(e[2], -1) {
+			headers = append(headers, h[1], h[2])
+		}
+		path := strings.Replace(e[3], "after=100&wait=30", fmt.Sprintf("after=%d&wait=1", r.last), 1)
+		if resp := r.get(path, headers...); resp.StatusCode != http.StatusOK {
+			t.Errorf("%s: %s %s", e[0], resp.Status, resp.body)
+		}
+	}
+	if shown := strings.Count(string(text), "\n    curl "); len(examples) != shown || shown < 10 {
+		t.Errorf("%d examples of %d were tried", len(examples), shown)
 	}
 }

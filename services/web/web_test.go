@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -335,6 +336,46 @@ func TestNotOffered(t *testing.T) {
 	}
 	if resp := whole.get("/healthz"); resp.StatusCode != http.StatusOK {
 		t.Errorf("healthz: %s", resp.Status)
+	}
+}
+
+// A process that waits for its broker is asked in vain, and says what it waits for.
+func TestNotReady(t *testing.T) {
+	lis, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := lis.Addr().String()
+	if err := lis.Close(); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		ended <- serve.Run(ctx, serve.Config{Data: t.TempDir(), URL: "nats://127.0.0.1:1", GRPC: "127.0.0.1:0", HTTP: address}, nil)
+	}()
+	for deadline := time.Now().Add(20 * time.Second); ; {
+		conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", address)
+		if err == nil {
+			_ = conn.Close()
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal(err)
+		}
+	}
+	for _, path := range []string{"/v1/labels", "/v1/status", "/v1/events", "/v1/events/1", "/v1/events:stream"} {
+		resp := do(t, http.MethodGet, "http://"+address+path)
+		if resp.StatusCode != http.StatusServiceUnavailable || resp.Header.Get("Retry-After") == "" || resp.json(t)["reason"] == "UNAVAILABLE" {
+			t.Errorf("%s: %s %s", path, resp.Status, resp.body)
+		}
+	}
+	if resp := do(t, http.MethodGet, "http://"+address+"/openapi.json"); resp.StatusCode != http.StatusOK {
+		t.Errorf("the document: %s", resp.Status)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
 	}
 }
 
