@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"io"
@@ -299,6 +300,17 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%s can be kept: %v", name, resp.Header)
 		}
 	}
+	cursor, err := base64.RawURLEncoding.DecodeString(r.page("").NextCursor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cursor[len(cursor)-1] ^= 1 // of a record that is another one
+	for _, path := range []string{"/v1/events", "/v1/events:stream"} {
+		forked := r.get(path + "?cursor=" + base64.RawURLEncoding.EncodeToString(cursor))
+		if p := forked.json(t); forked.StatusCode != http.StatusGone || p["reason"] != "LOG_FORKED" || p["field"] != "cursor" {
+			t.Errorf("%s with a cursor of another log: %s %s", path, forked.Status, forked.body)
+		}
+	}
 	last := r.get("/v1/labels?asOf.knownPosition=1000000").json(t)
 	if last["position"] != "1000000" {
 		t.Errorf("the position at fault is %v", last["position"])
@@ -419,6 +431,9 @@ func TestEveryAnswer(t *testing.T) {
 	resp = r.get("/v1/map", "Accept", "application/geo+json, application/json;q=0.5")
 	if resp.Header.Get("Content-Type") != "application/geo+json" || resp.json(t)["type"] != "FeatureCollection" {
 		t.Errorf("the map is %s: %s", resp.Header.Get("Content-Type"), resp.body)
+	}
+	if region := r.get("/v1/regions/Auvergne-Rh%C3%B4ne-Alpes").json(t); region["regionCode"] != "84" {
+		t.Errorf("a region with an accent is %v", region)
 	}
 	if resp := r.get("/v1/labels", "Accept", "application/geo+json"); resp.Header.Get("Content-Type") != "application/json" {
 		t.Errorf("labels as GeoJSON are %s", resp.Header.Get("Content-Type"))
