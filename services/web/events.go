@@ -2,11 +2,11 @@ package web
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -29,6 +29,7 @@ const (
 	batchType  = "application/cloudevents-batch+json"
 	singleType = "application/cloudevents+json"
 	maxWait    = 60 // seconds
+	maxSize    = 10_000
 )
 
 // page is a page of the feed.
@@ -99,34 +100,37 @@ func number(values url.Values, name string, limit uint64) (uint64, error) {
 
 const noLimit = 1<<64 - 1
 
+// listRequest reads what page is asked for, and for how long to wait for it.
+func listRequest(values url.Values) (req *feedv1.ListEventsRequest, wait time.Duration, err error) {
+	after, err1 := number(values, "after", noLimit)
+	size, err2 := number(values, "pageSize", maxSize)
+	least, err3 := number(values, "minPosition", noLimit)
+	seconds, err4 := number(values, "wait", maxWait)
+	if err := cmp.Or(err1, err2, err3, err4); err != nil {
+		return nil, 0, err
+	}
+	req = &feedv1.ListEventsRequest{
+		From: &feedv1.ListEventsRequest_After{After: after}, Filter: filterOf(values), PageSize: uint32(size), MinPosition: least,
+	}
+	if c := values.Get("cursor"); c != "" {
+		req.From = &feedv1.ListEventsRequest_Cursor{Cursor: c}
+	}
+	return req, time.Duration(seconds) * time.Second, nil
+}
+
 // listEvents answers with a page of the feed.
 func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
+	var req *feedv1.ListEventsRequest
+	var wait time.Duration
 	values, err := parameters(r, []string{"after", "cursor", "pageSize", "minPosition", "wait"}, filters)
-	req := &feedv1.ListEventsRequest{Filter: filterOf(values)}
-	var after, size, least, wait uint64
 	if err == nil {
-		after, err = number(values, "after", noLimit)
-	}
-	if err == nil {
-		size, err = number(values, "pageSize", 10_000)
-	}
-	if err == nil {
-		least, err = number(values, "minPosition", noLimit)
-	}
-	if err == nil {
-		wait, err = number(values, "wait", maxWait)
+		req, wait, err = listRequest(values)
 	}
 	if err != nil {
 		problemOf(err).write(w)
 		return
 	}
-	req.PageSize, req.MinPosition = uint32(size), least
-	if c := values.Get("cursor"); c != "" {
-		req.From = &feedv1.ListEventsRequest_Cursor{Cursor: c}
-	} else {
-		req.From = &feedv1.ListEventsRequest_After{After: after}
-	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadline+time.Duration(wait)*time.Second)
+	ctx, cancel := context.WithTimeout(r.Context(), deadline+wait)
 	defer cancel()
 	at, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {
@@ -147,35 +151,34 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	resp, err := h.page(ctx, req, time.Duration(wait)*time.Second)
+	resp, err := h.page(ctx, req, wait)
 	if err != nil {
 		problemOf(err).write(w)
 		return
 	}
-	out := page{
-		Events: []*cloudevent.Event{}, HeadPosition: resp.GetHeadPosition(), NextAfter: resp.GetNextAfter(),
-		NextCursor: resp.GetNextCursor(), More: resp.GetMore(), Filtered: req.GetFilter() != nil,
-	}
+	events := []*cloudevent.Event{} // of none the list is empty, not absent
 	register := cloudevent.Register{LogID: at.GetLogId(), Schemas: base + "/schemas"}
 	for _, c := range resp.GetCommits() {
-		events, err := register.Events(c)
+		some, err := register.Events(c)
 		if err != nil {
 			unwritable(w, r, err)
 			return
 		}
-		out.Events = append(out.Events, events...)
+		events = append(events, some...)
 	}
-	next := maps.Clone(values)
-	next.Del("after")
-	next.Del("minPosition")
-	next.Set("cursor", out.NextCursor)
-	w.Header().Set("Link", "<"+r.URL.Path+"?"+next.Encode()+`>; rel="next"`)
-	tellPage(w, out.HeadPosition, tag)
+	tellPage(w, resp.GetHeadPosition(), tag)
+	values.Del("after")
+	values.Del("minPosition")
+	values.Set("cursor", resp.GetNextCursor())
+	w.Header().Set("Link", "<"+r.URL.Path+"?"+values.Encode()+`>; rel="next"`)
 	if media == batchType {
-		writeJSON(w, media, out.Events)
-	} else {
-		writeJSON(w, media, out)
+		writeJSON(w, media, events)
+		return
 	}
+	writeJSON(w, media, page{
+		Events: events, HeadPosition: resp.GetHeadPosition(), NextAfter: resp.GetNextAfter(),
+		NextCursor: resp.GetNextCursor(), More: resp.GetMore(), Filtered: req.GetFilter() != nil,
+	})
 }
 
 func tellPage(w http.ResponseWriter, head uint64, tag func(uint64) string) {
