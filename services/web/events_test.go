@@ -119,6 +119,16 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
+	behind, err := web.New(web.Config{GRPC: r.at.GRPC, URL: "https://registre.example.org/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer behind.Close()
+	answered := httptest.NewRecorder()
+	behind.ServeHTTP(answered, httptest.NewRequest(http.MethodGet, "/v1/events/1", http.NoBody))
+	if !strings.Contains(answered.Body.String(), `"https://registre.example.org/schemas/maillage/ledger/v1/event.proto"`) {
+		t.Errorf("behind another address an event is %s", answered.Body)
+	}
 }
 
 // A filter chooses, and the page says that it proves nothing; where there is nothing to list

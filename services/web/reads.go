@@ -18,6 +18,7 @@ import (
 	"github.com/grpc-ecosystem/grpc-gateway/v2/runtime"
 	"github.com/grpc-ecosystem/grpc-gateway/v2/utilities"
 	"google.golang.org/genproto/googleapis/api/annotations"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
@@ -56,12 +57,19 @@ type read struct {
 	names   bool     // its answer may hold names of persons
 }
 
-// services are those whose calls are offered: those that only read.
-var services = []protoreflect.ServiceDescriptor{
-	registryv1.File_maillage_registry_v1_service_proto.Services().ByName("RegistryService"),
-	registryv1.File_maillage_registry_v1_map_proto.Services().ByName("MapService"),
-	registryv1.File_maillage_registry_v1_activity_proto.Services().ByName("ActivityQueryService"),
-	ledgerv1.File_maillage_ledger_v1_service_proto.Services().ByName("LedgerService"),
+// service is one whose calls are offered.
+type service struct {
+	descriptor protoreflect.ServiceDescriptor
+	register   func(context.Context, *runtime.ServeMux, *grpc.ClientConn) error
+}
+
+// services are those that only read: each of their calls says under which paths it is
+// offered. A further one is a line here.
+var services = []service{
+	{registryv1.File_maillage_registry_v1_service_proto.Services().ByName("RegistryService"), registrygw.RegisterRegistryServiceHandler},
+	{registryv1.File_maillage_registry_v1_map_proto.Services().ByName("MapService"), registrygw.RegisterMapServiceHandler},
+	{registryv1.File_maillage_registry_v1_activity_proto.Services().ByName("ActivityQueryService"), registrygw.RegisterActivityQueryServiceHandler},
+	{ledgerv1.File_maillage_ledger_v1_service_proto.Services().ByName("LedgerService"), ledgergw.RegisterLedgerServiceHandler},
 }
 
 // named are the messages that hold what is taken from the vault: it can be erased, and is
@@ -71,11 +79,11 @@ var named = []protoreflect.FullName{
 }
 
 // readsOf are the reads of the services, by the path of each.
-func readsOf(services []protoreflect.ServiceDescriptor) (map[string]*read, error) {
+func readsOf(services []service) (map[string]*read, error) {
 	all := map[string]*read{}
-	for _, service := range services {
-		for i := range service.Methods().Len() {
-			m := service.Methods().Get(i)
+	for _, s := range services {
+		for i := range s.descriptor.Methods().Len() {
+			m := s.descriptor.Methods().Get(i)
 			rule, _ := proto.GetExtension(m.Options(), annotations.E_Http).(*annotations.HttpRule)
 			if rule == nil {
 				continue
@@ -158,20 +166,9 @@ func newReads(h *Handler) (http.Handler, error) {
 			}
 		}),
 	)
-	ctx := context.Background() // nothing of a registration outlives it
-	for _, register := range []func() error{
-		func() error {
-			return registrygw.RegisterRegistryServiceHandlerClient(ctx, mux, registryv1.NewRegistryServiceClient(h.conn))
-		},
-		func() error {
-			return registrygw.RegisterMapServiceHandlerClient(ctx, mux, registryv1.NewMapServiceClient(h.conn))
-		},
-		func() error {
-			return registrygw.RegisterActivityQueryServiceHandlerClient(ctx, mux, registryv1.NewActivityQueryServiceClient(h.conn))
-		},
-		func() error { return ledgergw.RegisterLedgerServiceHandlerClient(ctx, mux, h.ledger) },
-	} {
-		if err := register(); err != nil {
+	for _, s := range services {
+		// The connection is ours to close: the context never ends.
+		if err := s.register(context.Background(), mux, h.conn); err != nil {
 			return nil, fmt.Errorf("HTTP: %w", err)
 		}
 	}
