@@ -412,7 +412,7 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer handler.Close()
-	left := make(chan struct{}, 2)
+	left := make(chan struct{}, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		handler.ServeHTTP(w, q)
 		left <- struct{}{}
@@ -433,7 +433,7 @@ func TestSlowReader(t *testing.T) {
 		t.Fatal(err)
 	}
 	seen := 0
-	follow(t, server.URL+"/v1/events:stream", "", func(m message) bool {
+	follow(t, "http://"+r.at.HTTP+"/v1/events:stream", "", func(m message) bool {
 		if m.event == "" {
 			seen++
 		}
@@ -442,12 +442,10 @@ func TestSlowReader(t *testing.T) {
 	if seen != int(last) {
 		t.Errorf("the other reader saw %d of %d", seen, last)
 	}
-	for range 2 {
-		select {
-		case <-left:
-		case <-time.After(20 * time.Second):
-			t.Fatal("a reader that takes nothing is still there")
-		}
+	select {
+	case <-left:
+	case <-time.After(20 * time.Second):
+		t.Fatal("a reader that takes nothing is still there")
 	}
 }
 
