@@ -447,6 +447,15 @@ func TestSlowReader(t *testing.T) {
 	case <-time.After(20 * time.Second):
 		t.Fatal("a reader that takes nothing is still there")
 	}
+	beats := 0 // further apart than its patience, and it stays
+	follow(t, server.URL+"/v1/events:stream?start=now&heartbeat=1", "", func(m message) bool {
+		if m.event != "heartbeat" {
+			t.Errorf("where nothing happens comes %+v", m)
+			return false
+		}
+		beats++
+		return beats < 2
+	})
 }
 
 // The page for consumers shows calls that are answered.
