@@ -119,7 +119,10 @@ func TestPages(t *testing.T) {
 			}
 		}
 	}
-	behind, err := web.New(web.Config{GRPC: r.at.GRPC, URL: "https://registre.example.org/"})
+	behind, err := web.New(web.Config{
+		GRPC: r.at.GRPC, URL: "https://registre.example.org/",
+		More: map[string]http.HandlerFunc{"/files/": func(w http.ResponseWriter, q *http.Request) { fmt.Fprint(w, q.URL.Path) }},
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,6 +131,13 @@ func TestPages(t *testing.T) {
 	behind.ServeHTTP(answered, httptest.NewRequest(http.MethodGet, "/v1/events/1", http.NoBody))
 	if !strings.Contains(answered.Body.String(), `"https://registre.example.org/schemas/maillage/ledger/v1/event.proto"`) {
 		t.Errorf("behind another address an event is %s", answered.Body)
+	}
+	for method, want := range map[string]string{http.MethodGet: "/files/a", http.MethodPost: "METHOD_NOT_ALLOWED"} {
+		answered := httptest.NewRecorder()
+		behind.ServeHTTP(answered, httptest.NewRequest(method, "/files/a", http.NoBody))
+		if !strings.Contains(answered.Body.String(), want) || answered.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%s of a file: %s", method, answered.Body)
+		}
 	}
 }
 

@@ -46,6 +46,9 @@ type Config struct {
 	// URL is where others reach the handler, https://host without a path; where it is empty
 	// each request says so by its Host.
 	URL string
+	// More are further reads of the process, each by its path: all below it where that ends
+	// with a slash. Whoever takes minutes to answer sets the deadline for it. May be nil.
+	More map[string]http.HandlerFunc
 	// Stopping is closed when the process begins to stop: what waits is answered then. Nil:
 	// it never does.
 	Stopping <-chan struct{}
@@ -102,6 +105,9 @@ func New(c Config) (*Handler, error) {
 	mux.Handle("/v1/events:stream", get(h.stream))
 	mux.Handle("/v1/events/{position}", shrink(get(h.getEvent)))
 	mux.Handle("/", shrink(reads))
+	for path, more := range c.More {
+		mux.Handle(path, get(more))
+	}
 	h.all = otelhttp.NewHandler(edge(mux), "HTTP", otelhttp.WithFilter(func(r *http.Request) bool {
 		return r.URL.Path != "/healthz" && r.URL.Path != "/readyz"
 	}))
