@@ -3,7 +3,9 @@ BIN := $(CURDIR)/.bin
 # A checkout owned by another account cannot be stamped with its commit.
 export GOFLAGS ?= -buildvcs=false
 # Modules outside the workspace that hold code of ours.
-TOOLS := tools/bench tools/vendorproto
+TOOLS := tools/bench tools/vendorproto tools/openapi
+# The part of what is generated that is not the contract's.
+WEB := $(CURDIR)/services/web
 # What `make breaking` compares with; empty: see .ci/breaking.
 AGAINST ?=
 # The tests that kill and damage what holds the log.
@@ -36,11 +38,13 @@ race: build ## run every test under the race detector (needs gcc)
 	.ci/postgres
 	CGO_ENABLED=1 go test -race $(RACE) work
 
-gen: $(BIN)/buf third_party ## generate proto/gen from the .proto files
+gen: $(BIN)/buf third_party ## generate from the .proto files what is made of them
 	$(BIN)/buf generate
+	GOWORK=off go -C tools/openapi run . -base $(WEB)/openapi.base.json -out $(WEB)/openapi.json $$(find $(WEB)/gen -name '*.openapi.json')
 
-lint: $(BIN)/buf $(BIN)/golangci-lint third_party ## check the .proto files and the Go code
+lint: $(BIN)/buf $(BIN)/golangci-lint third_party ## check the .proto files, the OpenAPI document and the Go code
 	$(BIN)/buf lint
+	GOWORK=off go -C tools/openapi test -count=1 .
 	cd proto && $(BIN)/golangci-lint run ./...
 	cd services && $(BIN)/golangci-lint run ./...
 	for m in $(TOOLS); do (cd $$m && GOWORK=off $(BIN)/golangci-lint run ./...) || exit 1; done
@@ -57,7 +61,7 @@ fault: build ## kill it and its services 200 times each under load, flip bits, c
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m -v -run 'Race|Schedules' ./services/projection ./services/serve
 
 check: gen ## generated code is current, lint, breaking
-	git diff --exit-code -- proto && test -z "$$(git status --porcelain -- proto)"
+	git diff --exit-code -- proto services/web && test -z "$$(git status --porcelain -- proto services/web)"
 	$(MAKE) lint breaking
 
 third_party: $(wildcard tools/vendorproto/*.go) tools/vendorproto/go.mod

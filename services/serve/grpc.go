@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -290,35 +288,4 @@ func (p *process) identify(ctx context.Context) (id string, err error) {
 		err = errors.New("the log has no identity yet")
 	}
 	return id, err
-}
-
-// serveHealth answers /healthz (the process lives) and /readyz (it can be asked, or
-// what it waits for).
-func (p *process) serveHealth(ctx context.Context, a *Addresses) (stop func(), err error) {
-	if p.config.HTTP == "off" {
-		return func() {}, nil
-	}
-	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.HTTP)
-	if err != nil {
-		return nil, fmt.Errorf("HTTP: %w", err)
-	}
-	a.HTTP = lis.Addr().String()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
-	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
-		if err := p.ready(); err != nil {
-			http.Error(w, err.Error(), http.StatusServiceUnavailable)
-			return
-		}
-		fmt.Fprintln(w, "ok")
-	})
-	mux.HandleFunc("GET /checkpoint", p.serveTiles)
-	mux.HandleFunc("GET /tile/", p.serveTiles)
-	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
-	go func() {
-		if err := server.Serve(lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
-			slog.ErrorContext(ctx, "HTTP", "err", err)
-		}
-	}()
-	return func() { _ = server.Close() }, nil
 }

@@ -71,6 +71,9 @@ type Config struct {
 	Credentials string
 	// GRPC and HTTP are host:port; "off" offers no HTTP.
 	GRPC, HTTP string
+	// PublicURL is where others reach HTTP, https://host without a path, for the addresses
+	// in its answers; where it is empty each request says so by its Host.
+	PublicURL string
 	// Postgres is the database whose rows answer the reads: its URL, or "local" for a
 	// private server in DATA/postgres, which starts and ends with the process. "off" or
 	// empty: reads are answered from memory.
@@ -260,14 +263,14 @@ func (p *process) prepare(ctx context.Context, at Addresses) {
 	p.unready(nil)
 }
 
-// listen serves gRPC and health. stop ends both.
+// listen serves gRPC and HTTP. stop ends both.
 func (p *process) listen(ctx context.Context, server *grpc.Server) (a Addresses, served chan error, stop func(), err error) {
 	lis, err := (&net.ListenConfig{}).Listen(ctx, "tcp", p.config.GRPC)
 	if err != nil {
 		return a, nil, nil, fmt.Errorf("gRPC: %w", err)
 	}
 	a = Addresses{GRPC: lis.Addr().String(), NATS: p.brokerURL()}
-	stopHTTP, err := p.serveHealth(ctx, &a)
+	stopHTTP, err := p.serveHTTP(ctx, &a)
 	if err != nil {
 		_ = lis.Close()
 		return a, nil, nil, err

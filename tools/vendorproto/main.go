@@ -12,6 +12,7 @@ import (
 
 	validate "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
 	"github.com/jhump/protoreflect/v2/protoprint"
+	"google.golang.org/genproto/googleapis/api/annotations"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -20,6 +21,8 @@ func main() {
 	out := flag.String("out", "third_party", "directory to write to")
 	flag.Parse()
 	files := []protoreflect.FileDescriptor{
+		annotations.File_google_api_annotations_proto,
+		annotations.File_google_api_http_proto,
 		validate.File_buf_validate_validate_proto,
 	}
 	p := protoprint.Printer{}

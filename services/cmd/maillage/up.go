@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"fmt"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -25,7 +27,8 @@ type Process struct {
 	Key       string `type:"path" placeholder:"FICHIER" help:"Fichier des clés qui signent les points de contrôle du grand livre (par défaut DATA/key/checkpoint, créé s'il manque ; sa clé publique est à côté, en .pub)."`
 	Witnesses string `type:"existingfile" placeholder:"FICHIER" help:"Témoins à qui montrer chaque point de contrôle, et combien doivent le contresigner."`
 	GRPC      string `name:"grpc" default:"127.0.0.1:9090" help:"Adresse gRPC."`
-	HTTP      string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (/healthz, /readyz), ou « off »."`
+	HTTP      string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (lectures, /v1/events, /openapi.json, /readyz), ou « off »."`
+	PublicURL string `placeholder:"URL" help:"Adresse publique de HTTP, https://hôte, qui figure dans les événements (par défaut celle de chaque requête)."`
 	Postgres  string `default:"off" placeholder:"off|local|URL" help:"D'où répondre aux lectures : « off », de la mémoire ; « local », d'un PostgreSQL privé, sous DATA/postgres ; ou l'adresse d'une base, postgres://…"`
 	Origin    string `default:"maillage" help:"Nom de qui tient le registre, inscrit à l'ouverture d'un journal neuf."`
 }
@@ -34,8 +37,11 @@ func (p Process) config() (serve.Config, error) {
 	if p.Postgres != serve.PostgresOff && p.Postgres != serve.PostgresLocal && !isURL(p.Postgres) {
 		return serve.Config{}, usage("--postgres « " + p.Postgres + " » : écrivez off, local, ou l'adresse d'une base : postgres://compte@hôte/base")
 	}
+	if at, err := url.Parse(p.PublicURL); p.PublicURL != "" && (err != nil || !strings.HasPrefix(at.Scheme, "http") || at.Host == "" || strings.Trim(at.Path, "/") != "") {
+		return serve.Config{}, usage("--public-url « " + p.PublicURL + " » : écrivez l'adresse sans chemin : https://hôte")
+	}
 	return serve.Config{
-		Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, Key: p.Key, Witnesses: p.Witnesses, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin, Postgres: p.Postgres,
+		PublicURL: p.PublicURL, Data: p.Data, Ledger: p.Ledger, Vault: p.Vault, HeadCopy: p.HeadCopy, Key: p.Key, Witnesses: p.Witnesses, GRPC: p.GRPC, HTTP: p.HTTP, Origin: p.Origin, Postgres: p.Postgres,
 	}, nil
 }
 
@@ -100,7 +106,7 @@ func (a *app) tellWhere(at serve.Addresses) {
 	}
 	fmt.Fprintf(a.stdout, "Le registre est ouvert.\n  gRPC  %s   (maillage label list --server %s)\n", at.GRPC, at.GRPC)
 	if at.HTTP != "" {
-		fmt.Fprintf(a.stdout, "  HTTP  http://%s/readyz\n", at.HTTP)
+		fmt.Fprintf(a.stdout, "  HTTP  http://%s/\n", at.HTTP)
 	}
 	fmt.Fprintf(a.stdout, "  NATS  %s\nCtrl-C pour arrêter.\n", at.NATS)
 }

@@ -8,6 +8,7 @@ package feedv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -549,7 +550,7 @@ var File_maillage_feed_v1_notice_proto protoreflect.FileDescriptor
 
 const file_maillage_feed_v1_notice_proto_rawDesc = "" +
 	"\n" +
-	"\x1dmaillage/feed/v1/notice.proto\x12\x10maillage.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n" +
+	"\x1dmaillage/feed/v1/notice.proto\x12\x10maillage.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"/\n" +
 	"\tConcerned\x12\x12\n" +
 	"\x04kind\x18\x01 \x01(\tR\x04kind\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\"\xef\x02\n" +
@@ -598,9 +599,9 @@ const file_maillage_feed_v1_notice_proto_rawDesc = "" +
 	"\x12NOTICE_ACTION_JOIN\x10\x03\x12\x16\n" +
 	"\x12NOTICE_ACTION_PART\x10\x04\x12\x18\n" +
 	"\x14NOTICE_ACTION_FORGET\x10\x05\x12\x1e\n" +
-	"\x1aNOTICE_ACTION_CHECK_CURSOR\x10\x062k\n" +
-	"\rNoticeService\x12Z\n" +
-	"\vListNotices\x12$.maillage.feed.v1.ListNoticesRequest\x1a%.maillage.feed.v1.ListNoticesResponseB,Z*maillage/proto/gen/maillage/feed/v1;feedv1b\x06proto3"
+	"\x1aNOTICE_ACTION_CHECK_CURSOR\x10\x062\x80\x01\n" +
+	"\rNoticeService\x12o\n" +
+	"\vListNotices\x12$.maillage.feed.v1.ListNoticesRequest\x1a%.maillage.feed.v1.ListNoticesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/noticesB,Z*maillage/proto/gen/maillage/feed/v1;feedv1b\x06proto3"
 
 var (
 	file_maillage_feed_v1_notice_proto_rawDescOnce sync.Once

@@ -8,6 +8,7 @@ package ledgerv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	durationpb "google.golang.org/protobuf/types/known/durationpb"
@@ -450,7 +451,7 @@ var File_maillage_ledger_v1_proof_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\n" +
-	"\x1emaillage/ledger/v1/proof.proto\x12\x12maillage.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emaillage/ledger/v1/event.proto\"1\n" +
+	"\x1emaillage/ledger/v1/proof.proto\x12\x12maillage.ledger.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1emaillage/ledger/v1/event.proto\"1\n" +
 	"\x14GetCheckpointRequest\x12\x19\n" +
 	"\bmin_size\x18\x01 \x01(\x04R\aminSize\"7\n" +
 	"\x15GetCheckpointResponse\x12\x1e\n" +
@@ -479,11 +480,11 @@ const file_maillage_ledger_v1_proof_proto_rawDesc = "" +
 	"\x11RecountLogRequest\"q\n" +
 	"\x12RecountLogResponse\x12,\n" +
 	"\x04head\x18\x01 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12-\n" +
-	"\x04took\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04took2\xbb\x03\n" +
-	"\fProofService\x12d\n" +
-	"\rGetCheckpoint\x12(.maillage.ledger.v1.GetCheckpointRequest\x1a).maillage.ledger.v1.GetCheckpointResponse\x12p\n" +
-	"\x11GetInclusionProof\x12,.maillage.ledger.v1.GetInclusionProofRequest\x1a-.maillage.ledger.v1.GetInclusionProofResponse\x12v\n" +
-	"\x13GetConsistencyProof\x12..maillage.ledger.v1.GetConsistencyProofRequest\x1a/.maillage.ledger.v1.GetConsistencyProofResponse\x12[\n" +
+	"\x04took\x18\x02 \x01(\v2\x19.google.protobuf.DurationR\x04took2\x94\x04\n" +
+	"\fProofService\x12|\n" +
+	"\rGetCheckpoint\x12(.maillage.ledger.v1.GetCheckpointRequest\x1a).maillage.ledger.v1.GetCheckpointResponse\"\x16\x82\xd3\xe4\x93\x02\x10\x12\x0e/v1/checkpoint\x12\x8f\x01\n" +
+	"\x11GetInclusionProof\x12,.maillage.ledger.v1.GetInclusionProofRequest\x1a-.maillage.ledger.v1.GetInclusionProofResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/proofs/{position}\x12\x96\x01\n" +
+	"\x13GetConsistencyProof\x12..maillage.ledger.v1.GetConsistencyProofRequest\x1a/.maillage.ledger.v1.GetConsistencyProofResponse\"\x1e\x82\xd3\xe4\x93\x02\x18\x12\x16/v1/proofs:consistency\x12[\n" +
 	"\n" +
 	"RecountLog\x12%.maillage.ledger.v1.RecountLogRequest\x1a&.maillage.ledger.v1.RecountLogResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
 

@@ -7,6 +7,7 @@
 package ledgerv1
 
 import (
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	reflect "reflect"
@@ -343,7 +344,7 @@ var File_maillage_ledger_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_service_proto_rawDesc = "" +
 	"\n" +
-	" maillage/ledger/v1/service.proto\x12\x12maillage.ledger.v1\x1a\x1emaillage/ledger/v1/event.proto\"\x12\n" +
+	" maillage/ledger/v1/service.proto\x12\x12maillage.ledger.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1emaillage/ledger/v1/event.proto\"\x12\n" +
 	"\x10GetStatusRequest\"\xcd\x01\n" +
 	"\x11GetStatusResponse\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12,\n" +
@@ -362,10 +363,11 @@ const file_maillage_ledger_v1_service_proto_rawDesc = "" +
 	"\x16GetStateDigestResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12\x16\n" +
 	"\x06digest\x18\x02 \x01(\fR\x06digest\x12\x1b\n" +
-	"\trow_count\x18\x03 \x01(\x04R\browCount2\xd2\x01\n" +
-	"\rLedgerService\x12X\n" +
-	"\tGetStatus\x12$.maillage.ledger.v1.GetStatusRequest\x1a%.maillage.ledger.v1.GetStatusResponse\x12g\n" +
-	"\x0eGetStateDigest\x12).maillage.ledger.v1.GetStateDigestRequest\x1a*.maillage.ledger.v1.GetStateDigestResponseB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
+	"\trow_count\x18\x03 \x01(\x04R\browCount2\x81\x02\n" +
+	"\rLedgerService\x12l\n" +
+	"\tGetStatus\x12$.maillage.ledger.v1.GetStatusRequest\x1a%.maillage.ledger.v1.GetStatusResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/status\x12\x81\x01\n" +
+	"\x0eGetStateDigest\x12).maillage.ledger.v1.GetStateDigestRequest\x1a*.maillage.ledger.v1.GetStateDigestResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/state-digestB0Z.maillage/proto/gen/maillage/ledger/v1;ledgerv1b\x06proto3"
 
 var (
 	file_maillage_ledger_v1_service_proto_rawDescOnce sync.Once

@@ -8,6 +8,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	v1 "maillage/proto/gen/maillage/activity/v1"
@@ -1714,7 +1715,7 @@ var File_maillage_registry_v1_activity_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_activity_proto_rawDesc = "" +
 	"\n" +
-	"#maillage/registry/v1/activity.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a$maillage/activity/v1/resources.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\"F\n" +
+	"#maillage/registry/v1/activity.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a$maillage/activity/v1/resources.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\"F\n" +
 	"\x13ListMissionsRequest\x12/\n" +
 	"\x05as_of\x18\x01 \x01(\v2\x1a.maillage.registry.v1.AsOfR\x04asOf\"\x88\x01\n" +
 	"\x14ListMissionsResponse\x124\n" +
@@ -1850,15 +1851,15 @@ const file_maillage_registry_v1_activity_proto_rawDesc = "" +
 	"\x1bTHRESHOLD_STATE_UNSPECIFIED\x10\x00\x12\x1b\n" +
 	"\x17THRESHOLD_STATE_REACHED\x10\x01\x12\x19\n" +
 	"\x15THRESHOLD_STATE_UNDER\x10\x02\x12\x1e\n" +
-	"\x1aTHRESHOLD_STATE_UNMEASURED\x10\x032\xed\x05\n" +
-	"\x14ActivityQueryService\x12e\n" +
-	"\fListMissions\x12).maillage.registry.v1.ListMissionsRequest\x1a*.maillage.registry.v1.ListMissionsResponse\x12b\n" +
-	"\vListPeriods\x12(.maillage.registry.v1.ListPeriodsRequest\x1a).maillage.registry.v1.ListPeriodsResponse\x12b\n" +
-	"\vListReports\x12(.maillage.registry.v1.ListReportsRequest\x1a).maillage.registry.v1.ListReportsResponse\x12\\\n" +
-	"\tGetReport\x12&.maillage.registry.v1.GetReportRequest\x1a'.maillage.registry.v1.GetReportResponse\x12q\n" +
-	"\x10ListUndertakings\x12-.maillage.registry.v1.ListUndertakingsRequest\x1a..maillage.registry.v1.ListUndertakingsResponse\x12e\n" +
-	"\fListMeasures\x12).maillage.registry.v1.ListMeasuresRequest\x1a*.maillage.registry.v1.ListMeasuresResponse\x12n\n" +
-	"\x0fCheckThresholds\x12,.maillage.registry.v1.CheckThresholdsRequest\x1a-.maillage.registry.v1.CheckThresholdsResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
+	"\x1aTHRESHOLD_STATE_UNMEASURED\x10\x032\x9e\a\n" +
+	"\x14ActivityQueryService\x12{\n" +
+	"\fListMissions\x12).maillage.registry.v1.ListMissionsRequest\x1a*.maillage.registry.v1.ListMissionsResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/missions\x12w\n" +
+	"\vListPeriods\x12(.maillage.registry.v1.ListPeriodsRequest\x1a).maillage.registry.v1.ListPeriodsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/periods\x12w\n" +
+	"\vListReports\x12(.maillage.registry.v1.ListReportsRequest\x1a).maillage.registry.v1.ListReportsResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/reports\x12}\n" +
+	"\tGetReport\x12&.maillage.registry.v1.GetReportRequest\x1a'.maillage.registry.v1.GetReportResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/reports/{report_id}\x12\x8b\x01\n" +
+	"\x10ListUndertakings\x12-.maillage.registry.v1.ListUndertakingsRequest\x1a..maillage.registry.v1.ListUndertakingsResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/undertakings\x12{\n" +
+	"\fListMeasures\x12).maillage.registry.v1.ListMeasuresRequest\x1a*.maillage.registry.v1.ListMeasuresResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/measures\x12\x8c\x01\n" +
+	"\x0fCheckThresholds\x12,.maillage.registry.v1.CheckThresholdsRequest\x1a-.maillage.registry.v1.CheckThresholdsResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/thresholds:checkB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_maillage_registry_v1_activity_proto_rawDescOnce sync.Once

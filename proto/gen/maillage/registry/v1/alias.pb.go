@@ -8,6 +8,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	v11 "maillage/proto/gen/maillage/labelling/v1"
@@ -396,7 +397,7 @@ var File_maillage_registry_v1_alias_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_alias_proto_rawDesc = "" +
 	"\n" +
-	" maillage/registry/v1/alias.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\x1a$maillage/topology/v1/resources.proto\"\x88\x01\n" +
+	" maillage/registry/v1/alias.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\x1a$maillage/topology/v1/resources.proto\"\x88\x01\n" +
 	"\x13ResolveAliasRequest\x12\x1f\n" +
 	"\x06system\x18\x01 \x01(\tB\a\xbaH\x04r\x02\x18\x14R\x06system\x12\x1f\n" +
 	"\x05value\x18\x02 \x01(\tB\t\xbaH\x06r\x04\x10\x01\x18@R\x05value\x12/\n" +
@@ -427,10 +428,10 @@ const file_maillage_registry_v1_alias_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1d\n" +
 	"\n" +
 	"total_size\x18\x03 \x01(\rR\ttotalSize\x12:\n" +
-	"\bresolved\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved2\xd9\x01\n" +
-	"\fAliasService\x12e\n" +
-	"\fResolveAlias\x12).maillage.registry.v1.ResolveAliasRequest\x1a*.maillage.registry.v1.ResolveAliasResponse\x12b\n" +
-	"\vListAliases\x12(.maillage.registry.v1.ListAliasesRequest\x1a).maillage.registry.v1.ListAliasesResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
+	"\bresolved\x18\x04 \x01(\v2\x1e.maillage.registry.v1.ResolvedR\bresolved2\x8c\x02\n" +
+	"\fAliasService\x12\x82\x01\n" +
+	"\fResolveAlias\x12).maillage.registry.v1.ResolveAliasRequest\x1a*.maillage.registry.v1.ResolveAliasResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/aliases/{value}\x12w\n" +
+	"\vListAliases\x12(.maillage.registry.v1.ListAliasesRequest\x1a).maillage.registry.v1.ListAliasesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/aliasesB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_maillage_registry_v1_alias_proto_rawDescOnce sync.Once

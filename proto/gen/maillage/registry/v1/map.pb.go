@@ -8,6 +8,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	v11 "maillage/proto/gen/maillage/labelling/v1"
@@ -1783,7 +1784,7 @@ var File_maillage_registry_v1_map_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_map_proto_rawDesc = "" +
 	"\n" +
-	"\x1emaillage/registry/v1/map.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\x1a$maillage/topology/v1/resources.proto\"\xe3\x04\n" +
+	"\x1emaillage/registry/v1/map.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a%maillage/labelling/v1/resources.proto\x1a\"maillage/registry/v1/service.proto\x1a$maillage/topology/v1/resources.proto\"\xe3\x04\n" +
 	"\tMapCentre\x12\x1b\n" +
 	"\tcentre_id\x18\x01 \x01(\tR\bcentreId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12@\n" +
@@ -1941,14 +1942,14 @@ const file_maillage_registry_v1_map_proto_rawDesc = "" +
 	"\x1bMAP_CHANGE_KIND_UNSPECIFIED\x10\x00\x12\x1c\n" +
 	"\x18MAP_CHANGE_KIND_APPEARED\x10\x01\x12\x19\n" +
 	"\x15MAP_CHANGE_KIND_MOVED\x10\x02\x12\x1c\n" +
-	"\x18MAP_CHANGE_KIND_VANISHED\x10\x032\xee\x03\n" +
+	"\x18MAP_CHANGE_KIND_VANISHED\x10\x032\xe7\x04\n" +
 	"\n" +
-	"MapService\x12S\n" +
-	"\x06GetMap\x12#.maillage.registry.v1.GetMapRequest\x1a$.maillage.registry.v1.GetMapResponse\x12b\n" +
-	"\vCompareMaps\x12(.maillage.registry.v1.CompareMapsRequest\x1a).maillage.registry.v1.CompareMapsResponse\x12e\n" +
-	"\fGetDirectory\x12).maillage.registry.v1.GetDirectoryRequest\x1a*.maillage.registry.v1.GetDirectoryResponse\x12b\n" +
-	"\vFindCentres\x12(.maillage.registry.v1.FindCentresRequest\x1a).maillage.registry.v1.FindCentresResponse\x12\\\n" +
-	"\tGetRegion\x12&.maillage.registry.v1.GetRegionRequest\x1a'.maillage.registry.v1.GetRegionResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
+	"MapService\x12d\n" +
+	"\x06GetMap\x12#.maillage.registry.v1.GetMapRequest\x1a$.maillage.registry.v1.GetMapResponse\"\x0f\x82\xd3\xe4\x93\x02\t\x12\a/v1/map\x12{\n" +
+	"\vCompareMaps\x12(.maillage.registry.v1.CompareMapsRequest\x1a).maillage.registry.v1.CompareMapsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/map:compare\x12|\n" +
+	"\fGetDirectory\x12).maillage.registry.v1.GetDirectoryRequest\x1a*.maillage.registry.v1.GetDirectoryResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/directory\x12|\n" +
+	"\vFindCentres\x12(.maillage.registry.v1.FindCentresRequest\x1a).maillage.registry.v1.FindCentresResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/centres:near\x12z\n" +
+	"\tGetRegion\x12&.maillage.registry.v1.GetRegionRequest\x1a'.maillage.registry.v1.GetRegionResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/regions/{region}B4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_maillage_registry_v1_map_proto_rawDescOnce sync.Once

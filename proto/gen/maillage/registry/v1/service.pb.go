@@ -11,6 +11,7 @@ package registryv1
 
 import (
 	_ "buf.build/gen/go/bufbuild/protovalidate/protocolbuffers/go/buf/validate"
+	_ "google.golang.org/genproto/googleapis/api/annotations"
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
 	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
@@ -5429,7 +5430,7 @@ var File_maillage_registry_v1_service_proto protoreflect.FileDescriptor
 
 const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\n" +
-	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a maillage/activity/v1/event.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xe9\x02\n" +
+	"\"maillage/registry/v1/service.proto\x12\x14maillage.registry.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a maillage/activity/v1/event.proto\x1a\x1dmaillage/event/v1/event.proto\x1a!maillage/labelling/v1/event.proto\x1a maillage/labelling/v1/plan.proto\x1a%maillage/labelling/v1/resources.proto\x1a maillage/topology/v1/event.proto\x1a$maillage/topology/v1/resources.proto\"\xe9\x02\n" +
 	"\x04AsOf\x12A\n" +
 	"\bvalid_at\x18\x01 \x01(\tB&\xbaH#r!2\x1f^([0-9]{4}-[0-9]{2}-[0-9]{2})?$R\avalidAt\x12'\n" +
 	"\x0eknown_position\x18\x02 \x01(\x04H\x00R\rknownPosition\x12;\n" +
@@ -5851,41 +5852,47 @@ const file_maillage_registry_v1_service_proto_rawDesc = "" +
 	"\x10TODO_KIND_CLOSED\x10\x05\x12\x13\n" +
 	"\x0fTODO_KIND_DRAFT\x10\x06\x12\x16\n" +
 	"\x12TODO_KIND_ABEYANCE\x10\a\x12\x14\n" +
-	"\x10TODO_KIND_REPORT\x10\b2\xd6\x16\n" +
-	"\x0fRegistryService\x12Y\n" +
-	"\bGetLabel\x12%.maillage.registry.v1.GetLabelRequest\x1a&.maillage.registry.v1.GetLabelResponse\x12_\n" +
+	"\x10TODO_KIND_REPORT\x10\b2\xa0\x1d\n" +
+	"\x0fRegistryService\x12x\n" +
+	"\bGetLabel\x12%.maillage.registry.v1.GetLabelRequest\x1a&.maillage.registry.v1.GetLabelResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/labels/{label_id}\x12s\n" +
 	"\n" +
-	"ListLabels\x12'.maillage.registry.v1.ListLabelsRequest\x1a(.maillage.registry.v1.ListLabelsResponse\x12q\n" +
-	"\x10GetEstablishment\x12-.maillage.registry.v1.GetEstablishmentRequest\x1a..maillage.registry.v1.GetEstablishmentResponse\x12w\n" +
-	"\x12ListEstablishments\x12/.maillage.registry.v1.ListEstablishmentsRequest\x1a0.maillage.registry.v1.ListEstablishmentsResponse\x12\\\n" +
-	"\tGetCentre\x12&.maillage.registry.v1.GetCentreRequest\x1a'.maillage.registry.v1.GetCentreResponse\x12b\n" +
-	"\vListCentres\x12(.maillage.registry.v1.ListCentresRequest\x1a).maillage.registry.v1.ListCentresResponse\x12_\n" +
+	"ListLabels\x12'.maillage.registry.v1.ListLabelsRequest\x1a(.maillage.registry.v1.ListLabelsResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/labels\x12\xa0\x01\n" +
+	"\x10GetEstablishment\x12-.maillage.registry.v1.GetEstablishmentRequest\x1a..maillage.registry.v1.GetEstablishmentResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/establishments/{establishment_id}\x12\x93\x01\n" +
+	"\x12ListEstablishments\x12/.maillage.registry.v1.ListEstablishmentsRequest\x1a0.maillage.registry.v1.ListEstablishmentsResponse\"\x1a\x82\xd3\xe4\x93\x02\x14\x12\x12/v1/establishments\x12}\n" +
+	"\tGetCentre\x12&.maillage.registry.v1.GetCentreRequest\x1a'.maillage.registry.v1.GetCentreResponse\"\x1f\x82\xd3\xe4\x93\x02\x19\x12\x17/v1/centres/{centre_id}\x12w\n" +
+	"\vListCentres\x12(.maillage.registry.v1.ListCentresRequest\x1a).maillage.registry.v1.ListCentresResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/centres\x12\x82\x01\n" +
 	"\n" +
-	"GetNetwork\x12'.maillage.registry.v1.GetNetworkRequest\x1a(.maillage.registry.v1.GetNetworkResponse\x12e\n" +
-	"\fListNetworks\x12).maillage.registry.v1.ListNetworksRequest\x1a*.maillage.registry.v1.ListNetworksResponse\x12_\n" +
+	"GetNetwork\x12'.maillage.registry.v1.GetNetworkRequest\x1a(.maillage.registry.v1.GetNetworkResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/networks/{network_id}\x12{\n" +
+	"\fListNetworks\x12).maillage.registry.v1.ListNetworksRequest\x1a*.maillage.registry.v1.ListNetworksResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/networks\x12\x82\x01\n" +
 	"\n" +
-	"GetFiliere\x12'.maillage.registry.v1.GetFiliereRequest\x1a(.maillage.registry.v1.GetFiliereResponse\x12e\n" +
-	"\fListFilieres\x12).maillage.registry.v1.ListFilieresRequest\x1a*.maillage.registry.v1.ListFilieresResponse\x12b\n" +
-	"\vGetPlatform\x12(.maillage.registry.v1.GetPlatformRequest\x1a).maillage.registry.v1.GetPlatformResponse\x12h\n" +
-	"\rListPlatforms\x12*.maillage.registry.v1.ListPlatformsRequest\x1a+.maillage.registry.v1.ListPlatformsResponse\x12Y\n" +
-	"\bGetCycle\x12%.maillage.registry.v1.GetCycleRequest\x1a&.maillage.registry.v1.GetCycleResponse\x12_\n" +
+	"GetFiliere\x12'.maillage.registry.v1.GetFiliereRequest\x1a(.maillage.registry.v1.GetFiliereResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/filieres/{filiere_id}\x12{\n" +
+	"\fListFilieres\x12).maillage.registry.v1.ListFilieresRequest\x1a*.maillage.registry.v1.ListFilieresResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/filieres\x12\x87\x01\n" +
+	"\vGetPlatform\x12(.maillage.registry.v1.GetPlatformRequest\x1a).maillage.registry.v1.GetPlatformResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/platforms/{platform_id}\x12\x7f\n" +
+	"\rListPlatforms\x12*.maillage.registry.v1.ListPlatformsRequest\x1a+.maillage.registry.v1.ListPlatformsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/platforms\x12x\n" +
+	"\bGetCycle\x12%.maillage.registry.v1.GetCycleRequest\x1a&.maillage.registry.v1.GetCycleResponse\"\x1d\x82\xd3\xe4\x93\x02\x17\x12\x15/v1/cycles/{cycle_id}\x12s\n" +
 	"\n" +
-	"ListCycles\x12'.maillage.registry.v1.ListCyclesRequest\x1a(.maillage.registry.v1.ListCyclesResponse\x12S\n" +
-	"\x06GetAct\x12#.maillage.registry.v1.GetActRequest\x1a$.maillage.registry.v1.GetActResponse\x12Y\n" +
-	"\bListActs\x12%.maillage.registry.v1.ListActsRequest\x1a&.maillage.registry.v1.ListActsResponse\x12b\n" +
-	"\vGetCampaign\x12(.maillage.registry.v1.GetCampaignRequest\x1a).maillage.registry.v1.GetCampaignResponse\x12h\n" +
-	"\rListCampaigns\x12*.maillage.registry.v1.ListCampaignsRequest\x1a+.maillage.registry.v1.ListCampaignsResponse\x12b\n" +
-	"\vListOffices\x12(.maillage.registry.v1.ListOfficesRequest\x1a).maillage.registry.v1.ListOfficesResponse\x12k\n" +
-	"\x0eListActEffects\x12+.maillage.registry.v1.ListActEffectsRequest\x1a,.maillage.registry.v1.ListActEffectsResponse\x12e\n" +
-	"\fDiffRegister\x12).maillage.registry.v1.DiffRegisterRequest\x1a*.maillage.registry.v1.DiffRegisterResponse\x12b\n" +
-	"\vGetCoverage\x12(.maillage.registry.v1.GetCoverageRequest\x1a).maillage.registry.v1.GetCoverageResponse\x12h\n" +
-	"\rCountEntities\x12*.maillage.registry.v1.CountEntitiesRequest\x1a+.maillage.registry.v1.CountEntitiesResponse\x12Y\n" +
-	"\bListTodo\x12%.maillage.registry.v1.ListTodoRequest\x1a&.maillage.registry.v1.ListTodoResponse\x12b\n" +
-	"\vListHistory\x12(.maillage.registry.v1.ListHistoryRequest\x1a).maillage.registry.v1.ListHistoryResponse\x12\\\n" +
-	"\tListLinks\x12&.maillage.registry.v1.ListLinksRequest\x1a'.maillage.registry.v1.ListLinksResponse\x12h\n" +
-	"\rGetSuccession\x12*.maillage.registry.v1.GetSuccessionRequest\x1a+.maillage.registry.v1.GetSuccessionResponse\x12V\n" +
-	"\aGetPlan\x12$.maillage.registry.v1.GetPlanRequest\x1a%.maillage.registry.v1.GetPlanResponse\x12\\\n" +
-	"\tListPlans\x12&.maillage.registry.v1.ListPlansRequest\x1a'.maillage.registry.v1.ListPlansResponseB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
+	"ListCycles\x12'.maillage.registry.v1.ListCyclesRequest\x1a(.maillage.registry.v1.ListCyclesResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/cycles\x12n\n" +
+	"\x06GetAct\x12#.maillage.registry.v1.GetActRequest\x1a$.maillage.registry.v1.GetActResponse\"\x19\x82\xd3\xe4\x93\x02\x13\x12\x11/v1/acts/{act_id}\x12k\n" +
+	"\bListActs\x12%.maillage.registry.v1.ListActsRequest\x1a&.maillage.registry.v1.ListActsResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/acts\x12\x87\x01\n" +
+	"\vGetCampaign\x12(.maillage.registry.v1.GetCampaignRequest\x1a).maillage.registry.v1.GetCampaignResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/campaigns/{campaign_id}\x12\x7f\n" +
+	"\rListCampaigns\x12*.maillage.registry.v1.ListCampaignsRequest\x1a+.maillage.registry.v1.ListCampaignsResponse\"\x15\x82\xd3\xe4\x93\x02\x0f\x12\r/v1/campaigns\x12w\n" +
+	"\vListOffices\x12(.maillage.registry.v1.ListOfficesRequest\x1a).maillage.registry.v1.ListOfficesResponse\"\x13\x82\xd3\xe4\x93\x02\r\x12\v/v1/offices\x12\x8e\x01\n" +
+	"\x0eListActEffects\x12+.maillage.registry.v1.ListActEffectsRequest\x1a,.maillage.registry.v1.ListActEffectsResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/acts/{act_id}/effects\x12w\n" +
+	"\fDiffRegister\x12).maillage.registry.v1.DiffRegisterRequest\x1a*.maillage.registry.v1.DiffRegisterResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/diff\x12x\n" +
+	"\vGetCoverage\x12(.maillage.registry.v1.GetCoverageRequest\x1a).maillage.registry.v1.GetCoverageResponse\"\x14\x82\xd3\xe4\x93\x02\x0e\x12\f/v1/coverage\x12|\n" +
+	"\rCountEntities\x12*.maillage.registry.v1.CountEntitiesRequest\x1a+.maillage.registry.v1.CountEntitiesResponse\"\x12\x82\xd3\xe4\x93\x02\f\x12\n" +
+	"/v1/counts\x12k\n" +
+	"\bListTodo\x12%.maillage.registry.v1.ListTodoRequest\x1a&.maillage.registry.v1.ListTodoResponse\"\x10\x82\xd3\xe4\x93\x02\n" +
+	"\x12\b/v1/todo\x12\x8c\x01\n" +
+	"\vListHistory\x12(.maillage.registry.v1.ListHistoryRequest\x1a).maillage.registry.v1.ListHistoryResponse\"(\x82\xd3\xe4\x93\x02\"\x12 /v1/entities/{entity_id}/history\x12\x91\x01\n" +
+	"\tListLinks\x12&.maillage.registry.v1.ListLinksRequest\x1a'.maillage.registry.v1.ListLinksResponse\"3\x82\xd3\xe4\x93\x02-Z \x12\x1e/v1/entities/{entity_id}/links\x12\t/v1/links\x12\x95\x01\n" +
+	"\rGetSuccession\x12*.maillage.registry.v1.GetSuccessionRequest\x1a+.maillage.registry.v1.GetSuccessionResponse\"+\x82\xd3\xe4\x93\x02%\x12#/v1/entities/{entity_id}/succession\x12s\n" +
+	"\aGetPlan\x12$.maillage.registry.v1.GetPlanRequest\x1a%.maillage.registry.v1.GetPlanResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/plans/{plan_id}\x12o\n" +
+	"\tListPlans\x12&.maillage.registry.v1.ListPlansRequest\x1a'.maillage.registry.v1.ListPlansResponse\"\x11\x82\xd3\xe4\x93\x02\v\x12\t/v1/plansB4Z2maillage/proto/gen/maillage/registry/v1;registryv1b\x06proto3"
 
 var (
 	file_maillage_registry_v1_service_proto_rawDescOnce sync.Once
