@@ -300,6 +300,12 @@ func (p *process) serveHealth(ctx context.Context, a *Addresses) (stop func(), e
 		}
 		fmt.Fprintln(w, "ok")
 	})
+	if p.files != nil {
+		files := p.filesHandler()
+		for _, root := range [...]string{"/v1/snapshots/", "/v1/deltas/", "/opendata/"} {
+			mux.Handle(root, files)
+		}
+	}
 	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() {
 		if err := server.Serve(lis); err != nil && !errors.Is(err, http.ErrServerClosed) {
