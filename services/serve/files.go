@@ -56,12 +56,15 @@ func (p *process) filesHandler() http.Handler {
 	})
 }
 
+// internal is the reason of what no caller can act on.
+const internal = "INTERNAL"
+
 // problem answers with an error as RFC 9457 has it.
 func problem(w http.ResponseWriter, r *http.Request, err error) {
 	own, ok := errors.AsType[*fault.Error](err)
 	if !ok {
 		slog.ErrorContext(r.Context(), "internal error", "path", r.URL.Path, "err", err)
-		own = fault.New(fault.Kind(codes.Internal), "INTERNAL", "", "internal error")
+		own = fault.New(fault.Kind(codes.Internal), internal, "", "internal error")
 	}
 	status := map[fault.Kind]int{
 		fault.Invalid: http.StatusBadRequest, fault.NotFound: http.StatusNotFound,

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -135,6 +136,9 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, k key, root, fir
 		return
 	}
 	f, is, err := h.open(r.Context(), k, file)
+	if own, ok := errors.AsType[*fault.Error](err); ok && own.Kind == fault.Unavailable {
+		w.Header().Set("Retry-After", "5")
+	}
 	if err != nil {
 		h.fail(w, r, err)
 		return

@@ -65,6 +65,8 @@ const (
 	keep = 6
 	// reach is how long a position may be away: another process may have answered with it.
 	reach = 5 * time.Second
+	// patience is how long a caller waits for a set: then he is to ask again.
+	patience = 20 * time.Second
 	// maxBuild bounds the making of a set, which outlives the caller who asked first.
 	maxBuild = 30 * time.Minute
 )
@@ -318,14 +320,21 @@ func (s *Store) open(ctx context.Context, k key, file string) (*os.File, *feedv1
 }
 
 // find returns a set, which is made once for all who ask for it meanwhile and goes on when
-// the first of them leaves.
+// the first of them leaves. One that takes long is SNAPSHOT_MAKING, of the position asked
+// for: the head may be another one by now.
 func (s *Store) find(ctx context.Context, k key) (*set, error) {
 	one := s.findOrMake(k)
+	enough := time.NewTimer(patience)
+	defer enough.Stop()
 	select {
 	case <-one.done:
 		return one, one.err
 	case <-ctx.Done():
-		return nil, fault.New(fault.Unavailable, "SNAPSHOT_MAKING", "", "%s is being made: ask again in a while", k)
+		return nil, ctx.Err()
+	case <-enough.C:
+		err := fault.New(fault.Unavailable, "SNAPSHOT_MAKING", "", "%s is being made: ask for that position again in a while", k)
+		err.Position = k.position
+		return nil, err
 	}
 }
 

@@ -57,6 +57,8 @@ type CLI struct {
 	Count         CountCmd         `cmd:"" help:"Compter, l'unité toujours nommée."`
 	Todo          TodoCmd          `cmd:"" help:"Ce qui attend un agent."`
 	Follow        FollowCmd        `cmd:"" help:"Suivre le registre : chaque changement, dans l'ordre, sans en manquer aucun."`
+	Snapshot      SnapshotCmd      `cmd:"" help:"Le registre entier en fichiers, à une position, ou ce qui a changé depuis une autre."`
+	OpenData      OpenDataCmd      `cmd:"" name:"opendata" help:"Données ouvertes : liste en cours, historique, carte, schémas."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 
