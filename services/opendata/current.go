@@ -2,6 +2,7 @@ package opendata
 
 import (
 	"iter"
+	"slices"
 	"strings"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
@@ -68,7 +69,10 @@ var currentColumns = func() []column[*held] {
 		{"act_title", "Titre de l'acte", "Titre officiel, tel que connu.", text, func(h *held) string { return h.act.GetTitle() }},
 		{"act_signed_date", "Acte signé le", "Jour de signature, au mois ou à l'année près.", date, func(h *held) string { return h.act.GetSignedDate() }},
 	}
-	all = append(all, labelColumns(func(h *held) *labellingv1.Label { return h.GetLabel() })...)
+	// What an analyst looks for first comes first: the ids, the role and the period.
+	label := labelColumns(func(h *held) *labellingv1.Label { return h.GetLabel() })
+	first := 1 + slices.IndexFunc(label, func(c column[*held]) bool { return c.name == "end" })
+	all = slices.Concat(all[:1], label[:first], all[1:], label[first:])
 	return append(all, basisColumns(func(h *held) []*eventv1.Basis { return h.GetLabel().GetBasis() })...)
 }()
 
