@@ -87,6 +87,9 @@ func TestFilesProveThemselves(t *testing.T) {
 		if got := digest(rows); got != m.GetStateDigest() || uint64(len(rows)) != m.GetStateRows() {
 			t.Fatalf("%d rows hash to %s, stated are %d and %s", len(rows), got, m.GetStateRows(), m.GetStateDigest())
 		}
+		if stated, n, err := w.source().Digest(context.Background(), at); err != nil || hex.EncodeToString(stated[:]) != m.GetStateDigest() || n != len(rows) {
+			t.Fatalf("the state hashes to %x: %v", stated, err)
+		}
 		place, err := follow.Resume(follow.ReadLines(bytes.NewReader(files["events.jsonl.gz"])))
 		must(t, err)
 		root, _ := place.Root()
@@ -368,4 +371,10 @@ func TestManifestIsItsFile(t *testing.T) {
 	if !proto.Equal(m, read) || is.GetSha256() != hex.EncodeToString(sum[:]) {
 		t.Errorf("the file says %s", text)
 	}
+}
+
+// making says whether a set takes long.
+func making(err error) bool {
+	own, is := errors.AsType[*fault.Error](err)
+	return is && own.Reason == "SNAPSHOT_MAKING"
 }

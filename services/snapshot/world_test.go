@@ -36,6 +36,9 @@ type world struct {
 	now     time.Time
 	digests registry.Digests
 	feed    *feed.Feed
+
+	growing sync.Mutex
+	tree    merkle.Tree // of some records
 }
 
 var samples = sync.OnceValue(func() registrytest.Samples {
@@ -44,8 +47,13 @@ var samples = sync.OnceValue(func() registrytest.Samples {
 
 // draw folds so many facts of every kind, in commits of some.
 func draw(t *rapid.T, facts int) *world {
-	w := &world{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
+	w := newWorld()
 	w.grow(t, facts)
+	return w
+}
+
+func newWorld() *world {
+	w := &world{now: time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)}
 	w.feed = feed.New(feed.Source{
 		Await:   func(context.Context, uint64) (ledger.Head, error) { return w.head(), nil },
 		Records: w.read, CommitEnd: w.commitEnd, KnownTime: w.knownTime,
@@ -72,21 +80,26 @@ func (w *world) grow(t *rapid.T, facts int) {
 }
 
 func (w *world) head() ledger.Head {
-	var tree merkle.Tree
-	for _, r := range w.records {
-		tree.Append(eventlog.LeafHash(r))
+	w.growing.Lock()
+	defer w.growing.Unlock()
+	if w.tree.Size() > uint64(len(w.records)) {
+		w.tree = merkle.Tree{}
 	}
-	return ledger.Head{Epoch: 1, Size: tree.Size(), Root: tree.Root()}
+	for _, r := range w.records[w.tree.Size():] {
+		w.tree.Append(eventlog.LeafHash(r))
+	}
+	return ledger.Head{Epoch: 1, Size: w.tree.Size(), Root: w.tree.Root()}
 }
 
 func (w *world) commitEnd(position uint64) uint64 {
-	end := uint64(0)
-	for _, e := range w.ends {
-		if e <= position {
-			end = e
-		}
+	i, exact := slices.BinarySearch(w.ends, position)
+	switch {
+	case exact:
+		return position
+	case i == 0:
+		return 0
 	}
-	return end
+	return w.ends[i-1]
 }
 
 func (w *world) knownTime(position uint64) time.Time {
