@@ -28,9 +28,12 @@ var current = about{
 	name: "labels_current", key: "label_id", title: "Labels en cours",
 	text: "Les labels du jour dit par le paquet (validAt) : en vigueur, prorogés, en suspens (le terme est passé et rien n'est décidé) et indéterminés ; une ligne par label.",
 	foreign: []foreign{
-		{"centre_id", "centres_history", "centre_id"}, {"network_id", "networks_history", "network_id"},
-		{"filiere_id", "filieres_history", "filiere_id"}, {"platform_id", "platforms_history", "platform_id"},
-		{"cycle_id", "cycles_history", "cycle_id"}, {"act_id", "acts_history", "act_id"},
+		{"centre_id", "centres_history", "centre_id"},
+		{"network_id", "networks_history", "network_id"},
+		{"filiere_id", "filieres_history", "filiere_id"},
+		{"platform_id", "platforms_history", "platform_id"},
+		{"cycle_id", "cycles_history", "cycle_id"},
+		{"act_id", "acts_history", "act_id"},
 	},
 }
 
@@ -78,12 +81,12 @@ var currentColumns = func() []column[*held] {
 
 // each is a value of every hospital in a cell; empty where none has one.
 func (h *held) each(value func(*topologyv1.Establishment) string) string {
-	all, any := make([]string, len(h.establishments)), false
+	all, found := make([]string, len(h.establishments)), false
 	for i, e := range h.establishments {
 		all[i] = value(e)
-		any = any || all[i] != ""
+		found = found || all[i] != ""
 	}
-	if !any {
+	if !found {
 		return ""
 	}
 	return joined(all)

@@ -17,9 +17,12 @@ var histories = []History{
 	historyOf("labels", about{
 		title: "Historique des labels", text: "Qui a détenu quel label, par quel acte." + asOf,
 		foreign: []foreign{
-			{"centre_id", "centres_history", "centre_id"}, {"network_id", "networks_history", "network_id"},
-			{"holder_filiere_id", "filieres_history", "filiere_id"}, {"platform_id", "platforms_history", "platform_id"},
-			{"cycle_id", "cycles_history", "cycle_id"}, {"act_id", "acts_history", "act_id"},
+			{"centre_id", "centres_history", "centre_id"},
+			{"network_id", "networks_history", "network_id"},
+			{"holder_filiere_id", "filieres_history", "filiere_id"},
+			{"platform_id", "platforms_history", "platform_id"},
+			{"cycle_id", "cycles_history", "cycle_id"},
+			{"act_id", "acts_history", "act_id"},
 		},
 	}, "label_id", (*labellingv1.Label).GetBasis, labelColumns(func(l *labellingv1.Label) *labellingv1.Label { return l })...),
 	historyOf("centres", about{
@@ -74,8 +77,8 @@ var histories = []History{
 		title: "Historique des liens", text: "Ce qui tient deux entités ensemble, dont les centres collaborateurs, sans label." + asOf,
 		foreign: []foreign{{"network_id", "networks_history", "network_id"}, {"act_id", "acts_history", "act_id"}},
 	}, "link_id", (*topologyv1.Link).GetBasis,
-		column[*topologyv1.Link]{"kind", "Nature", "collaborates, un centre collabore avec un réseau sans y être labellisé ; serves, un centre dessert une filière ; hosted, un centre est aidé par une plateforme ; attached, un centre de compétence est rattaché à un centre de référence ; ern, membre d'un réseau européen.", oneOf(topologyv1.LinkKind(0)), func(l *topologyv1.Link) string { return word(l.GetKind()) }},
-		column[*topologyv1.Link]{"from_id", "De", "Identifiant de qui collabore, dessert, est aidé, rattaché ou membre.", anID, (*topologyv1.Link).GetFromId},
+		column[*topologyv1.Link]{"kind", "Nature", "collaborates, un centre est collaborateur d'un réseau sans y être labellisé ; serves, un centre dessert une filière ; hosted, un centre est aidé par une plateforme ; attached, un centre de compétence est rattaché à un centre de référence ; ern, membre d'un réseau européen.", oneOf(topologyv1.LinkKind(0)), func(l *topologyv1.Link) string { return word(l.GetKind()) }},
+		column[*topologyv1.Link]{"from_id", "De", "Identifiant de qui est collaborateur, dessert, est aidé, rattaché ou membre.", anID, (*topologyv1.Link).GetFromId},
 		column[*topologyv1.Link]{"to_id", "À", "Identifiant de l'autre ; vide où un code le nomme.", anID, (*topologyv1.Link).GetToId},
 		column[*topologyv1.Link]{"code", "Code", "Nom du réseau européen (ERN) ; vide pour les autres natures.", text, (*topologyv1.Link).GetCode},
 		column[*topologyv1.Link]{"network_id", "Réseau", "Réseau dans lequel un centre est rattaché ; vide pour les autres natures.", anID, (*topologyv1.Link).GetNetworkId},

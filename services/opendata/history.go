@@ -29,9 +29,6 @@ type History struct {
 	write  func(w io.Writer, rows iter.Seq[registry.Row], known func(uint64) time.Time) (int, error)
 }
 
-// Table is the name of the table of the state.
-func (h History) Table() string { return h.table }
-
 // Name is that of the file, without .csv.
 func (h History) Name() string { return h.name }
 

@@ -44,7 +44,7 @@ func ask(t *testing.T, base, path string, header ...string) reply {
 
 func TestHandler(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 40) }).Example(3)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	defer s.Close()
 	handler := s.Handler(func(w http.ResponseWriter, _ *http.Request, err error) {
 		own, is := errors.AsType[*fault.Error](err)

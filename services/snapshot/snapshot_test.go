@@ -77,7 +77,7 @@ func rootOf(m *feedv1.Manifest) string { return strings.Split(m.GetCheckpoint(),
 func TestFilesProveThemselves(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw(t, rapid.IntRange(1, 60).Draw(t, "facts"))
-		s := open(t, w, temp(t))
+		s := open(w, temp(t))
 		defer s.Close()
 		at := rapid.SampledFrom(w.ends).Draw(t, "at")
 		m, err := s.Snapshot(context.Background(), at)
@@ -113,7 +113,7 @@ func TestDelta(t *testing.T) {
 		if rapid.Bool().Draw(t, "settled") { // what changed is then looked for everywhere
 			w.state.Settle(rapid.Uint64Range(0, uint64(len(w.records))).Draw(t, "to"))
 		}
-		s := open(t, w, temp(t))
+		s := open(w, temp(t))
 		defer s.Close()
 		from := rapid.SampledFrom(append([]uint64{0}, w.ends[:len(w.ends)-1]...)).Draw(t, "from")
 		i := slices.IndexFunc(w.ends, func(e uint64) bool { return e > from })
@@ -173,11 +173,11 @@ func TestSameForEver(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		w := draw(t, rapid.IntRange(1, 40).Draw(t, "facts"))
 		at := rapid.SampledFrom(w.ends).Draw(t, "at")
-		first := open(t, w, temp(t))
+		first := open(w, temp(t))
 		defer first.Close()
 		var before []*feedv1.Manifest
 		ask := func() (all []*feedv1.Manifest) {
-			s := open(t, w, temp(t))
+			s := open(w, temp(t))
 			defer s.Close()
 			m, err := s.Snapshot(context.Background(), at)
 			must(t, err)
@@ -203,7 +203,7 @@ func TestSameForEver(t *testing.T) {
 // meant to differ, or because they are compressed otherwise, give them another one.
 func TestBytesOfTheFormat(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 40) }).Example(7)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	defer s.Close()
 	var all []string
 	m, err := s.Snapshot(t.Context(), 0)
@@ -228,7 +228,7 @@ func TestBytesOfTheFormat(t *testing.T) {
 // Positions that stand for others, and those that stand for none.
 func TestPositions(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 30) }).Example(3)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	defer s.Close()
 	head := uint64(len(w.records))
 	if m, err := s.Snapshot(t.Context(), 0); err != nil || m.GetPosition() != head || m.GetSet() != fmt.Sprintf("snapshots/%d", head) {
@@ -281,7 +281,7 @@ func TestPositions(t *testing.T) {
 func TestFewSetsAreKept(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 60) }).Example(5)
 	dir := t.TempDir()
-	s := open(t, w, dir)
+	s := open(w, dir)
 	first, err := s.Snapshot(t.Context(), w.ends[0])
 	must(t, err)
 	f, is, err := s.Open(t.Context(), first.GetSet(), "events.jsonl.gz")
@@ -309,7 +309,7 @@ func TestFewSetsAreKept(t *testing.T) {
 	}
 
 	// What a process left that did not end well is removed by the next one.
-	second := open(t, w, dir)
+	second := open(w, dir)
 	_, err = second.Snapshot(t.Context(), 0)
 	must(t, err)
 	if all, _ := os.ReadDir(dir); len(all) != 2 {
@@ -317,7 +317,7 @@ func TestFewSetsAreKept(t *testing.T) {
 	}
 	must(t, s.Close())
 	must(t, os.Mkdir(filepath.Join(dir, "process-gone"), 0o755))
-	third := open(t, w, dir)
+	third := open(w, dir)
 	_, err = third.Snapshot(t.Context(), 0)
 	must(t, err)
 	if all, _ := os.ReadDir(dir); len(all) != 2 {
@@ -334,7 +334,7 @@ func TestFewSetsAreKept(t *testing.T) {
 func TestMadeOnce(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 30) }).Example(5)
 	dir := t.TempDir()
-	s := open(t, w, dir)
+	s := open(w, dir)
 	defer s.Close()
 	got := make(chan *feedv1.Manifest, 8)
 	for range cap(got) {
@@ -357,7 +357,7 @@ func TestMadeOnce(t *testing.T) {
 // A line is the JSON of the commit, whatever spaces protobuf puts in.
 func TestManifestIsItsFile(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 10) }).Example(1)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	defer s.Close()
 	m, err := s.Snapshot(t.Context(), 0)
 	must(t, err)

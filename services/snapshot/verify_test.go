@@ -73,7 +73,7 @@ func (b *breaking) RecvMsg(m any) error {
 func brought(t *testing.T) (string, *feedv1.Manifest) {
 	t.Helper()
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 60) }).Example(9)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	t.Cleanup(func() { _ = s.Close() })
 	client := served(t, s, new(atomic.Int64), new(atomic.Int64))
 	r, err := client.GetSnapshot(t.Context(), &feedv1.GetSnapshotRequest{})
@@ -85,7 +85,7 @@ func brought(t *testing.T) (string, *feedv1.Manifest) {
 
 func TestFetch(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 60) }).Example(9)
-	s := open(t, w, t.TempDir())
+	s := open(w, t.TempDir())
 	defer s.Close()
 	var breaks, came atomic.Int64
 	client := served(t, s, &breaks, &came)
