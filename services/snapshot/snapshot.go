@@ -63,6 +63,8 @@ type Source struct {
 const (
 	// keep is how many sets are kept.
 	keep = 6
+	// maxWaiting is how many sets may be asked for that are not made yet.
+	maxWaiting = 16
 	// reach is how long a position may be away: another process may have answered with it.
 	reach = 5 * time.Second
 	// patience is how long a caller waits for a set: then he is to ask again.
@@ -323,7 +325,10 @@ func (s *Store) open(ctx context.Context, k key, file string) (*os.File, *feedv1
 // the first of them leaves. One that takes long is SNAPSHOT_MAKING, of the position asked
 // for: the head may be another one by now.
 func (s *Store) find(ctx context.Context, k key) (*set, error) {
-	one := s.findOrMake(k)
+	one, ok := s.findOrMake(k)
+	if !ok {
+		return nil, fault.New(fault.Unavailable, "SNAPSHOT_MAKING", "", "%d other sets of files are to be made first: ask again in a while", maxWaiting)
+	}
 	enough := time.NewTimer(patience)
 	defer enough.Stop()
 	select {
@@ -338,15 +343,24 @@ func (s *Store) find(ctx context.Context, k key) (*set, error) {
 	}
 }
 
-func (s *Store) findOrMake(k key) *set {
+// findOrMake is a set, maybe one to be made; ok is false where too many are.
+func (s *Store) findOrMake(k key) (one *set, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if i := slices.IndexFunc(s.sets, func(o *set) bool { return o.key == k }); i >= 0 {
-		one := s.sets[i]
-		s.sets = append(slices.Delete(s.sets, i, i+1), one)
-		return one
+	waiting := 0
+	for i, one := range s.sets {
+		if one.key == k {
+			s.sets = append(slices.Delete(s.sets, i, i+1), one)
+			return one, true
+		}
+		if one.dir == "" {
+			waiting++
+		}
 	}
-	one := &set{key: k, done: make(chan struct{})}
+	if waiting >= maxWaiting {
+		return nil, false
+	}
+	one = &set{key: k, done: make(chan struct{})}
 	s.sets = append(s.sets, one)
 	s.making.Go(func() {
 		defer close(one.done)
@@ -355,7 +369,7 @@ func (s *Store) findOrMake(k key) *set {
 		}
 		s.drop()
 	})
-	return one
+	return one, true
 }
 
 func (s *Store) make(one *set) error {

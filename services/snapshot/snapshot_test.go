@@ -9,11 +9,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"iter"
 	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,6 +27,7 @@ import (
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	"maillage/proto/merkle"
 	"maillage/services/fault"
+	"maillage/services/snapshot"
 )
 
 // temp is a directory that a draw has for itself.
@@ -354,7 +357,41 @@ func TestMadeOnce(t *testing.T) {
 	}
 }
 
-// A line is the JSON of the commit, whatever spaces protobuf puts in.
+// While one set is made, a few others are waited for, and no more.
+func TestFewWait(t *testing.T) {
+	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 80) }).Example(5)
+	src, hold := w.source(), make(chan struct{})
+	commits := src.Commits
+	src.Commits = func(ctx context.Context, after, to uint64) iter.Seq2[*feedv1.Commit, error] {
+		<-hold
+		return commits(ctx, after, to)
+	}
+	s := snapshot.New(src, t.TempDir())
+	defer s.Close()
+	ends := w.ends[:17]
+	refused := make(chan uint64, len(ends))
+	var asking sync.WaitGroup
+	for _, at := range ends {
+		asking.Go(func() {
+			if _, err := s.Snapshot(context.Background(), at); making(err) {
+				refused <- at
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	again := <-refused // one of them; the others go on
+	close(hold)
+	asking.Wait()
+	if len(refused) > 0 {
+		t.Errorf("%d more were refused", len(refused))
+	}
+	if _, err := s.Snapshot(t.Context(), again); err != nil {
+		t.Errorf("once there is room: %v", err)
+	}
+}
+
+// The manifest is a file of its set.
 func TestManifestIsItsFile(t *testing.T) {
 	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 10) }).Example(1)
 	s := open(w, t.TempDir())

@@ -74,6 +74,9 @@ func (a *app) fetchFiles(dir string, ask func(ctx context.Context, client feedv1
 		m, err := ask(ctx, client, 0)
 		for making, is := fault.FromStatus(err); is && making.Reason == "SNAPSHOT_MAKING"; making, is = fault.FromStatus(err) {
 			fmt.Fprintln(a.stderr, "maillage : les fichiers sont en préparation…")
+			if err := pause(ctx); err != nil {
+				return err
+			}
 			m, err = ask(ctx, client, making.Position)
 		}
 		if err != nil {
@@ -86,7 +89,9 @@ func (a *app) fetchFiles(dir string, ask func(ctx context.Context, client feedv1
 			}
 			text, _ := a.explain(err)
 			fmt.Fprintf(a.stderr, "maillage : %s ; reprise\n", harmless(text))
-			time.Sleep(time.Second)
+			if err := pause(ctx); err != nil {
+				return err
+			}
 		}
 		if err == nil {
 			err = snapshot.Verify(dir, m)
@@ -96,6 +101,18 @@ func (a *app) fetchFiles(dir string, ask func(ctx context.Context, client feedv1
 		}
 		return a.tellFiles(dir, m)
 	})
+}
+
+// pause waits a moment before something is asked for again.
+func pause(ctx context.Context) error {
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // unwritten says of an error of the file system where it is.
