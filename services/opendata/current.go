@@ -1,7 +1,9 @@
 package opendata
 
 import (
-	"iter"
+	"cmp"
+	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -11,6 +13,7 @@ import (
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/bitemporal"
 	"maillage/services/identifier"
+	"maillage/services/registry"
 	"maillage/services/registry/lens"
 )
 
@@ -92,40 +95,121 @@ func (h *held) each(value func(*topologyv1.Establishment) string) string {
 	return joined(all)
 }
 
-// list yields the current list, in the order of ListLabels.
-func (e *Edition) list(l lens.Lens) (iter.Seq[*held], error) {
-	filter, err := l.LabelFilter(&registryv1.ListLabelsRequest{})
+// listed are the statuses of the current list, as ListLabels has it.
+var listed = []labellingv1.Status{
+	labellingv1.Status_STATUS_IN_FORCE, labellingv1.Status_STATUS_EXTENDED,
+	labellingv1.Status_STATUS_IN_ABEYANCE, labellingv1.Status_STATUS_UNDETERMINED,
+}
+
+// lookAt is how many labels are looked at while the state is held.
+const lookAt = 256
+
+// list writes the current list, by filière, network, role and place. It goes through the
+// labels twice, some at a time, so that neither the state is held for long nor the list kept.
+func (e *Edition) list(w io.Writer) (int, error) {
+	ids, err := e.inOrder()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
-	entries := l.FindLabels(filter, func(n int) (from, to int) { return 0, n })
-	topo := &e.state.Topology
-	return func(yield func(*held) bool) {
-		for _, entry := range entries {
-			h := &held{LabelEntry: entry}
-			h.network = near(&topo.Networks, networkOf(entry.GetLabel()), e)
-			h.filiere = near(&topo.Filieres, entry.GetFiliereId(), e)
-			h.centre = near(&topo.Centres, entry.GetLabel().GetHolder().GetSite().GetCentreId(), e)
-			if act := actOf(entry.GetLabel().GetBasis()); act != nil {
-				h.act, _ = e.state.Labelling.Acts.Last(act.GetActId(), e.position)
-			}
-			ids := h.centre.GetEstablishmentIds()
-			switch holder := entry.GetLabel().GetHolder().GetHolder().(type) {
-			case *labellingv1.Holder_FiliereId:
-				ids = []string{h.filiere.GetEstablishmentId()}
-			case *labellingv1.Holder_PlatformId:
-				ids = near(&topo.Platforms, holder.PlatformId, e).GetEstablishmentIds()
-			}
-			for _, id := range ids {
-				if o := near(&topo.Establishments, id, e); o != nil {
-					h.establishments = append(h.establishments, o)
+	n, wrong := writeCSV(w, currentColumns, func(yield func(*held) bool) {
+		for some := range slices.Chunk(ids, lookAt) {
+			lines := make([]*held, 0, len(some))
+			err = e.look(func(s *registry.State, l lens.Lens) error {
+				for _, id := range some {
+					entry, err := l.Label(id)
+					if err != nil {
+						return err
+					}
+					lines = append(lines, e.held(s, entry))
+				}
+				return nil
+			})
+			for _, h := range lines {
+				if err != nil || !yield(h) {
+					return
 				}
 			}
-			if !yield(h) {
-				return
-			}
 		}
-	}, nil
+	})
+	return n, cmp.Or(err, wrong)
+}
+
+// inOrder is the labels of the list.
+func (e *Edition) inOrder() (ids []string, err error) {
+	var all []string
+	err = e.look(func(s *registry.State, _ lens.Lens) error {
+		all = slices.AppendSeq(make([]string, 0, s.Labelling.Labels.Len()), s.Labelling.Labels.IDs())
+		return nil
+	})
+	type place struct{ key, id string }
+	var places []place
+	for some := range slices.Chunk(all, lookAt) {
+		if err != nil {
+			return nil, err
+		}
+		err = e.look(func(s *registry.State, l lens.Lens) error {
+			for _, id := range some {
+				if status, known := s.Labelling.StatusAt(id, e.day, e.position, &s.Topology); !known || !slices.Contains(listed, status) {
+					continue
+				}
+				entry, err := l.Label(id)
+				if err != nil {
+					return err
+				}
+				places = append(places, place{orderOf(entry), id})
+			}
+			return nil
+		})
+	}
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(strings.Compare(a.key, b.key), strings.Compare(a.id, b.id)) })
+	for _, p := range places {
+		ids = append(ids, p.id)
+	}
+	return ids, err
+}
+
+// orderOf is what the list is sorted by; what is not there comes last.
+func orderOf(e *registryv1.LabelEntry) string {
+	const last = "\U0010ffff"
+	where := e.GetCity()
+	if names := e.GetEstablishmentNames(); len(names) > 0 {
+		where = names[0]
+	}
+	role := e.GetLabel().GetRole()
+	if role == labellingv1.Role_ROLE_UNSPECIFIED {
+		role = labellingv1.Role(len(labellingv1.Role_name))
+	}
+	return strings.Join([]string{
+		cmp.Or(identifier.Fold(e.GetFiliereAcronym()), last),
+		identifier.Fold(cmp.Or(e.GetNetworkAcronym(), e.GetNetworkTitle())),
+		fmt.Sprintf("%02d", role),
+		identifier.Fold(where),
+	}, "\x00")
+}
+
+// held looks up what belongs to a label.
+func (e *Edition) held(s *registry.State, entry *registryv1.LabelEntry) *held {
+	topo, label := &s.Topology, entry.GetLabel()
+	h := &held{LabelEntry: entry}
+	h.network = near(&topo.Networks, networkOf(label), e)
+	h.filiere = near(&topo.Filieres, entry.GetFiliereId(), e)
+	h.centre = near(&topo.Centres, label.GetHolder().GetSite().GetCentreId(), e)
+	if act := actOf(label.GetBasis()); act != nil {
+		h.act, _ = s.Labelling.Acts.Last(act.GetActId(), e.position)
+	}
+	ids := h.centre.GetEstablishmentIds()
+	switch holder := label.GetHolder().GetHolder().(type) {
+	case *labellingv1.Holder_FiliereId:
+		ids = []string{h.filiere.GetEstablishmentId()}
+	case *labellingv1.Holder_PlatformId:
+		ids = near(&topo.Platforms, holder.PlatformId, e).GetEstablishmentIds()
+	}
+	for _, id := range ids {
+		if o := near(&topo.Establishments, id, e); o != nil {
+			h.establishments = append(h.establishments, o)
+		}
+	}
+	return h
 }
 
 // near is the version that holds on the day of the edition or, failing that, the nearest

@@ -1,15 +1,15 @@
 // Package opendata makes the files that the register publishes for everybody: the current
 // list of labels and the full history as CSV, the map as GeoJSON, and the Data Package
-// that says what is in them. Each file is a function of the rows at a position and of a day.
+// that says what is in them. Each file is a function of the register at a position and of a day.
 // A column is declared once: its header, its cells and its field in the Table Schema come
 // from there.
 //
-// Names of persons are not in the rows, and so in no file.
+// Names of persons are not in the state, and so in no file.
 package opendata
 
 import (
+	"cmp"
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -23,40 +23,36 @@ import (
 	"maillage/services/registry/lens"
 )
 
+// Register is what editions are made of.
+type Register struct {
+	// View runs f over a state that holds the position of the edition, and does not change
+	// meanwhile; it may hold more.
+	View func(f func(*registry.State)) error
+	// Rows are those of a table as known at that position, in the order its file is to have.
+	Rows func(table string) ([]registry.Row, error)
+	// KnownTime is since when a position is known.
+	KnownTime func(position uint64) time.Time
+}
+
 // Edition is what is published of a position and a day.
 type Edition struct {
-	rows     map[string][]registry.Row
-	state    *registry.State
+	from     Register
 	position uint64
 	day      bitemporal.Date
-	known    func(position uint64) time.Time
+	kept     lens.Snapshots
 }
 
-// Tables are those of the state whose rows an edition is made of.
-var Tables = []string{
-	"establishments", "centres", "networks", "filieres", "platforms", "links", "continuities", "plans",
-	"cycles", "acts", "labels", "assertions", "offices", "campaigns",
+// New returns the edition of a position and of a day in Europe/Paris.
+func New(from Register, position uint64, day bitemporal.Date) *Edition {
+	return &Edition{from: from, position: position, day: day}
 }
 
-// New returns the edition of a position and of a day in Europe/Paris, from the rows of
-// [Tables] as known there, each in the order its file is to have. known is since when a
-// position is known.
-func New(rows map[string][]registry.Row, position uint64, day bitemporal.Date, known func(uint64) time.Time) (*Edition, error) {
-	all := func(yield func(registry.Row) bool) {
-		for _, name := range Tables {
-			for _, r := range rows[name] {
-				if !yield(r) {
-					return
-				}
-			}
-		}
-	}
-	none := func(func(string, registry.Resting) bool) {}
-	state, err := registry.Restore(nil, all, none, position)
-	if err != nil {
-		return nil, fmt.Errorf("restore position %d: %w", position, err)
-	}
-	return &Edition{rows, state, position, day, known}, nil
+// look lets f look at the register as it was known at the position, on the day.
+func (e *Edition) look(f func(*registry.State, lens.Lens) error) (err error) {
+	seen := e.from.View(func(s *registry.State) {
+		err = f(s, lens.At(s, s, e.day, e.position, e.position, registryv1.Window_WINDOW_LEGAL, &e.kept))
+	})
+	return cmp.Or(seen, err)
 }
 
 // File is a file of an edition.
@@ -79,23 +75,20 @@ const (
 
 // Files are the files but for that of [Edition.Package].
 func (e *Edition) Files() []File {
-	look := lens.At(e.state, e.state, e.day, e.position, e.position, registryv1.Window_WINDOW_LEGAL, &lens.Snapshots{})
-	tables := []File{table(current, fieldsOf(currentColumns), func(w io.Writer) (int, error) {
-		lines, err := e.list(look)
-		if err != nil {
-			return 0, err
-		}
-		return writeCSV(w, currentColumns, lines)
-	})}
+	tables := []File{table(current, fieldsOf(currentColumns), e.list)}
 	for _, h := range histories {
 		tables = append(tables, table(h.about, h.fields, func(w io.Writer) (int, error) {
-			return h.Write(w, slices.Values(e.rows[h.table]), e.known)
+			rows, err := e.from.Rows(h.table)
+			if err != nil {
+				return 0, err
+			}
+			return h.Write(w, slices.Values(rows), e.from.KnownTime)
 		}))
 	}
 	files := append(tables, File{
 		Name: "map.geojson", MediaType: GeoJSON, title: "Carte des centres",
 		text:  "Les centres labellisés du jour dit par le paquet (validAt), ceux qui collaborent avec un réseau sans label, et leurs liens. Coordonnées WGS 84 ; les centres sans lieu connu sont comptés (unplaced).",
-		Write: func(w io.Writer) (int, error) { return e.chart(w, look) },
+		Write: e.chart,
 	})
 	for _, a := range abouts() {
 		files = append(files, File{Name: "schema_" + a.name + ".json", MediaType: JSON, Write: func(w io.Writer) (int, error) {
@@ -124,8 +117,13 @@ func table(a about, fields []field, write func(io.Writer) (int, error)) File {
 	return File{Name: a.name + ".csv", MediaType: CSV, Write: write, title: a.title, text: a.text, schema: &s}
 }
 
-func (e *Edition) chart(w io.Writer, l lens.Lens) (int, error) {
-	m, err := l.Map(&registryv1.GetMapRequest{})
+// chart writes the map. It is reckoned at once, as for who asks for it.
+func (e *Edition) chart(w io.Writer) (int, error) {
+	var m *registryv1.GetMapResponse
+	err := e.look(func(_ *registry.State, l lens.Lens) (err error) {
+		m, err = l.Map(&registryv1.GetMapRequest{})
+		return err
+	})
 	if err != nil {
 		return 0, err
 	}
@@ -153,7 +151,7 @@ const PackageName = "datapackage.json"
 
 // Package writes the Data Package of the files that were written.
 func (e *Edition) Package(w io.Writer, written []Written) error {
-	known := e.known(e.position).UTC()
+	known := e.from.KnownTime(e.position)
 	p := dataPackage{
 		Schema: "https://datapackage.org/profiles/2.0/datapackage.json",
 		Name:   "maillage-maladies-rares", Title: "Labels maladies rares : centres, réseaux, filières et plateformes",

@@ -187,14 +187,23 @@ func (b *builder) cursor(ctx context.Context) error {
 	return nil
 }
 
+// lookAt is how many entities are looked at while the state is held: some milliseconds.
+const lookAt = 8192
+
 // rows lists the rows of a table that are known at the position and not, or not so, at the
 // one before, in the order of the files: by id, then as they were recorded.
 func (b *builder) rows(ctx context.Context, table string) ([]registry.Row, error) {
-	var changed registry.Rows
-	err := b.src.View(ctx, b.m.GetPosition(), func(s *registry.State, _ uint64) {
-		changed = s.ChangesOf(table, b.m.GetAfter(), b.m.GetPosition())
-	})
-	rows := slices.AppendSeq(make([]registry.Row, 0, changed.Len()), changed.All())
+	var rows []registry.Row
+	for from, more := 0, true; more; more = from > 0 {
+		var some registry.Rows
+		err := b.src.View(ctx, b.m.GetPosition(), func(s *registry.State, _ uint64) {
+			some, from = s.ChangesOf(table, from, lookAt, b.m.GetAfter(), b.m.GetPosition())
+		})
+		if err != nil {
+			return nil, err
+		}
+		rows = slices.AppendSeq(rows, some.All())
+	}
 	slices.SortFunc(rows, func(x, y registry.Row) int {
 		return cmp.Or(
 			cmp.Compare(x.ID, y.ID),
@@ -202,7 +211,7 @@ func (b *builder) rows(ctx context.Context, table string) ([]registry.Row, error
 			cmp.Compare(x.Version.Valid.From, y.Version.Valid.From),
 		)
 	})
-	return rows, err
+	return rows, nil
 }
 
 // tables writes the rows of every table as JSON lines, and of those of entities as CSV.
@@ -266,18 +275,13 @@ func (b *builder) digest(ctx context.Context) error {
 
 // edition writes the open data.
 func (b *builder) edition(ctx context.Context, k key) error {
-	all := make(map[string][]registry.Row, len(opendata.Tables))
-	for _, table := range opendata.Tables {
-		rows, err := b.rows(ctx, table)
-		if err != nil {
-			return err
-		}
-		all[table] = rows
-	}
-	e, err := opendata.New(all, k.position, k.day, b.src.KnownTime)
-	if err != nil {
-		return err
-	}
+	e := opendata.New(opendata.Register{
+		View: func(f func(*registry.State)) error {
+			return b.src.View(ctx, k.position, func(s *registry.State, _ uint64) { f(s) })
+		},
+		Rows:      func(table string) ([]registry.Row, error) { return b.rows(ctx, table) },
+		KnownTime: b.src.KnownTime,
+	}, k.position, k.day)
 	for _, f := range e.Files() {
 		if err := cmp.Or(ctx.Err(), b.write(f.Name, f.MediaType, f.Write)); err != nil {
 			return err

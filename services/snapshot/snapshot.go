@@ -6,7 +6,7 @@
 // They are made from the folded state, wherever reads are answered from: the rows of a
 // database are filled from it, and its digest is theirs. A set is made once for all who ask
 // for it meanwhile, one set at a time, a table at a time; the state is held for as long as
-// it takes to list the rows of a table, not to write them.
+// it takes to list some rows, not to write them.
 package snapshot
 
 import (
