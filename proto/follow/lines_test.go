@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"iter"
 	"slices"
 	"strings"
 	"testing"
@@ -106,10 +107,8 @@ func TestReplay(t *testing.T) {
 			return
 		}
 		commits = slices.Delete(commits, 0, 1)
-		for _, err = range follow.Replay(all) {
-		}
-		if gap, is := errors.AsType[*follow.GapError](err); !is || gap.Want != 1 {
-			t.Fatalf("without the first: %v", err)
+		if gap, is := errors.AsType[*follow.GapError](endOf(follow.Replay(all))); !is || gap.Want != 1 {
+			t.Fatalf("without the first: %v", gap)
 		}
 	})
 }
@@ -143,11 +142,17 @@ func TestReplayInBatches(t *testing.T) {
 // Lines that are no commits are refused, and where they are is told.
 func TestBadLines(t *testing.T) {
 	for _, text := range []string{"x\n", "{}\n", `{"records":[]}` + "\n", `{"records":[{"position":"1"}],"more":1}` + "\n"} {
-		var err error
-		for _, err = range follow.ReadLines(strings.NewReader(text)) {
-		}
+		err := endOf(follow.ReadLines(strings.NewReader(text)))
 		if err == nil || !strings.Contains(err.Error(), "byte 0") {
 			t.Errorf("%q: %v", text, err)
 		}
 	}
+}
+
+// endOf is the error that something ends with.
+func endOf[T any](all iter.Seq2[T, error]) (last error) {
+	for _, err := range all {
+		last = err
+	}
+	return last
 }

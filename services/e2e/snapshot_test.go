@@ -104,6 +104,14 @@ func TestSnapshot(t *testing.T) {
 	}
 	nobody(t, dir)
 
+	// What was interrupted is gone on with at its position, though there is more by now.
+	must(t, os.Mkdir(in("cut"), 0o755))
+	must(t, os.WriteFile(filepath.Join(in("cut"), "snapshot.json.part"), before, 0o644))
+	s.run("snapshot", "--out", in("cut"))
+	if !bytes.Equal(before, content(t, filepath.Join(in("cut"), "snapshot.json"))) {
+		t.Error("another position was brought than the one begun with")
+	}
+
 	s.stop()
 	s = up(t, data)
 	s.run("snapshot", "--out", in("half2"), "--at", strconv.FormatUint(half, 10))

@@ -16,10 +16,23 @@ import (
 
 // Fetch brings the files of a set into a directory, and the manifest once all are there. It
 // goes on where an earlier one was interrupted: what is there already is not asked for
-// again, and a file that was begun is NAME.HASH.part until it is whole. A file that is not
-// what the manifest says is FILES_DIFFER, and is not left there.
+// again, and a file that was begun is NAME.HASH.part until it is whole; until all are, the
+// manifest is [Pending]. A file that is not what the manifest says is FILES_DIFFER, and is
+// not left there.
 func Fetch(ctx context.Context, from feedv1.SnapshotServiceClient, m *feedv1.Manifest, dir string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	text, err := manifestText(m)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(dir, ManifestName)
+	if err := os.WriteFile(name+pending, text, 0o644); err != nil {
+		return err
+	}
+	// One that stands there may be of other files, which go now.
+	if err := os.Remove(name); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	for _, is := range m.GetFiles() {
@@ -30,15 +43,19 @@ func Fetch(ctx context.Context, from feedv1.SnapshotServiceClient, m *feedv1.Man
 			return err
 		}
 	}
-	text, err := manifestText(m)
+	return os.Rename(name+pending, name)
+}
+
+const pending = ".part" // ends the names of what is not whole
+
+// Pending is the manifest of the set that an interrupted Fetch was to bring into a
+// directory; nil where none was interrupted.
+func Pending(dir string) *feedv1.Manifest {
+	m, err := load(filepath.Join(dir, ManifestName+pending))
 	if err != nil {
-		return err
+		return nil
 	}
-	name := filepath.Join(dir, ManifestName)
-	if err := os.WriteFile(name+".part", text, 0o644); err != nil {
-		return err
-	}
-	return os.Rename(name+".part", name)
+	return m
 }
 
 func fetch(ctx context.Context, from feedv1.SnapshotServiceClient, set string, is *feedv1.File, dir string) (err error) {
@@ -115,8 +132,10 @@ func sumOf(name string) (string, error) {
 }
 
 // Load reads the manifest of the set that Fetch brought into a directory.
-func Load(dir string) (*feedv1.Manifest, error) {
-	text, err := os.ReadFile(filepath.Join(dir, ManifestName))
+func Load(dir string) (*feedv1.Manifest, error) { return load(filepath.Join(dir, ManifestName)) }
+
+func load(name string) (*feedv1.Manifest, error) {
+	text, err := os.ReadFile(name)
 	if err != nil {
 		return nil, err
 	}

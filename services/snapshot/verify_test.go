@@ -104,6 +104,9 @@ func TestFetch(t *testing.T) {
 		if _, err := snapshot.Load(dir); err == nil {
 			t.Fatal("the manifest is there before the files")
 		}
+		if !proto.Equal(snapshot.Pending(dir), m) {
+			t.Fatal("nothing says what is being brought")
+		}
 		if cuts > 10 {
 			t.Fatal(err)
 		}

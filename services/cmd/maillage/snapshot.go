@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -34,10 +35,11 @@ type SnapshotCmd struct {
 
 // Run implements the verb.
 func (c *SnapshotCmd) Run(a *app) error {
-	return a.fetchFiles(c.Out, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
-		if at == 0 {
-			at = c.At
-		}
+	at := c.At
+	if begun := snapshot.Pending(c.Out); at == 0 && begun.GetValidAt() == "" && (begun.GetAfter() > 0) == (c.From > 0) {
+		at = begun.GetPosition() // 0 where nothing was
+	}
+	return a.fetchFiles(c.Out, at, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
 		if c.From > 0 {
 			r, err := client.GetDelta(ctx, &feedv1.GetDeltaRequest{After: c.From, Position: at})
 			return r.GetManifest(), err
@@ -57,27 +59,29 @@ type OpenDataCmd struct {
 
 // Run implements the verb.
 func (c *OpenDataCmd) Run(a *app) error {
-	return a.fetchFiles(c.Out, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
-		if at == 0 {
-			at = c.At
-		}
+	at := c.At
+	if begun := snapshot.Pending(c.Out); at == 0 && c.ValidAt != "" && begun.GetValidAt() == string(c.ValidAt) {
+		at = begun.GetPosition()
+	}
+	return a.fetchFiles(c.Out, at, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
 		r, err := client.GetOpenData(ctx, &feedv1.GetOpenDataRequest{Position: at, ValidAt: string(c.ValidAt)})
 		return r.GetManifest(), err
 	})
 }
 
 // fetchFiles asks for a set of files until it is made, brings it into a directory and
-// proves it. ask is given the position that was being made, 0 at first.
-func (a *app) fetchFiles(dir string, ask func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error)) error {
+// proves it. ask is given the position, 0 for the head, and then the one that is being made.
+func (a *app) fetchFiles(dir string, at uint64, ask func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error)) error {
 	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		client := feedv1.NewSnapshotServiceClient(conn)
-		m, err := ask(ctx, client, 0)
+		m, err := ask(ctx, client, at)
 		for making, is := fault.FromStatus(err); is && making.Reason == "SNAPSHOT_MAKING"; making, is = fault.FromStatus(err) {
 			fmt.Fprintln(a.stderr, "maillage : les fichiers sont en préparation…")
 			if err := pause(ctx); err != nil {
 				return err
 			}
-			m, err = ask(ctx, client, making.Position)
+			at = cmp.Or(making.Position, at)
+			m, err = ask(ctx, client, at)
 		}
 		if err != nil {
 			return err
