@@ -184,6 +184,7 @@ func part1(t *testing.T, url, span, tag string) (body []byte, etag string) {
 // dataset is a Data Package as a stranger reads it.
 type dataset struct {
 	Created, ValidAt string
+	Position         uint64
 	Licenses         []struct{ Name, Path string }
 	Resources        []struct {
 		Name, Path, Format, Mediatype, Encoding, Hash string
@@ -261,6 +262,9 @@ func TestOpenData(t *testing.T) {
 				}
 			}
 		}
+	}
+	if chart := s.run("map", "--geojson", "-", "--valid-at", "2019-01-01", "--known-at", strconv.FormatUint(p.Position, 10)); chart != string(content(t, filepath.Join(dir, "map.geojson"))) || len(chart) < 50_000 {
+		t.Errorf("the map is another one than the one that is read, of %d bytes", len(chart))
 	}
 	// The list is the one that is read.
 	want := map[string]bool{}

@@ -28,7 +28,7 @@ type Register struct {
 	// View runs f over a state that holds the position of the edition, and does not change
 	// meanwhile; it may hold more.
 	View func(f func(*registry.State)) error
-	// Rows are those of a table as known at that position, in the order its file is to have.
+	// Rows are those of a table as known at that position, by id and then as recorded.
 	Rows func(table string) ([]registry.Row, error)
 	// KnownTime is since when a position is known.
 	KnownTime func(position uint64) time.Time
@@ -39,7 +39,6 @@ type Edition struct {
 	from     Register
 	position uint64
 	day      bitemporal.Date
-	kept     lens.Snapshots
 }
 
 // New returns the edition of a position and of a day in Europe/Paris.
@@ -50,9 +49,13 @@ func New(from Register, position uint64, day bitemporal.Date) *Edition {
 // look lets f look at the register as it was known at the position, on the day.
 func (e *Edition) look(f func(*registry.State, lens.Lens) error) (err error) {
 	seen := e.from.View(func(s *registry.State) {
-		err = f(s, lens.At(s, s, e.day, e.position, e.position, registryv1.Window_WINDOW_LEGAL, &e.kept))
+		err = f(s, e.lens(s))
 	})
 	return cmp.Or(seen, err)
+}
+
+func (e *Edition) lens(s *registry.State) lens.Lens {
+	return lens.At(s, s, e.day, e.position, e.position, registryv1.Window_WINDOW_LEGAL, &lens.Snapshots{})
 }
 
 // File is a file of an edition.
@@ -117,19 +120,52 @@ func table(a about, fields []field, write func(io.Writer) (int, error)) File {
 	return File{Name: a.name + ".csv", MediaType: CSV, Write: write, title: a.title, text: a.text, schema: &s}
 }
 
-// chart writes the map. It is reckoned at once, as for who asks for it.
+// chart writes the map. It is reckoned at once from a state of its own, so that the one
+// that goes on is not held meanwhile.
 func (e *Edition) chart(w io.Writer) (int, error) {
-	var m *registryv1.GetMapResponse
-	err := e.look(func(_ *registry.State, l lens.Lens) (err error) {
-		m, err = l.Map(&registryv1.GetMapRequest{})
-		return err
-	})
+	s, err := e.believed()
+	if err != nil {
+		return 0, err
+	}
+	m, err := e.lens(s).Map(&registryv1.GetMapRequest{})
 	if err != nil {
 		return 0, err
 	}
 	m.Resolved = &registryv1.Resolved{ValidAt: e.day.String(), KnownPosition: e.position, Window: registryv1.Window_WINDOW_LEGAL}
 	_, err = w.Write(atlas.GeoJSON(m))
 	return len(m.GetCentres()), err
+}
+
+// charted are the tables that a map is made of: all but those of activity.
+var charted = []string{
+	"establishments", "centres", "networks", "filieres", "platforms", "links", "continuities", "plans",
+	"cycles", "acts", "labels", "assertions", "offices", "campaigns",
+}
+
+// believed is a state that answers what the register believed at the position. Of what it
+// had believed before, only what tells since when an entity is known is in it.
+func (e *Edition) believed() (*registry.State, error) {
+	var wrong error
+	rows := func(yield func(registry.Row) bool) {
+		for _, table := range charted {
+			all, err := e.from.Rows(table)
+			if err != nil {
+				wrong = err
+				return
+			}
+			var first registry.Row // of its id: they come by id, then as they were recorded
+			for _, r := range all {
+				if r.ID != first.ID {
+					first = r
+				}
+				if (r.Version.KnownTo == registry.StillKnown || r.Version.KnownFrom == first.Version.KnownFrom) && !yield(r) {
+					return
+				}
+			}
+		}
+	}
+	s, err := registry.Restore(nil, rows, func(func(string, registry.Resting) bool) {}, e.position)
+	return s, cmp.Or(wrong, err)
 }
 
 func writeJSON(w io.Writer, v any) error {
