@@ -34,8 +34,9 @@ const (
 // from every process, so that whoever was interrupted goes on where the transfer ended.
 // Names of persons are in none of them.
 //
-// A set is made when it is first asked for, which takes a while on a large register: the
-// call waits for it. Sets that nobody asked for lately are made again.
+// A set is made when it is first asked for. The call waits for it; one that takes longer
+// than 20 s, or waits for too many others, is SNAPSHOT_MAKING: ask again, for the position
+// that the error names. Sets that nobody asked for lately are made again.
 type SnapshotServiceClient interface {
 	// GetSnapshot describes the files of the register at a position.
 	GetSnapshot(ctx context.Context, in *GetSnapshotRequest, opts ...grpc.CallOption) (*GetSnapshotResponse, error)
@@ -113,8 +114,9 @@ type SnapshotService_ReadFileClient = grpc.ServerStreamingClient[ReadFileRespons
 // from every process, so that whoever was interrupted goes on where the transfer ended.
 // Names of persons are in none of them.
 //
-// A set is made when it is first asked for, which takes a while on a large register: the
-// call waits for it. Sets that nobody asked for lately are made again.
+// A set is made when it is first asked for. The call waits for it; one that takes longer
+// than 20 s, or waits for too many others, is SNAPSHOT_MAKING: ask again, for the position
+// that the error names. Sets that nobody asked for lately are made again.
 type SnapshotServiceServer interface {
 	// GetSnapshot describes the files of the register at a position.
 	GetSnapshot(context.Context, *GetSnapshotRequest) (*GetSnapshotResponse, error)
