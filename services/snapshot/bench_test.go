@@ -37,7 +37,7 @@ func settled() uint64 {
 }
 
 // national folds so many events: centres, each with a label, a third of which is repealed.
-func national(b *testing.B, events int) *world {
+func national(b testing.TB, events int) *world {
 	b.Helper()
 	w := newWorld()
 	minted := func(kind string, i int) string { return fmt.Sprintf("%s%09d", kind, i) }
