@@ -374,18 +374,41 @@ func (t *Table[V]) Hold(position uint64) { t.held = position + 1 }
 func (t *Table[V]) Changed(after, to uint64) iter.Seq2[string, Version[V]] {
 	return func(yield func(string, Version[V]) bool) {
 		for place := range t.touchedBetween(after, to) {
-			e := t.entity(place)
-			for _, part := range [...][]Version[V]{e.closedAfter(after), e.live()} {
-				for i := range part {
-					v := &part[i]
-					closed := v.KnownTo <= to && v.KnownTo != Latest
-					if v.KnownFrom <= to && (v.KnownFrom > after || closed) && !yield(e.id, *v) {
-						return
-					}
-				}
+			if !t.entity(place).changed(after, to, yield) {
+				return
 			}
 		}
 	}
+}
+
+// ChangedAmong yields what [Table.Changed] yields of a part of the entities, which are
+// numbered from 0 in order of first assertion, and how many there are. It looks at every
+// version of that part. The number of an entity is the same for ever, but where it was
+// taken back.
+func (t *Table[V]) ChangedAmong(first, end int, after, to uint64) (changed iter.Seq2[string, Version[V]], entities int) {
+	n := t.entities.Len()
+	return func(yield func(string, Version[V]) bool) {
+		for place := first; place < min(end, n); place++ {
+			if !t.entities.At(place).changed(after, to, yield) {
+				return
+			}
+		}
+	}, n
+}
+
+// changed yields the versions of an entity that were opened or closed after a position up
+// to another; false where no more are wanted.
+func (e *entity[V]) changed(after, to uint64, yield func(string, Version[V]) bool) bool {
+	for _, part := range [...][]Version[V]{e.closedAfter(after), e.live()} {
+		for i := range part {
+			v := &part[i]
+			closed := v.KnownTo <= to && v.KnownTo != Latest
+			if v.KnownFrom <= to && (v.KnownFrom > after || closed) && !yield(e.id, *v) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // touchedBetween yields the places at which something was touched at these positions, and

@@ -23,7 +23,8 @@ type table struct {
 	none    any // value, of the type of its values
 	len     int
 	add     func(rows []Row, after, to uint64) []Row // those opened or closed in between, as known then
-	first   func(id string) uint64                   // position at which the first row of an id was opened
+	among   func(first, end int, after, to uint64) (rows []Row, entities int)
+	first   func(id string) uint64 // position at which the first row of an id was opened
 	hold    func(position uint64)
 	restore func(rows []Row) error // into a table that is empty
 }
@@ -61,13 +62,16 @@ func of[V any](name string, t *bitemporal.Table[V]) table {
 		name: name, none: none, len: t.Len(), hold: t.Hold,
 		add: func(rows []Row, after, to uint64) []Row {
 			for id, v := range t.Changed(after, to) {
-				if v.KnownTo > to {
-					v.KnownTo = StillKnown
-				}
-				known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
-				rows = append(rows, Row{Table: name, ID: id, Version: known})
+				rows = append(rows, rowOf(name, id, v, to))
 			}
 			return rows
+		},
+		among: func(first, end int, after, to uint64) (rows []Row, entities int) {
+			changed, entities := t.ChangedAmong(first, end, after, to)
+			for id, v := range changed {
+				rows = append(rows, rowOf(name, id, v, to))
+			}
+			return rows, entities
 		},
 		first: func(id string) uint64 {
 			v, _ := t.First(id)
@@ -75,6 +79,15 @@ func of[V any](name string, t *bitemporal.Table[V]) table {
 		},
 		restore: func(rows []Row) error { return restore(t, rows) },
 	}
+}
+
+// rowOf is a version as known at a position.
+func rowOf[V any](table, id string, v bitemporal.Version[V], to uint64) Row {
+	if v.KnownTo > to {
+		v.KnownTo = StillKnown
+	}
+	known := bitemporal.Version[any]{Valid: v.Valid, KnownFrom: v.KnownFrom, KnownTo: v.KnownTo, Value: v.Value}
+	return Row{Table: table, ID: id, Version: known}
 }
 
 // Rows returns the rows as known at a position, which must not be beyond the one folded.

@@ -26,10 +26,14 @@ func (p *process) serveHTTP(ctx context.Context, a *Addresses) (stop func(), err
 	if p.config.HTTP == "off" {
 		return func() {}, nil
 	}
-	handler, err := web.New(web.Config{
-		GRPC: a.GRPC, Ready: p.ready, URL: p.config.PublicURL, Stopping: ctx.Done(),
-		More: map[string]http.HandlerFunc{"/checkpoint": p.serveTiles, "/tile/": p.serveTiles},
-	})
+	more := map[string]http.HandlerFunc{"/checkpoint": p.serveTiles, "/tile/": p.serveTiles}
+	if p.files != nil {
+		files := p.filesHandler()
+		for _, root := range [...]string{"/v1/snapshots/", "/v1/deltas/", "/opendata/"} {
+			more[root] = files.ServeHTTP
+		}
+	}
+	handler, err := web.New(web.Config{GRPC: a.GRPC, Ready: p.ready, URL: p.config.PublicURL, Stopping: ctx.Done(), More: more})
 	if err != nil {
 		return nil, err
 	}

@@ -109,7 +109,7 @@ func TestRowsAhead(t *testing.T) {
 			t.Fatal(err)
 		}
 		r := got.GetResolved()
-		if r.GetHeadPosition() >= 1000 || r.GetProvisional() || r.GetKnownTime() == nil || (r.GetKnownPosition() == 0) != (name == "before") {
+		if r.GetHeadPosition() >= 1000 || r.GetProvisional() || (r.GetKnownTime() == nil) != (name == "before") || (r.GetKnownPosition() == 0) != (name == "before") {
 			t.Errorf("%s: %v", name, r)
 		}
 	}

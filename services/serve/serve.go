@@ -37,6 +37,8 @@ import (
 	"maillage/services/registry"
 	"maillage/services/registry/query"
 	registryserver "maillage/services/registry/server"
+	"maillage/services/snapshot"
+	snapshotserver "maillage/services/snapshot/server"
 	"maillage/services/submit"
 	topologyserver "maillage/services/topology/server"
 	"maillage/services/vault"
@@ -139,7 +141,8 @@ type process struct {
 	store  *ledger.Store     // nil where none is kept here
 	vault  *vault.Vault
 	health *health.Server
-	feed   *feed.Feed // nil where the registry is elsewhere
+	feed   *feed.Feed      // nil where the registry is elsewhere
+	files  *snapshot.Store // nil where the registry is elsewhere
 	desks  []*submit.Desk
 	model  *readModel // nil where reads are answered from memory
 	reads  query.Source
@@ -368,6 +371,7 @@ func (p *process) server() (*grpc.Server, error) {
 		p.feed = feed.New(p.feedSource(), feed.Limits{})
 		feedv1.RegisterFeedServiceServer(s, feedserver.New(p.feed))
 		feedv1.RegisterNoticeServiceServer(s, feedserver.NewNotices(p.feed))
+		feedv1.RegisterSnapshotServiceServer(s, snapshotserver.New(p.openFiles()))
 		registryv1.RegisterReadModelServiceServer(s, registryserver.NewReadModel(p.rows, func() uint64 { return p.runner.Progress().Gate.Size }))
 	}
 	if p.config.gates() {
@@ -395,6 +399,11 @@ func (p *process) brokerURL() string {
 
 // close releases everything, last opened first.
 func (p *process) close() {
+	if p.files != nil {
+		if err := p.files.Close(); err != nil {
+			slog.Warn("remove the files handed out", "err", err)
+		}
+	}
 	if p.model != nil {
 		p.model.close()
 	}

@@ -2,7 +2,6 @@ package sink
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -17,7 +16,8 @@ import (
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 )
 
-// lines is a file with a maillage.feed.v1.Commit in JSON a line. Beside it, FILE.place is
+// lines is a file with a maillage.feed.v1.Commit in JSON a line, as follow.AppendLine has
+// it. Beside it, FILE.place is
 // how far it is good: what a crash left beyond that is cut.
 type lines struct {
 	file  *os.File
@@ -125,24 +125,22 @@ func (l *lines) again() error {
 
 // Take implements Sink.
 func (l *lines) Take(_ context.Context, b follow.Batch) error {
-	var out bytes.Buffer
+	var out []byte
 	l.far.Place = b.After
 	for _, c := range b.Commits {
 		l.far.Records += len(c.GetRecords())
-		line, err := protojson.Marshal(c)
-		if err != nil {
+		var err error
+		if out, err = follow.AppendLine(out, c); err != nil {
 			return err
 		}
-		out.Write(line)
-		out.WriteByte('\n')
 	}
-	if _, err := l.file.Write(out.Bytes()); err != nil {
+	if _, err := l.file.Write(out); err != nil {
 		return err
 	}
 	if err := l.file.Sync(); err != nil {
 		return err
 	}
-	l.size += int64(out.Len())
+	l.size += int64(len(out))
 	return l.keep()
 }
 

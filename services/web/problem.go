@@ -33,6 +33,10 @@ func newProblem(code int, reason, field, detail string) *problem {
 	}
 }
 
+// Problem answers with an error as RFC 9457 has it; what is not one of ours says nothing of
+// itself.
+func Problem(w http.ResponseWriter, err error) { problemOf(err).write(w) }
+
 // problemOf is the problem that an error of a call is.
 func problemOf(err error) *problem {
 	own, ok := fault.FromStatus(err)

@@ -18,17 +18,18 @@ import (
 // FollowCmd follows the register.
 type FollowCmd struct {
 	Client
-	After     uint64        `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
-	Cursor    string        `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
-	Now       bool          `xor:"from" help:"À partir de maintenant."`
-	Context   []string      `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
-	Kind      []string      `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
-	ID        []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
-	Notices   bool          `help:"Les avis seuls (voir « maillage notice list »)."`
-	Sink      string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
-	Key       []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie."`
-	Heartbeat time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
-	UntilUp   bool          `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
+	After        uint64        `placeholder:"N" xor:"from" help:"À partir de la position qui suit celle-ci ; du début par défaut. Une copie (--sink) reprend d'elle-même où elle en est."`
+	Cursor       string        `placeholder:"CURSEUR" xor:"from" help:"À partir d'un curseur reçu du registre."`
+	Now          bool          `xor:"from" help:"À partir de maintenant."`
+	FromSnapshot string        `name:"from-snapshot" placeholder:"RÉPERTOIRE|URL" xor:"from" help:"Commencer la copie par les fichiers de « maillage snapshot », ou par ceux d'une adresse (…/v1/snapshots/latest) ; une copie commencée reprend d'elle-même."`
+	Context      []string      `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger ; plusieurs séparés par des virgules."`
+	Kind         []string      `placeholder:"SORTE" help:"Sortes d'entités : label, act, centre…"`
+	ID           []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
+	Notices      bool          `help:"Les avis seuls (voir « maillage notice list »)."`
+	Sink         string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
+	Key          []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie."`
+	Heartbeat    time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
+	UntilUp      bool          `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
 }
 
 // errUpToDate ends a run that was to end there.
@@ -104,11 +105,19 @@ func (c *FollowCmd) begin(a *app, f *follow.Follower) (from follow.Place, take f
 			return ctx.Err()
 		}, kept.Close
 	}
+	if c.FromSnapshot != "" && (c.Sink == "" || f.Filter != nil) {
+		return from, nil, nil, errors.Join(usage("--from-snapshot commence une copie entière : il va avec --sink, et sans --context, --kind ni --id"), done())
+	}
 	began := from.Position > 0 || from.Cursor != ""
 	switch {
 	case began && (c.After > 0 || c.Cursor != "" || c.Now):
 		return from, nil, nil, errors.Join(usage(fmt.Sprintf("la copie %s en est à la position %d : elle reprend de là, sans --after, --cursor ni --now", c.Sink, from.Position)), done())
 	case began:
+		return from, take, done, nil
+	case c.FromSnapshot != "":
+		if from, err = c.replay(a, take); err != nil {
+			return from, nil, nil, errors.Join(err, done())
+		}
 		return from, take, done, nil
 	case c.Now:
 		r, err := f.Client.ListEvents(a.ctx, &feedv1.ListEventsRequest{PageSize: 1})

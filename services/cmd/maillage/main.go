@@ -63,6 +63,8 @@ type CLI struct {
 	Audit         AuditCmd         `cmd:"" help:"Vérifier, rejouer et expliquer l'histoire sans se fier à personne."`
 	Consumer      ConsumerCmd      `cmd:"" help:"Accès en lecture au flux NATS : ouvrir, fermer, lister."`
 	Notice        NoticeCmd        `cmd:"" help:"Avis : ce qui oblige qui suit le registre à revenir sur ce qu'il a fait."`
+	Snapshot      SnapshotCmd      `cmd:"" help:"Le registre entier en fichiers, à une position, ou ce qui a changé depuis une autre."`
+	OpenData      OpenDataCmd      `cmd:"" name:"opendata" help:"Données ouvertes : liste en cours, historique, carte, schémas."`
 	Ledger        LedgerCmd        `cmd:"" help:"Le grand livre du registre."`
 }
 
