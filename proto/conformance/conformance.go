@@ -148,7 +148,8 @@ func (r *run) untilKilled(ctx context.Context, position uint64, written bool) er
 		case <-c.ended:
 			return fmt.Errorf("it ended (%w) before it was to be killed: %s", c.ending(), c.told())
 		case <-ctx.Done():
-			return fmt.Errorf("its copy does not come to position %d: %w", position, context.Cause(ctx))
+			c.kill()
+			return fmt.Errorf("its copy does not come to position %d: %w; it said: %s", position, context.Cause(ctx), c.told())
 		}
 	}
 }
@@ -182,11 +183,12 @@ func (r *run) toTheEnd(ctx context.Context) error {
 			}
 			return nil
 		case <-ctx.Done():
+			c.kill()
 			last, err := r.judge()
 			if r.stops {
 				err = errors.Join(errors.New("it goes on where it must stop"), err)
 			}
-			return fmt.Errorf("%w; its copy is at position %d", errors.Join(context.Cause(ctx), err), last)
+			return fmt.Errorf("%w; its copy is at position %d; it said: %s", errors.Join(context.Cause(ctx), err), last, c.told())
 		}
 	}
 }

@@ -197,9 +197,14 @@ func setRight(log []*feedv1.Commit) []*feedv1.Commit {
 		}
 	}
 	log = with(log, labelling("LVOID00001", &labellingv1.Event{Fact: &labellingv1.Event_LabelVoided{LabelVoided: &labellingv1.LabelVoided{LabelId: "LVOID00001"}}}))
-	return with(log, func(meta *eventv1.Meta) (string, proto.Message) {
+	log = with(log, func(meta *eventv1.Meta) (string, proto.Message) {
 		return "registry.topology.continuity.KCONT00001", &topologyv1.Event{Meta: meta, Fact: &topologyv1.Event_ContinuityDeclared{ContinuityDeclared: &topologyv1.ContinuityDeclared{
 			ContinuityId: "KCONT00001", KeptId: "CA00020001", OtherId: "CA00020002",
+		}}}
+	})
+	return with(log, func(meta *eventv1.Meta) (string, proto.Message) {
+		return "registry.labelling.person.V000000001", &labellingv1.Event{Meta: meta, Fact: &labellingv1.Event_PersonErased{PersonErased: &labellingv1.PersonErased{
+			ValueIds: []string{"V000000001"},
 		}}}
 	})
 }

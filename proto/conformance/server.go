@@ -138,12 +138,13 @@ func (s *server) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingServ
 	if err != nil {
 		return err
 	}
-	for _, c := range t.log {
+	for i, c := range t.log {
 		last := lastOf(c)
 		if last <= after {
 			continue
 		}
 		if t.until > 0 && last > t.until {
+			t.log = t.log[:i] // what is announced is what was handed on
 			break
 		}
 		handed := []*feedv1.Commit{c}

@@ -195,7 +195,7 @@ func (b *Bundle) open() error {
 		return err
 	}
 	if b.older, err = b.small(olderPart); err != nil {
-		return nil //nolint:nilerr // there need be none
+		return nil
 	}
 	r, err := b.part(consistencyPart)
 	if err != nil {

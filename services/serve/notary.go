@@ -39,14 +39,17 @@ func (s *signing) wake() {
 }
 
 // startNotary signs checkpoints of what is in both stores, where the gating ledger is kept
-// here; stop ends that.
-func (p *process) startNotary(running context.Context) (stop func(), err error) {
+// here; stop ends that. Where it cannot, such as with a key that others can read, the register
+// goes on without, and says so to whoever asks for a checkpoint.
+func (p *process) startNotary(running context.Context) (stop func()) {
 	if p.store == nil || p.config.Follow {
-		return func() {}, nil
+		return func() {}
 	}
 	log, witnesses, err := p.openNotary()
 	if err != nil {
-		return nil, err
+		slog.ErrorContext(running, "no checkpoint is signed", "err", err)
+		p.signing.told.Store(&err)
+		return func() {}
 	}
 	ctx, cancel := context.WithCancel(running)
 	done := make(chan struct{})
@@ -72,7 +75,7 @@ func (p *process) startNotary(running context.Context) (stop func(), err error) 
 			}
 		}
 	}()
-	return func() { cancel(); <-done }, nil
+	return func() { cancel(); <-done }
 }
 
 func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
@@ -167,6 +170,9 @@ type proofs struct {
 // log is what can be proved here.
 func (s *proofs) log() (*notary.Log, error) {
 	log := s.p.signing.log.Load()
+	if told := s.p.signing.told.Load(); log == nil && told != nil {
+		return nil, *told
+	}
 	if log == nil {
 		return nil, fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
 	}

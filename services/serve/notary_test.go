@@ -21,6 +21,7 @@ import (
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/proto/merkle"
+	"maillage/services/fault"
 	"maillage/services/serve"
 	"maillage/services/submit"
 )
@@ -104,6 +105,23 @@ func TestProofs(t *testing.T) {
 		}
 	}
 	t.Errorf("another root was signed before: %v", err)
+}
+
+// TestKeyExposed: with a key that others can read nothing is signed, and all else goes on.
+func TestKeyExposed(t *testing.T) {
+	dir := t.TempDir()
+	config := serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off"}
+	_, stop := beginAgain(t, config)
+	stop()
+	if err := os.Chmod(filepath.Join(dir, "key", "checkpoint"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	conn := dialAs(t, begin(t, config).GRPC)
+	registerCentre(t, conn, "Équipe")
+	_, err := ledgerv1.NewProofServiceClient(conn).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{})
+	if own, is := fault.FromStatus(err); !is || own.Reason != "KEY_EXPOSED" {
+		t.Errorf("a checkpoint: %v", err)
+	}
 }
 
 // TestRecountFindsDamage: a byte of the ledger that changes while it is served is found.

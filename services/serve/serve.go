@@ -213,11 +213,7 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	}
 	stopSweep := p.startSweep(running)
 	defer stopSweep()
-	stopNotary, err := p.startNotary(running)
-	if err != nil {
-		return err
-	}
-	defer stopNotary()
+	defer p.startNotary(running)()
 	defer p.startRecount(running)()
 	stopConsumers := p.startConsumers(running)
 	defer stopConsumers()
