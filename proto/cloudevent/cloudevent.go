@@ -53,6 +53,9 @@ type Event struct {
 	Cursor string `json:"cursor,omitempty"`
 	// Stored is the bytes that the log holds: with Subject and the position, the leaf.
 	Stored []byte `json:"stored"`
+	// TlogProof proves that the event is under a signed checkpoint, where that was asked for:
+	// the text of a C2SP tlog-proof.
+	TlogProof string `json:"tlogproof,omitempty"`
 	// Data is the stored Event of the context's package, absent where it is unknown.
 	Data json.RawMessage `json:"data,omitempty"`
 }

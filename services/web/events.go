@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/transparency-dev/formats/proof"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
@@ -122,7 +123,7 @@ func listRequest(values url.Values) (req *feedv1.ListEventsRequest, wait time.Du
 func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 	var req *feedv1.ListEventsRequest
 	var wait time.Duration
-	values, err := parameters(r, []string{"after", "cursor", "pageSize", "minPosition", "wait"}, filters)
+	values, err := parameters(r, []string{"after", "cursor", "pageSize", "minPosition", "wait", "proof"}, filters)
 	if err == nil {
 		req, wait, err = listRequest(values)
 	}
@@ -165,6 +166,10 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		events = append(events, some...)
+	}
+	if err := h.prove(ctx, values, events...); err != nil {
+		problemOf(err).write(w)
+		return
 	}
 	tellPage(w, resp.GetHeadPosition(), tag)
 	values.Del("after")
@@ -228,7 +233,7 @@ func (h *Handler) untilStop(f func()) (forget func()) {
 
 // getEvent answers with one event.
 func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
-	values, err := parameters(r, []string{"minPosition"}, nil)
+	values, err := parameters(r, []string{"minPosition", "proof"}, nil)
 	var position, least uint64
 	if err == nil {
 		position, err = number(url.Values{"position": {r.PathValue("position")}}, "position", noLimit)
@@ -268,19 +273,49 @@ func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		for i, record := range c.GetRecords() {
-			if record.GetPosition() == position {
-				writeEvent(w, r, record, events[i])
+			if record.GetPosition() != position {
+				continue
+			}
+			if err := h.prove(ctx, values, events[i]); err != nil {
+				problemOf(err).write(w)
 				return
 			}
+			writeEvent(w, r, record, events[i])
+			return
 		}
 	}
 	newProblem(http.StatusNotFound, "EVENT_UNKNOWN", "position", "no such event").write(w)
 }
 
+// prove puts into events the proof that they are in the log, where the parameter proof is 1.
+// A proof is good for ever, though later ones lead to later checkpoints.
+func (h *Handler) prove(ctx context.Context, values url.Values, events ...*cloudevent.Event) error {
+	asked, err := number(values, "proof", 1)
+	if err != nil || asked == 0 {
+		return err
+	}
+	for _, e := range events {
+		position, err := strconv.ParseUint(e.ID, 10, 64)
+		if err != nil {
+			return err
+		}
+		r, err := h.proofs.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Position: position})
+		if err != nil {
+			return err
+		}
+		p := proof.TLogProof{Index: r.GetLeafIndex(), Checkpoint: r.GetCheckpoint()}
+		for _, hash := range r.GetHashes() {
+			p.Hashes = append(p.Hashes, tlog.Hash(hash))
+		}
+		e.TlogProof = string(p.Marshal())
+	}
+	return nil
+}
+
 // writeEvent answers with an event, which never changes.
 func writeEvent(w http.ResponseWriter, r *http.Request, record *feedv1.Record, e *cloudevent.Event) {
 	leaf := tlog.RecordHash(merkle.AppendLeaf(nil, record.GetPosition(), record.GetSubject(), record.GetBody()))
-	tag := `W/"` + digest(contractTag, leaf.String(), e.DataSchema, e.Cursor) + `"`
+	tag := `W/"` + digest(contractTag, leaf.String(), e.DataSchema, e.Cursor, strconv.FormatBool(e.TlogProof != "")) + `"`
 	w.Header().Set(positionHeader, e.ID)
 	w.Header().Set("Cache-Control", "public, max-age=3600")
 	w.Header().Set("ETag", tag)

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
@@ -16,12 +17,17 @@ import (
 	"testing"
 	"time"
 
+	"github.com/transparency-dev/formats/proof"
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/protobuf/proto"
 
+	"maillage/proto/checkpoint"
 	"maillage/proto/cloudevent"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/proto/merkle"
 	"maillage/services/serve"
 	"maillage/services/web"
 )
@@ -498,5 +504,54 @@ func TestPageOfExamples(t *testing.T) {
 	}
 	if shown := strings.Count(string(text), "\n    curl "); len(examples) != shown || shown < 10 {
 		t.Errorf("%d examples of %d were tried", len(examples), shown)
+	}
+}
+
+// TestProofs: with proof=1 an event comes with what leads from its leaf to a signed checkpoint.
+func TestProofs(t *testing.T) {
+	data := t.TempDir()
+	r := run(t, serve.Config{Data: data}).fill()
+	public, err := os.ReadFile(filepath.Join(data, "key", "checkpoint.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(strings.TrimSpace(string(public)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := r.page("?pageSize=1000")
+	r.get(fmt.Sprintf("/v1/checkpoint?minSize=%d", all.HeadPosition))
+	proved := r.page("?pageSize=1000&proof=1").Events
+	var one cloudevent.Event
+	if err := json.Unmarshal(r.get("/v1/events/2?proof=1").body, &one); err != nil {
+		t.Fatal(err)
+	}
+	if len(proved) != len(all.Events) || one.TlogProof == "" || all.Events[0].TlogProof != "" {
+		t.Fatalf("%d of %d, %q", len(proved), len(all.Events), one.TlogProof)
+	}
+	for _, e := range append(proved, &one) {
+		record, err := e.Record()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var p proof.TLogProof
+		if err := p.Unmarshal([]byte(e.TlogProof)); err != nil {
+			t.Fatal(err)
+		}
+		c, _, err := checkpoint.Open(p.Checkpoint, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var hashes tlog.RecordProof
+		for _, h := range p.Hashes {
+			hashes = append(hashes, h)
+		}
+		leaf := tlog.RecordHash(merkle.AppendLeaf(nil, record.GetPosition(), record.GetSubject(), record.GetBody()))
+		if err := c.Contains(p.Index+1, leaf, hashes); err != nil || p.Index+1 != record.GetPosition() {
+			t.Errorf("position %s: %v", e.ID, err)
+		}
+	}
+	if resp := r.get("/v1/events/2?proof=2"); resp.StatusCode != http.StatusBadRequest {
+		t.Errorf("proof=2: %s", resp.Status)
 	}
 }

@@ -62,6 +62,7 @@ type Handler struct {
 	conn   *grpc.ClientConn
 	ledger ledgerv1.LedgerServiceClient
 	feed   feedv1.FeedServiceClient
+	proofs ledgerv1.ProofServiceClient
 	all    http.Handler
 }
 
@@ -79,7 +80,7 @@ func New(c Config) (*Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("HTTP: %w", err)
 	}
-	h := &Handler{config: c, conn: conn, ledger: ledgerv1.NewLedgerServiceClient(conn), feed: feedv1.NewFeedServiceClient(conn)}
+	h := &Handler{config: c, conn: conn, ledger: ledgerv1.NewLedgerServiceClient(conn), feed: feedv1.NewFeedServiceClient(conn), proofs: ledgerv1.NewProofServiceClient(conn)}
 	reads, err := newReads(h)
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())
