@@ -46,11 +46,14 @@ type Scenario struct {
 	keeps uint64   // it must have at least this position at the end, and none after log
 }
 
+// ErrStart says that the command cannot be started: no scenario can be played to it.
+var ErrStart = errors.New("start the consumer")
+
 // Limit is how long a scenario may take.
 const Limit = time.Minute
 
-// Run plays a scenario to a consumer, which it starts by a command, in a directory of its
-// own. It returns nil where the consumer did what it must, and else what it did instead.
+// Run plays a scenario to a consumer, which it starts by a command; its copy, and what it
+// keeps beside that, are in an empty directory. It returns nil where the consumer did what it must, and else what it did instead.
 func (s *Scenario) Run(ctx context.Context, dir string, command ...string) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, Limit, fmt.Errorf("it took longer than %v", Limit))
 	defer cancel()
@@ -94,9 +97,9 @@ type consumer struct {
 
 func (r *run) start() (*consumer, error) {
 	c := &consumer{cmd: exec.Command(r.command[0], r.command[1:]...), ended: make(chan struct{})} //nolint:noctx // what the caller asked for; it is killed below
-	c.cmd.Dir, c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = r.dir, r.env, &c.said, &c.said
+	c.cmd.Env, c.cmd.Stdout, c.cmd.Stderr = r.env, &c.said, &c.said
 	if err := c.cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start the consumer: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrStart, err)
 	}
 	go func() {
 		c.err = c.cmd.Wait()

@@ -320,6 +320,9 @@ func TestAttacks(t *testing.T) {
 		"no proof that it extends": {func(t *testing.T) (string, audit.Trust) {
 			return written(t, r.part(50, 3)), audit.Trust{Kept: r.signed(40)}
 		}, "BUNDLE_INCOMPLETE"},
+		"a checkpoint kept that is none": {func(t *testing.T) (string, audit.Trust) {
+			return written(t, r.whole(50)), audit.Trust{Kept: []byte("kept")}
+		}, "KEPT_UNREADABLE"},
 		"too few witnesses": {func(t *testing.T) (string, audit.Trust) {
 			return written(t, r.whole(50)), audit.Trust{Satisfied: func([]byte) bool { return false }}
 		}, "WITNESSES_MISSING"},

@@ -34,7 +34,8 @@ type Report struct {
 }
 
 // Verify checks all that a bundle claims but what the records add up to. Its errors are of
-// kind fault.Damaged: SIGNATURE_UNKNOWN, WITNESSES_MISSING, CHECKPOINT_OLD (it is older than
+// kind fault.Damaged: SIGNATURE_UNKNOWN, WITNESSES_MISSING, KEPT_UNREADABLE (the
+// checkpoint kept is none, or signed by nobody who is trusted), CHECKPOINT_OLD (it is older than
 // the one kept), LOG_FORKED (it does not extend that), ENTRY_MISSING (a position that is not
 // the next), ENTRY_ALTERED (a record that was not signed, with its position where that can be
 // told), BUNDLE_UNREADABLE, BUNDLE_INCOMPLETE (nothing in it shows what is asked).
@@ -53,7 +54,7 @@ func (b *Bundle) Verify(t Trust) (Report, error) {
 	if t.Kept != nil {
 		kept, _, err := open(t.Kept, t.Keys)
 		if err != nil {
-			return r, err
+			return r, bad("KEPT_UNREADABLE", 0, "the checkpoint that was kept, not the bundle: %v", err)
 		}
 		r.Kept = &kept
 	}

@@ -188,10 +188,13 @@ func announceOther(t *testing.T, url string, of *server) {
 
 // TestFollowConforms: the reference passes what every consumer is put to.
 func TestFollowConforms(t *testing.T) {
-	follow := `echo "$MAILLAGE_KEY" > key && exec ` + binary + ` follow --server "$MAILLAGE_SERVER" --key key --heartbeat 1s --sink "jsonl:$MAILLAGE_COPY"`
+	follow := `printf "%s\n" "$MAILLAGE_KEY" > "$MAILLAGE_COPY.pub"; exec ` + binary + ` follow --key "$MAILLAGE_COPY.pub" --heartbeat 1s --sink "jsonl:$MAILLAGE_COPY"`
 	out, errs, code := verb(t, "conformance", "--", "sh", "-c", follow)
 	if code != 0 || strings.Contains(out, "ÉCHOUÉE") || strings.Count(out, "passée") != len(conformance.Scenarios()) {
 		t.Errorf("%d\n%s%s", code, out, errs)
+	}
+	if _, errs, code := verb(t, "conformance", "--", "./there-is-no-such-consumer"); code != 2 || !strings.Contains(errs, "ne se lance pas") {
+		t.Errorf("no consumer: %d %s", code, errs)
 	}
 	if out, _, code := verb(t, "conformance", "--only", "whole", "--", "true"); code == 0 || !strings.Contains(out, "ÉCHOUÉE  whole") {
 		t.Errorf("who does nothing: %d\n%s", code, out)

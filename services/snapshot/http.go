@@ -27,7 +27,7 @@ const latestWord = "latest"
 //
 //	/v1/snapshots/POSITION/FILE, /v1/snapshots/latest/FILE
 //	/v1/deltas/AFTER/POSITION/FILE
-//	/opendata/POSITION-DAY/FILE, /opendata/FILE for the latest of today, or of ?valid_at=
+//	/opendata/POSITION-DAY/FILE, /opendata/FILE for the latest of today, or of ?validAt=
 //
 // Without FILE it is the manifest, or the Data Package. Positions that stand for others,
 // and the latest, lead on to the set that they are. A file has its hash as ETag and as
@@ -87,11 +87,24 @@ func (h handler) openData(w http.ResponseWriter, r *http.Request) {
 	}
 	r.SetPathValue("file", name) // of the latest
 	k := key{kind: openData}
-	var err error
-	if k.day, err = h.dayOf(r.URL.Query().Get("valid_at")); err == nil {
+	day, err := given(r, "validAt")
+	if err == nil {
+		k.day, err = h.dayOf(day)
+	}
+	if err == nil {
 		k, err = h.latest(r.Context(), k)
 	}
 	h.answer(w, r, k, "/", "datapackage.json", err)
+}
+
+// given is the one parameter that a request may have, empty where it has none.
+func given(r *http.Request, name string) (string, error) {
+	for other, texts := range r.URL.Query() {
+		if other != name || len(texts) > 1 {
+			return "", fault.New(fault.Invalid, "REQUEST_INVALID", other, "the only parameter here is %s, once", name)
+		}
+	}
+	return r.URL.Query().Get(name), nil
 }
 
 func number(r *http.Request, name string) (uint64, error) {

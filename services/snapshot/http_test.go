@@ -93,7 +93,7 @@ func TestHandler(t *testing.T) {
 		fmt.Sprintf("/v1/deltas/%d/latest", before):   fmt.Sprintf("/v1/deltas/%d/%d/snapshot.json", before, head),
 		"/opendata/":                                   fmt.Sprintf("/opendata/%d-2026-11-22/datapackage.json", head),
 		"/opendata/labels_current.csv":                 fmt.Sprintf("/opendata/%d-2026-11-22/labels_current.csv", head),
-		"/opendata/map.geojson?valid_at=2019-01-01":    fmt.Sprintf("/opendata/%d-2019-01-01/map.geojson", head),
+		"/opendata/map.geojson?validAt=2019-01-01":     fmt.Sprintf("/opendata/%d-2019-01-01/map.geojson", head),
 		fmt.Sprintf("/opendata/%d-2019-01-01", before): fmt.Sprintf("/opendata/%d-2019-01-01/datapackage.json", before),
 		"/opendata/schema_labels_current.json":         fmt.Sprintf("/opendata/%d-2026-11-22/schema_labels_current.json", head),
 	} {
@@ -107,7 +107,8 @@ func TestHandler(t *testing.T) {
 		fmt.Sprintf("/v1/deltas/%d/%d", head, before):        "RANGE_EMPTY",
 		fmt.Sprintf("/v1/snapshots/%d/x", head):              "FILE_UNKNOWN",
 		"/opendata/x":                                        "FILE_UNKNOWN",
-		"/opendata/labels_current.csv?valid_at=2019":         "DATE_INVALID",
+		"/opendata/labels_current.csv?validAt=2019":          "DATE_INVALID",
+		"/opendata/labels_current.csv?valid_at=2019-01-01":   "REQUEST_INVALID",
 		fmt.Sprintf("/opendata/%d-2019-01-01/a.csv", head+1): "POSITION_NOT_REACHED",
 	} {
 		if r := ask(t, base, asked); string(bytes.TrimSpace(r.body)) != reason {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -36,7 +37,7 @@ type AuditBundleCmd struct {
 	Client
 	Out   string `required:"" placeholder:"FICHIER" help:"Le paquet à écrire."`
 	Label id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme ce label seulement."`
-	Act   id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme cet acte seulement."`
+	Act   id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme cet acte, ou repose sur lui, seulement."`
 	Since string `type:"existingfile" placeholder:"FICHIER" help:"Le point de contrôle vu la dernière fois : le paquet prouve que le journal le prolonge."`
 }
 
@@ -131,15 +132,13 @@ func hashesOf(all [][]byte) (hashes []tlog.Hash) {
 	return hashes
 }
 
-// entries are the records up to a position, those that name an entity or all.
+// entries are the records up to a position: those that hold an id, be it as what they rest
+// on, or all where it is empty.
 func entries(ctx context.Context, conn grpc.ClientConnInterface, size uint64, only string, prove func(uint64) (tlog.RecordProof, error)) iter.Seq2[audit.Entry, error] {
-	client, filter := feedv1.NewFeedServiceClient(conn), (*feedv1.Filter)(nil)
-	if only != "" {
-		filter = &feedv1.Filter{Ids: []string{only}}
-	}
+	client := feedv1.NewFeedServiceClient(conn)
 	return func(yield func(audit.Entry, error) bool) {
 		for after := uint64(0); after < size; {
-			page, err := client.ListEvents(ctx, &feedv1.ListEventsRequest{From: &feedv1.ListEventsRequest_After{After: after}, Filter: filter, PageSize: 1000})
+			page, err := client.ListEvents(ctx, &feedv1.ListEventsRequest{From: &feedv1.ListEventsRequest_After{After: after}, PageSize: 1000})
 			if err != nil {
 				yield(audit.Entry{}, err)
 				return
@@ -149,6 +148,9 @@ func entries(ctx context.Context, conn grpc.ClientConnInterface, size uint64, on
 					e := audit.Entry{Record: eventlog.Record{Position: r.GetPosition(), Subject: r.GetSubject(), Body: r.GetBody()}}
 					if e.Position > size {
 						return
+					}
+					if !bytes.Contains(e.Body, []byte(only)) {
+						continue
 					}
 					if prove != nil {
 						e.Proof, err = prove(e.Position)

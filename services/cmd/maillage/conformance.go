@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 
@@ -11,7 +12,7 @@ import (
 type ConformanceCmd struct {
 	List    bool     `help:"Dire seulement quelles épreuves il y a."`
 	Only    []string `placeholder:"ÉPREUVE" help:"Ces épreuves seulement, séparées par des virgules."`
-	Command []string `arg:"" optional:"" passthrough:"" placeholder:"-- COMMANDE" help:"Le consommateur : il trouve dans MAILLAGE_SERVER l'adresse à suivre, et tient sa copie dans MAILLAGE_COPY."`
+	Command []string `arg:"" optional:"" passthrough:"" placeholder:"-- COMMANDE" help:"Le consommateur : il trouve dans MAILLAGE_SERVER l'adresse gRPC à suivre et dans MAILLAGE_KEY la clé publique, et tient sa copie dans MAILLAGE_COPY."`
 }
 
 // Run implements the verb.
@@ -41,6 +42,9 @@ func (c *ConformanceCmd) Run(a *app) error {
 			continue
 		}
 		err := c.play(a, day, command)
+		if errors.Is(err, conformance.ErrStart) {
+			return usage(fmt.Sprintf("le consommateur ne se lance pas : %v", err))
+		}
 		if a.ctx.Err() != nil {
 			return a.ctx.Err()
 		}
@@ -52,7 +56,7 @@ func (c *ConformanceCmd) Run(a *app) error {
 		}
 	}
 	if failed > 0 {
-		return fmt.Errorf("%d épreuves sur %d ne sont pas passées", failed, len(days))
+		return fmt.Errorf("épreuves non passées : %d sur %d", failed, len(days))
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -22,7 +23,7 @@ type PersonEraseCmd struct {
 	Person     id          `xor:"who" required:"" placeholder:"ID" help:"Par l'identifiant opaque d'une personne."`
 	Name       string      `xor:"who" required:"" placeholder:"NOM" help:"Par le nom d'un responsable ; il n'est pas enregistré."`
 	Reason     erasureFlag `required:"" placeholder:"MOTIF" help:"demandé, échu, ordonné ou inutile."`
-	WithOthers bool        `name:"with-others" help:"Effacer aussi les valeurs qui contiennent d'autres noms que celui-là."`
+	WithOthers bool        `name:"with-others" help:"Effacer aussi les valeurs qui contiennent autre chose que ce nom : un titre (Pr, Dr), un second responsable."`
 	Yes        bool        `help:"Effacer ; sans cela, rien n'est effacé."`
 	Grounds
 }
@@ -55,7 +56,11 @@ func (c *PersonEraseCmd) Run(a *app) error {
 		if err := a.printTable(rows, cut, erasedSummary(r)); err != nil || c.Yes {
 			return err
 		}
-		_, err = fmt.Fprintln(a.stdout, "Rien n'est effacé : ajoutez --yes pour effacer tout cela, pour toujours.")
+		flags := "--yes"
+		if !c.WithOthers && slices.ContainsFunc(r.GetValues(), (*labellingv1.ErasedValue).GetWithOthers) {
+			flags = "--yes --with-others"
+		}
+		_, err = fmt.Fprintln(a.stdout, "Rien n'est effacé : ajoutez "+flags+" pour effacer tout cela, pour toujours.")
 		return err
 	})
 }

@@ -39,6 +39,9 @@ func (l *Log) AnnounceHead(b []byte) error {
 			l.head.mu.Unlock()
 			_ = m.Respond(last)
 		})
+		if err == nil { // whoever hears this head and asks is to find somebody who answers
+			_ = l.write.FlushTimeout(time.Second)
+		}
 	}
 	l.head.mu.Unlock()
 	if err == nil {
