@@ -45,7 +45,8 @@ func ReadKeys(file, name string) (Keys, error) {
 		return nil, errors.Join(err, fault.New(fault.Refused, "KEY_EXPOSED", "", "others can read the key %s: chmod 600", file))
 	}
 	var keys Keys
-	for in := bufio.NewScanner(f); in.Scan(); {
+	in := bufio.NewScanner(f)
+	for in.Scan() {
 		line := strings.TrimSpace(in.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -55,6 +56,9 @@ func ReadKeys(file, name string) (Keys, error) {
 			return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "a line of %s is no key of a signed note", file)
 		}
 		keys = append(keys, key)
+	}
+	if err := in.Err(); err != nil { // what follows may be a key that would be left out
+		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s cannot be read to its end: %v", file, err)
 	}
 	if len(keys) == 0 {
 		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s holds no key", file)

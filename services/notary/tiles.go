@@ -80,8 +80,8 @@ func (l *Log) has(t tlog.Tile) bool {
 	if !ok || level >= 63 {
 		return false
 	}
-	last := uint64(t.N)*tileWidth + uint64(t.W) // first not needed at its level
-	return last <= signed.Size>>level
+	there := signed.Size >> level // at its level
+	return uint64(t.N) <= there/tileWidth && uint64(t.N)*tileWidth+uint64(t.W) <= there
 }
 
 // entries are the leaves of a bundle, each after its length in two bytes.
