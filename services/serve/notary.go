@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -53,12 +54,22 @@ func (p *process) startNotary(running context.Context) (stop func(), err error) 
 	p.signing.log.Store(log)
 	go func() {
 		defer close(done)
-		for often := time.NewTicker(signPause); ; {
-			if err := p.sign(ctx, log, witnesses); err != nil && ctx.Err() == nil {
+		often, said := time.NewTicker(signPause), ""
+		defer often.Stop()
+		for {
+			err := p.sign(ctx, log, witnesses)
+			switch {
+			case err == nil:
+				said = ""
+			case ctx.Err() != nil:
+			case conflicts(err):
 				slog.ErrorContext(ctx, "no checkpoint is signed any longer", "err", err)
 				p.signing.told.Store(&err)
 				p.signing.wake()
 				return
+			case said != err.Error(): // such as of a full disk, which passes
+				said = err.Error()
+				slog.WarnContext(ctx, "no checkpoint is signed yet", "err", err)
 			}
 			if _, signed, ok := log.Signer.Last(); ok { // again: others may have come since
 				if err := p.log.TellCheckpoint(signed); err != nil {
@@ -73,6 +84,12 @@ func (p *process) startNotary(running context.Context) (stop func(), err error) 
 		}
 	}()
 	return func() { cancel(); <-done }, nil
+}
+
+// conflicts says that what was signed is not what the ledger holds, which no waiting mends.
+func conflicts(err error) bool {
+	own, is := errors.AsType[*fault.Error](err)
+	return is && own.Kind == fault.Damaged
 }
 
 func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
