@@ -332,12 +332,17 @@ func TestKeys(t *testing.T) {
 		if s.Signer, err = notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, keys, s.store); err != nil {
 			t.Fatal(err)
 		}
-		s.grow(1, "a")
-		_, signed, _ := s.Signer.Last()
-		for _, v := range tc.trusted {
-			if _, _, err := checkpoint.Open(signed, v); err != nil {
-				t.Error(err)
+		for _, when := range []string{"nothing came since", "something came"} {
+			_, signed, _ := s.Signer.Last()
+			for _, v := range tc.trusted {
+				if _, _, err := checkpoint.Open(signed, v); err != nil {
+					t.Errorf("%s: %v", when, err)
+				}
 			}
+			if kept := read(t, filepath.Join(s.dir, "checkpoint")); kept != string(signed) {
+				t.Errorf("%s: another one is kept: %q", when, kept)
+			}
+			s.grow(1, "a")
 		}
 	}
 	_, signed, _ := s.Signer.Last()

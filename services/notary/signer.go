@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -141,7 +142,32 @@ func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, er
 		return nil, conflict("the last checkpoint, in %s, cannot be gone on from: %v", file, err)
 	}
 	s.signed = signed
-	return s, nil
+	return s, s.vouch(n)
+}
+
+// vouch has the last checkpoint signed by the keys that were not there when it was: whoever
+// trusts a new one alone needs not wait for a commit. One that the ledger does not hold is
+// left as it is, for Sign to refuse what comes after.
+func (s *Signer) vouch(last *note.Note) error {
+	all := slices.Concat(last.Sigs, last.UnverifiedSigs)
+	missing := slices.DeleteFunc(slices.Clone(s.keys), func(key note.Signer) bool {
+		return slices.ContainsFunc(all, func(had note.Signature) bool { return had.Name == key.Name() && had.Hash == key.KeyHash() })
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	if root, err := tlog.TreeHash(int64(s.last.Size), s.hashes); err != nil || root != s.last.Root {
+		return nil //nolint:nilerr // it is not vouched for
+	}
+	signed, err := note.Sign(last, missing...)
+	if err != nil {
+		return fmt.Errorf("sign a checkpoint: %w", err)
+	}
+	if err := replace(s.file, signed, 0o644); err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	s.signed = signed
+	return nil
 }
 
 // epochOf is the epoch that a checkpoint of this log was signed in.
