@@ -39,6 +39,13 @@ func (s *signing) wake() {
 	}
 }
 
+// end lets go of those who wait for a checkpoint, as the process stops.
+func (s *signing) end() {
+	var stopping error = fault.New(fault.Unavailable, "STOPPING", "", "the process is stopping")
+	s.told.CompareAndSwap(nil, &stopping)
+	s.wake()
+}
+
 // startNotary signs checkpoints of what is in both stores, where the gating ledger is kept
 // here; stop ends that.
 func (p *process) startNotary(running context.Context) (stop func(), err error) {

@@ -2,11 +2,15 @@ package serve
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
 
 	"google.golang.org/grpc/health"
+
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/fault"
 )
 
 // joined is a process that can be asked, as far as it is needed to recount.
@@ -84,5 +88,24 @@ func TestRecountEnds(t *testing.T) {
 	}
 	if _, err := p.recount(ctx); err == nil {
 		t.Error("it is counted")
+	}
+}
+
+// TestStopsWhoeverWaits: a process that stops waits for nobody who waits for a checkpoint.
+func TestStopsWhoeverWaits(t *testing.T) {
+	p := joined(t, Config{Data: t.TempDir(), NATS: natsOff})
+	stop, err := p.startNotary(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stop()
+	waits := make(chan error, 1)
+	go func() {
+		_, err := (&proofs{p: p}).GetCheckpoint(context.Background(), &ledgerv1.GetCheckpointRequest{MinSize: 1 << 40})
+		waits <- err
+	}()
+	p.signing.end()
+	if own, is := errors.AsType[*fault.Error](<-waits); !is || own.Reason != "STOPPING" {
+		t.Error(own)
 	}
 }
