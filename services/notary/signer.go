@@ -89,7 +89,9 @@ func replace(name string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
+	if err = f.Chmod(mode); err == nil { // one that a kill left may have another
+		_, err = f.Write(content)
+	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
