@@ -165,7 +165,8 @@ type Follower struct {
 	// nothing for three times as long is asked again.
 	Heartbeat time.Duration
 	// Keys are those that the register signs with: where there are any, a checkpoint that none
-	// of them signed, or that is not of what was handed on, ends the run.
+	// of them signed, or that is not of what was handed on, ends the run. Under a filter, or
+	// from a place that is not proved, checkpoints are passed over.
 	Keys []note.Verifier
 	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
 	Retry func(err error, delay time.Duration)
@@ -262,6 +263,7 @@ func passes(err error) bool {
 var errSilent = status.Error(codes.Unavailable, "nothing was heard for three heartbeats")
 
 func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
+	outer := ctx // a silence ends the call, never what the handler does
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	interval := f.Heartbeat
@@ -297,7 +299,7 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 		if err := c.take(m); err != nil {
 			return err
 		}
-		if err := handle(ctx, Batch{Commits: m.GetCommits(), After: c.kept(), Head: m.GetHeartbeat().GetHead()}); err != nil {
+		if err := handle(outer, Batch{Commits: m.GetCommits(), After: c.kept(), Head: m.GetHeartbeat().GetHead()}); err != nil {
 			return handled{err}
 		}
 		*at = c.kept()
@@ -395,14 +397,28 @@ func (c *check) hear(text []byte) error {
 	if err != nil {
 		return &ForkError{Err: err}
 	}
-	if c.place.signed != nil {
-		before, _, err := checkpoint.Open(c.place.signed, c.keys...)
-		if err == nil && (before.Origin != now.Origin || now.Size < before.Size) {
+	if before, _, err := checkpoint.Open(c.place.signed, c.keys...); err == nil {
+		switch {
+		case before.Origin != now.Origin:
 			return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
+		case before.Size == now.Size && before.Root != now.Root:
+			return &ForkError{Err: fmt.Errorf("two roots were signed at size %d: %v, and now %v", now.Size, before.Root, now.Root)}
+		case before.Size > now.Size: // told by a process that has not heard of the later one yet
+			_, err := c.agrees(now)
+			return err
 		}
 	}
 	c.last = &signed{now, bytes.Clone(text)}
 	return c.certify()
+}
+
+// agrees compares a checkpoint with the root at its size, if that is known still.
+func (c *check) agrees(now checkpoint.Checkpoint) (known bool, err error) {
+	i, known := slices.BinarySearchFunc(c.roots, now.Size, func(r rooted, size uint64) int { return cmp.Compare(r.size, size) })
+	if known && c.roots[i].root != now.Root {
+		return true, &ForkError{Err: fmt.Errorf("the root of what was handed on up to %d is %v, and %v was signed", now.Size, c.roots[i].root, now.Root)}
+	}
+	return known, nil
 }
 
 // certify compares the checkpoint that was heard with the root at its size, where that is
@@ -411,9 +427,9 @@ func (c *check) certify() error {
 	if c.last == nil || c.last.Size > c.place.Position {
 		return nil
 	}
-	i, known := slices.BinarySearchFunc(c.roots, c.last.Size, func(r rooted, size uint64) int { return cmp.Compare(r.size, size) })
-	if known && c.roots[i].root != c.last.Root {
-		return &ForkError{Err: fmt.Errorf("the root of what was handed on up to %d is %v, and %v was signed", c.last.Size, c.roots[i].root, c.last.Root)}
+	known, err := c.agrees(c.last.Checkpoint)
+	if err != nil {
+		return err
 	}
 	if known {
 		c.place.signed = c.last.note

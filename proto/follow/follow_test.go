@@ -2,6 +2,7 @@ package follow_test
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
@@ -19,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/grpc/test/bufconn"
 
+	"maillage/proto/checkpoint"
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
@@ -268,6 +271,77 @@ func TestFollow(t *testing.T) {
 	}
 }
 
+// Of two checkpoints the later one binds. An older one may come from a process that has not
+// heard of it yet; another root at a size that was signed, or that is known, is a fork, also
+// to a follower that went on from a place it kept.
+func TestCheckpoints(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	right := func(size uint64) tlog.Hash { return tlog.Hash(beat(size).GetHeartbeat().GetHead().GetRoot()) }
+	signed := func(head uint64, c checkpoint.Checkpoint) *feedv1.WatchResponse {
+		t.Helper()
+		m := beat(head)
+		if m.Heartbeat.Checkpoint, err = note.Sign(&note.Note{Text: c.String()}, signer); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	begun := []*feedv1.WatchResponse{commit(1, 1), commit(2, 2), commit(3, 3), signed(3, checkpoint.Checkpoint{Origin: "log", Size: 3, Root: right(3)}), commit(4, 4)}
+	for name, tc := range map[string]struct {
+		then   checkpoint.Checkpoint
+		kept   uint64 // size of the checkpoint that is kept
+		forked bool
+	}{
+		"a later one":                           {checkpoint.Checkpoint{Origin: "log", Size: 5, Root: right(5)}, 5, false},
+		"an older one":                          {checkpoint.Checkpoint{Origin: "log", Size: 2, Root: right(2)}, 3, false},
+		"another root at the size last signed":  {checkpoint.Checkpoint{Origin: "log", Size: 3, Root: right(2)}, 0, true},
+		"another root at an older size":         {checkpoint.Checkpoint{Origin: "log", Size: 2, Root: right(3)}, 0, true},
+		"another root at a later size":          {checkpoint.Checkpoint{Origin: "log", Size: 5, Root: right(3)}, 0, true},
+		"of another log, and as right as it is": {checkpoint.Checkpoint{Origin: "log/2", Size: 5, Root: right(5)}, 0, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for _, again := range []bool{false, true} {
+				if again && name == "another root at an older size" {
+					continue // nobody knows that root any longer
+				}
+				more := []*feedv1.WatchResponse{commit(5, 5), signed(5, tc.then)}
+				server := &recorded{watches: []play{{answers: append(slices.Clone(begun), more...)}}}
+				if again {
+					server.watches = []play{{begun, errGone}, {answers: more}}
+				}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				var place follow.Place
+				err := (&follow.Follower{Client: server.client(t), Keys: []note.Verifier{key}}).Run(ctx, place, func(_ context.Context, b follow.Batch) error {
+					if place = b.After; b.Head.GetSize() == 5 {
+						stop()
+					}
+					return nil
+				})
+				if _, forked := errors.AsType[*follow.ForkError](err); forked != tc.forked {
+					t.Fatalf("called again: %v; it ended with %v", again, err)
+				}
+				if tc.forked {
+					continue
+				}
+				if kept, _, err := checkpoint.Open(place.Checkpoint(), key); err != nil || kept.Size != tc.kept {
+					t.Errorf("called again: %v; %+v is kept, %v", again, kept, err)
+				}
+			}
+		})
+	}
+}
+
 // A place is that of one filter.
 func TestFilterChanges(t *testing.T) {
 	labels := &feedv1.Filter{Kinds: []string{"label"}}
@@ -310,7 +384,14 @@ func TestSilence(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	f := &follow.Follower{Client: server.client(t), Heartbeat: 100 * time.Millisecond}
-	err := f.Run(ctx, follow.Place{}, func(_ context.Context, b follow.Batch) error {
+	var first context.Context
+	err := f.Run(ctx, follow.Place{}, func(ctx context.Context, b follow.Batch) error {
+		if first == nil {
+			first = ctx
+		}
+		if first.Err() != nil {
+			t.Error("the silence ended what the handler does")
+		}
 		if b.After.Position == 2 {
 			stop()
 		}

@@ -97,6 +97,7 @@ func (r *Replica) Dial(opts ...grpc.DialOption) (conn *grpc.ClientConn, stop fun
 	queries := query.New(r.source())
 	server, lis := grpc.NewServer(), bufconn.Listen(1<<20)
 	registryv1.RegisterRegistryServiceServer(server, registryserver.New(queries))
+	registryv1.RegisterAliasServiceServer(server, registryserver.NewAliases(queries))
 	registryv1.RegisterMapServiceServer(server, registryserver.NewMap(queries))
 	registryv1.RegisterActivityQueryServiceServer(server, registryserver.NewActivity(queries))
 	go server.Serve(lis) //nolint:errcheck // it ends when it is stopped

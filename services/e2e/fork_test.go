@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"net/http"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -48,7 +49,9 @@ func TestTailCutWhileRunning(t *testing.T) {
 	if code := second.exit(); code != 3 {
 		t.Errorf("a second ledger: exit code %d, want 3", code)
 	}
-	writer := part(t, url, "topology", "registry", "--data", vault)
+	writer := launch(t, "serve", "topology", "registry", "--nats", url, "--data", vault, "--grpc", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	writer.awaitReady()
+	web := "http://" + field(writer.await("msg=ready"), "http=")
 	fill(t, writer, "kept-", 5)
 
 	broker.Shutdown()
@@ -88,6 +91,21 @@ func TestTailCutWhileRunning(t *testing.T) {
 	}
 	if got := root(t, ledger); got != head {
 		t.Errorf("the ledger stands at %s, want %s", got, head)
+	}
+	for _, path := range []string{"/v1/centres", "/v1/events"} { // it is not said that nothing changed
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, web+path, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("If-None-Match", "*")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode < 400 {
+			t.Errorf("%s on the fork: %s", path, resp.Status)
+		}
 	}
 }
 

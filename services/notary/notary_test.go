@@ -308,7 +308,7 @@ func TestKeys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Remove(file); err != nil {
+	if err := errors.Join(os.Remove(file), os.WriteFile(file+".next", nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := notary.ReadKeys(file, name); err != nil {
@@ -332,24 +332,31 @@ func TestKeys(t *testing.T) {
 		if s.Signer, err = notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, keys, s.store); err != nil {
 			t.Fatal(err)
 		}
-		s.grow(1, "a")
-		_, signed, _ := s.Signer.Last()
-		for _, v := range tc.trusted {
-			if _, _, err := checkpoint.Open(signed, v); err != nil {
-				t.Error(err)
+		for _, when := range []string{"nothing came since", "something came"} {
+			_, signed, _ := s.Signer.Last()
+			for _, v := range tc.trusted {
+				if _, _, err := checkpoint.Open(signed, v); err != nil {
+					t.Errorf("%s: %v", when, err)
+				}
 			}
+			if kept := read(t, filepath.Join(s.dir, "checkpoint")); kept != string(signed) {
+				t.Errorf("%s: another one is kept: %q", when, kept)
+			}
+			s.grow(1, "a")
 		}
 	}
 	_, signed, _ := s.Signer.Last()
 	if _, _, err := checkpoint.Open(signed, first); err == nil {
 		t.Error("the key that is gone signed")
 	}
-	for given, want := range map[string]string{"": "KEY_UNREADABLE", "PRIVATE+KEY+x": "KEY_UNREADABLE"} {
+	for given, want := range map[string]string{
+		"": "KEY_UNREADABLE", "PRIVATE+KEY+x": "KEY_UNREADABLE", fresh + strings.Repeat("#", 1<<17) + "\n" + string(old): "KEY_UNREADABLE",
+	} {
 		if err := os.WriteFile(file, []byte(given), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := notary.ReadKeys(file, name); reason(err) != want {
-			t.Errorf("%q: %v", given, err)
+			t.Errorf("%.200q: %v", given, err)
 		}
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
@@ -391,6 +398,8 @@ func TestTilesNotFound(t *testing.T) {
 		"/tile/0/000": 200, "/tile/0/001.p/44": 200, "/tile/0/001.p/7": 200, "/tile/1/000.p/1": 200, "/tile/entries/001.p/44": 200,
 		"/tile/0/001.p/45": 404, "/tile/0/001": 404, "/tile/1/000.p/2": 404, "/tile/entries/001.p/45": 404, "/tile/entries/002.p/1": 404,
 		"/tile/0/1": 404, "/tile/64/000": 404, "/tile/x": 404, "/tile/0/000.p/256": 404, "/tile/0/000.p/0": 404, "/tile/0/-01": 404, "/tile/": 404,
+		// 2^56 tiles of 2^8 are as many as none.
+		"/tile/0/x072/x057/x594/x037/x927/936": 404, "/tile/entries/x072/x057/x594/x037/x927/936": 404,
 	} {
 		if got := status(path); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)

@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -45,7 +46,8 @@ func ReadKeys(file, name string) (Keys, error) {
 		return nil, errors.Join(err, fault.New(fault.Refused, "KEY_EXPOSED", "", "others can read the key %s: chmod 600", file))
 	}
 	var keys Keys
-	for in := bufio.NewScanner(f); in.Scan(); {
+	in := bufio.NewScanner(f)
+	for in.Scan() {
 		line := strings.TrimSpace(in.Text())
 		if line == "" || strings.HasPrefix(line, "#") {
 			continue
@@ -55,6 +57,9 @@ func ReadKeys(file, name string) (Keys, error) {
 			return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "a line of %s is no key of a signed note", file)
 		}
 		keys = append(keys, key)
+	}
+	if err := in.Err(); err != nil { // what follows may be a key that would be left out
+		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s cannot be read to its end: %v", file, err)
 	}
 	if len(keys) == 0 {
 		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s holds no key", file)
@@ -84,7 +89,9 @@ func replace(name string, content []byte, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(content)
+	if err = f.Chmod(mode); err == nil { // one that a kill left may have another
+		_, err = f.Write(content)
+	}
 	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 		return err
 	}
@@ -137,7 +144,32 @@ func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, er
 		return nil, conflict("the last checkpoint, in %s, cannot be gone on from: %v", file, err)
 	}
 	s.signed = signed
-	return s, nil
+	return s, s.vouch(n)
+}
+
+// vouch has the last checkpoint signed by the keys that were not there when it was: whoever
+// trusts a new one alone needs not wait for a commit. One that the ledger does not hold is
+// left as it is, for Sign to refuse what comes after.
+func (s *Signer) vouch(last *note.Note) error {
+	all := slices.Concat(last.Sigs, last.UnverifiedSigs)
+	missing := slices.DeleteFunc(slices.Clone(s.keys), func(key note.Signer) bool {
+		return slices.ContainsFunc(all, func(had note.Signature) bool { return had.Name == key.Name() && had.Hash == key.KeyHash() })
+	})
+	if len(missing) == 0 {
+		return nil
+	}
+	if root, err := tlog.TreeHash(int64(s.last.Size), s.hashes); err != nil || root != s.last.Root {
+		return nil //nolint:nilerr // it is not vouched for
+	}
+	signed, err := note.Sign(last, missing...)
+	if err != nil {
+		return fmt.Errorf("sign a checkpoint: %w", err)
+	}
+	if err := replace(s.file, signed, 0o644); err != nil {
+		return fmt.Errorf("keep a checkpoint: %w", err)
+	}
+	s.signed = signed
+	return nil
 }
 
 // epochOf is the epoch that a checkpoint of this log was signed in.

@@ -69,7 +69,7 @@ func (l *Log) serveTile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
-	w.Header().Set("Cache-Control", "public, max-age=31536000, immutable") // a log only grows
+	w.Header().Set("Cache-Control", "public, max-age=3600") // a log only grows, but for a new epoch
 	_, _ = w.Write(content)
 }
 
@@ -80,8 +80,8 @@ func (l *Log) has(t tlog.Tile) bool {
 	if !ok || level >= 63 {
 		return false
 	}
-	last := uint64(t.N)*tileWidth + uint64(t.W) // first not needed at its level
-	return last <= signed.Size>>level
+	there := signed.Size >> level // at its level
+	return uint64(t.N) <= there/tileWidth && uint64(t.N)*tileWidth+uint64(t.W) <= there
 }
 
 // entries are the leaves of a bundle, each after its length in two bytes.

@@ -3,6 +3,7 @@ package serve
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"net/http"
 	"os"
@@ -38,6 +39,13 @@ func (s *signing) wake() {
 	}
 }
 
+// end lets go of those who wait for a checkpoint, as the process stops.
+func (s *signing) end() {
+	var stopping error = fault.New(fault.Unavailable, "STOPPING", "", "the process is stopping")
+	s.told.CompareAndSwap(nil, &stopping)
+	s.wake()
+}
+
 // startNotary signs checkpoints of what is in both stores, where the gating ledger is kept
 // here; stop ends that. Where it cannot, such as with a key that others can read, the register
 // goes on without, and says so to whoever asks for a checkpoint.
@@ -56,12 +64,22 @@ func (p *process) startNotary(running context.Context) (stop func()) {
 	p.signing.log.Store(log)
 	go func() {
 		defer close(done)
-		for often := time.NewTicker(signPause); ; {
-			if err := p.sign(ctx, log, witnesses); err != nil && ctx.Err() == nil {
+		often, said := time.NewTicker(signPause), ""
+		defer often.Stop()
+		for {
+			err := p.sign(ctx, log, witnesses)
+			switch {
+			case err == nil:
+				said = ""
+			case ctx.Err() != nil:
+			case conflicts(err):
 				slog.ErrorContext(ctx, "no checkpoint is signed any longer", "err", err)
 				p.signing.told.Store(&err)
 				p.signing.wake()
 				return
+			case said != err.Error(): // such as of a full disk, which passes
+				said = err.Error()
+				slog.WarnContext(ctx, "no checkpoint is signed yet", "err", err)
 			}
 			if _, signed, ok := log.Signer.Last(); ok { // again: others may have come since
 				if err := p.log.TellCheckpoint(signed); err != nil {
@@ -76,6 +94,12 @@ func (p *process) startNotary(running context.Context) (stop func()) {
 		}
 	}()
 	return func() { cancel(); <-done }
+}
+
+// conflicts says that what was signed is not what the ledger holds, which no waiting mends.
+func conflicts(err error) bool {
+	own, is := errors.AsType[*fault.Error](err)
+	return is && own.Kind == fault.Damaged
 }
 
 func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
@@ -154,9 +178,16 @@ func (p *process) checkpoint() []byte {
 
 // hearCheckpoints keeps the last checkpoint that the process of the gating ledger tells of.
 func (p *process) hearCheckpoints(ctx context.Context, log *jetstream.Log) {
-	err := log.Checkpoints(ctx, func(signed []byte) { p.signing.heard.Store(&signed) })
-	if err != nil && ctx.Err() == nil {
-		slog.WarnContext(ctx, "no checkpoints are heard of", "err", err)
+	for ctx.Err() == nil {
+		err := log.Checkpoints(ctx, func(signed []byte) { p.signing.heard.Store(&signed) })
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		slog.WarnContext(ctx, "no checkpoints are heard of, trying again", "err", err)
+		select {
+		case <-time.After(signPause):
+		case <-ctx.Done():
+		}
 	}
 }
 

@@ -1,12 +1,14 @@
 package serve_test
 
 import (
+	"context"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
@@ -121,6 +123,30 @@ func TestKeyExposed(t *testing.T) {
 	_, err := ledgerv1.NewProofServiceClient(conn).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{})
 	if own, is := fault.FromStatus(err); !is || own.Reason != "KEY_EXPOSED" {
 		t.Errorf("a checkpoint: %v", err)
+	}
+}
+
+// TestSignsLater: what keeps a checkpoint from being kept, such as a full disk, ends the
+// signing no longer than it lasts.
+func TestSignsLater(t *testing.T) {
+	dir := t.TempDir()
+	inTheWay := filepath.Join(dir, "key", "checkpoint.last.next")
+	if err := os.MkdirAll(inTheWay, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	at := begin(t, serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off"})
+	proofs := ledgerv1.NewProofServiceClient(dialAs(t, at.GRPC))
+	soon, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	_, err := proofs.GetCheckpoint(soon, &ledgerv1.GetCheckpointRequest{MinSize: 1})
+	if c := status.Code(err); c != codes.Unavailable && c != codes.DeadlineExceeded {
+		t.Errorf("while it cannot be kept: %v", err)
+	}
+	if err := os.Remove(inTheWay); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := proofs.GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: 1}); err != nil {
+		t.Errorf("once it can: %v", err)
 	}
 }
 

@@ -240,6 +240,10 @@ func Run(ctx context.Context, c Config, ready func(Addresses)) error {
 	if p.feed != nil {
 		p.feed.Close() // its streams would never end
 	}
+	p.signing.end()
+	if p.files != nil {
+		p.files.Stop()
+	}
 	stopGracefully(server)
 	stopRunner()
 	if !halted {

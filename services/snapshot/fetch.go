@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protojson"
 
@@ -36,7 +37,7 @@ func Fetch(ctx context.Context, from feedv1.SnapshotServiceClient, m *feedv1.Man
 		return err
 	}
 	for _, is := range m.GetFiles() {
-		if filepath.Base(is.GetName()) != is.GetName() || is.GetName() == ManifestName {
+		if name := is.GetName(); filepath.Base(name) != name || !filepath.IsLocal(name) || name == "." || strings.HasPrefix(name, ManifestName) {
 			return differs(ManifestName, "it names the file %q", is.GetName())
 		}
 		if err := fetch(ctx, from, m.GetSet(), is, dir); err != nil {
@@ -63,7 +64,7 @@ func fetch(ctx context.Context, from feedv1.SnapshotServiceClient, set string, i
 	if sum, err := sumOf(name); err == nil && sum == is.GetSha256() {
 		return nil
 	}
-	if len(is.GetSha256()) != 2*sha256.Size {
+	if sum, err := hex.DecodeString(is.GetSha256()); err != nil || len(sum) != sha256.Size { // it is a part of a name below
 		return differs(ManifestName, "it states no hash of %s", is.GetName())
 	}
 	part := name + "." + is.GetSha256()[:8] + ".part"                       // another file of that name begins anew

@@ -158,7 +158,22 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, k key, root, fir
 	}
 	defer func() { _ = f.Close() }()
 	header(w.Header(), is)
-	http.ServeContent(w, r, "", h.src.KnownTime(k.position), f)
+	http.ServeContent(slowly{w, http.NewResponseController(w)}, r, "", h.src.KnownTime(k.position), f)
+}
+
+// untaken is how long a part of a file may wait to be taken: a whole register over a slow
+// line takes longer than any other answer has.
+const untaken = time.Minute
+
+// slowly gives a reader time anew for each part.
+type slowly struct {
+	http.ResponseWriter
+	control *http.ResponseController
+}
+
+func (s slowly) Write(b []byte) (int, error) {
+	_ = s.control.SetWriteDeadline(time.Now().Add(untaken)) // who cannot set one has none
+	return s.ResponseWriter.Write(b)
 }
 
 // relative leads from a path to another one of the same root without naming that, which is
@@ -172,7 +187,7 @@ func relative(from, to string) string {
 func header(h http.Header, is *feedv1.File) {
 	h.Set("Content-Type", is.GetMediaType())
 	h.Set("Etag", `"`+is.GetSha256()+`"`)
-	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("Cache-Control", "public, max-age=3600") // a new epoch gives positions again
 	if sum, err := hex.DecodeString(is.GetSha256()); err == nil {
 		h.Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum)+":")
 	}

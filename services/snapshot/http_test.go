@@ -127,3 +127,20 @@ func TestHandler(t *testing.T) {
 		t.Errorf("after a minute the latest is an old one: %s", r.at)
 	}
 }
+
+// A file comes whole, however long that takes beside what a server gives any other answer.
+func TestSlowReader(t *testing.T) {
+	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 40) }).Example(3)
+	s := open(w, t.TempDir())
+	defer s.Close()
+	m, err := s.Snapshot(t.Context(), 0)
+	must(t, err)
+	site := httptest.NewUnstartedServer(s.Handler(func(http.ResponseWriter, *http.Request, error) {}))
+	site.Config.WriteTimeout = time.Nanosecond
+	site.Start()
+	defer site.Close()
+	is := m.GetFiles()[0]
+	if r := ask(t, site.URL, "/v1/"+m.GetSet()+"/"+is.GetName()); r.status != http.StatusOK || uint64(len(r.body)) != is.GetBytes() {
+		t.Errorf("%d with %d bytes of %d", r.status, len(r.body), is.GetBytes())
+	}
+}

@@ -113,6 +113,9 @@ func New(src Source, parent string) *Store {
 	return &Store{src: src, zip: gzip.NewWriter(nil), parent: parent, ctx: ctx, stop: stop, newest: map[string]newest{}}
 }
 
+// Stop ends what is being made: who waits for it is told STOPPING.
+func (s *Store) Stop() { s.stop() }
+
 // Close ends what is being made, and removes all sets.
 func (s *Store) Close() error {
 	s.stop()

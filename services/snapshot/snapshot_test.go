@@ -415,3 +415,19 @@ func making(err error) bool {
 	own, is := errors.AsType[*fault.Error](err)
 	return is && own.Reason == "SNAPSHOT_MAKING"
 }
+
+// A store that is stopped makes nothing any more, and hands on what it has.
+func TestStop(t *testing.T) {
+	w := rapid.Custom(func(t *rapid.T) *world { return draw(t, 20) }).Example(1)
+	s := open(w, t.TempDir())
+	defer s.Close()
+	_, err := s.Snapshot(t.Context(), 0)
+	must(t, err)
+	s.Stop()
+	if _, err := s.Snapshot(t.Context(), 0); err != nil {
+		t.Errorf("what is made: %v", err)
+	}
+	if _, err := s.Snapshot(t.Context(), w.ends[1]); reason(err) != "STOPPING" {
+		t.Errorf("what is not: %v", err)
+	}
+}

@@ -36,7 +36,9 @@ func differs(name, format string, args ...any) error {
 // state digest. What is not so is FILES_DIFFER, and names the file.
 func Verify(dir string, m *feedv1.Manifest) error {
 	var hashes []registry.Digest
+	var events bool
 	for _, is := range m.GetFiles() {
+		events = events || is.GetName() == EventsName
 		rows := strings.HasPrefix(is.GetName(), "rows.")
 		err := verifyFile(dir, is, func(content io.Reader) error {
 			switch {
@@ -55,7 +57,12 @@ func Verify(dir string, m *feedv1.Manifest) error {
 			return err
 		}
 	}
-	if hashes == nil {
+	switch {
+	case m.GetValidAt() != "": // open data has neither records nor rows
+		return nil
+	case !events:
+		return differs(ManifestName, "it names no %s: nothing would prove what it states", EventsName)
+	case m.GetAfter() > 0: // not all rows are there
 		return nil
 	}
 	rows := len(hashes)

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -133,10 +134,18 @@ func TestFetch(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 
-	bad := proto.CloneOf(m)
-	bad.Files[0].Name = "../x"
-	if err := snapshot.Fetch(t.Context(), client, bad, dir); reason(err) != "FILES_DIFFER" {
-		t.Errorf("a file elsewhere: %v", err)
+	for _, alter := range []func(*feedv1.File){
+		func(f *feedv1.File) { f.Name = "../x" },
+		func(f *feedv1.File) { f.Name = ".." },
+		func(f *feedv1.File) { f.Name = "." },
+		func(f *feedv1.File) { f.Name = snapshot.ManifestName + ".part" },
+		func(f *feedv1.File) { f.Sha256 = "/../../x" + f.GetSha256()[8:] },
+	} {
+		bad := proto.CloneOf(m)
+		alter(bad.GetFiles()[0])
+		if err := snapshot.Fetch(t.Context(), client, bad, filepath.Join(dir, "other")); reason(err) != "FILES_DIFFER" {
+			t.Errorf("a file elsewhere: %v: %v", bad.GetFiles()[0], err)
+		}
 	}
 	stream, err := client.ReadFile(t.Context(), &feedv1.ReadFileRequest{Set: m.GetSet(), Name: m.GetFiles()[0].GetName(), Offset: m.GetFiles()[0].GetBytes() + 1})
 	must(t, err)
@@ -204,7 +213,13 @@ func TestVerify(t *testing.T) {
 		"a row is left out": {alter(rows, func(b []byte) []byte { return b[bytes.IndexByte(b, '\n')+1:] }), "state digest"},
 		"a row comes twice": {alter(rows, func(b []byte) []byte { return append(b, b[:bytes.IndexByte(b, '\n')+1]...) }), "state digest"},
 		"the checkpoint":    {func(m *feedv1.Manifest, _ string) { m.Checkpoint = strings.Replace(m.GetCheckpoint(), "\n", "\n1", 1) }, "checkpoint"},
-		"the state digest":  {func(m *feedv1.Manifest, _ string) { m.StateDigest = strings.Repeat("0", 64) }, "state digest"},
+		"no file of records": {func(m *feedv1.Manifest, _ string) {
+			m.Files = slices.DeleteFunc(m.GetFiles(), func(is *feedv1.File) bool { return is.GetName() == snapshot.EventsName })
+		}, "names no " + snapshot.EventsName},
+		"no file of rows": {func(m *feedv1.Manifest, _ string) {
+			m.Files = slices.DeleteFunc(m.GetFiles(), func(is *feedv1.File) bool { return strings.HasPrefix(is.GetName(), "rows.") })
+		}, "state digest"},
+		"the state digest": {func(m *feedv1.Manifest, _ string) { m.StateDigest = strings.Repeat("0", 64) }, "state digest"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			other, m := t.TempDir(), proto.CloneOf(m)

@@ -192,7 +192,8 @@ func (v *Vault) PutBefore(t time.Time) (map[string]time.Time, error) {
 type Value struct{ ID, Kind, Text string }
 
 // Values yields all values, accounts among them, in no order. It reads every file; one that
-// does not hold what was put is ErrAltered, and the others follow.
+// does not hold what was put is ErrAltered, and the others follow. An empty one is of a value
+// that is being put, or was when a process was killed, and is left out.
 func (v *Vault) Values() iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
 		for _, c := range alphabet {
@@ -205,6 +206,9 @@ func (v *Vault) Values() iter.Seq2[Value, error] {
 				b, err := os.ReadFile(v.file(f.Name()))
 				if errors.Is(err, fs.ErrNotExist) {
 					continue // erased meanwhile
+				}
+				if err == nil && len(b) == 0 {
+					continue
 				}
 				var val value
 				if err == nil {

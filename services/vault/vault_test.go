@@ -420,6 +420,10 @@ func TestValues(t *testing.T) {
 	if err := os.WriteFile(v.file(put[1].GetValueId()), []byte("else"), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// What a process that was killed had begun, and what another one is about to write.
+	if err := os.WriteFile(v.file(identifier.NewID()), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	got := map[string]string{}
 	for one, err := range v.Values() {
 		got[one.ID] = one.Kind + " " + one.Text

@@ -147,7 +147,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 	tag := func(head uint64) string {
 		return fmt.Sprintf(`W/"%d-%s"`, head, digest(contractTag, base, media, values.Encode(), strconv.FormatUint(at.GetHead().GetEpoch(), 10)))
 	}
-	if wait == 0 && matches(r, tag(at.GetHead().GetSize())) {
+	if wait == 0 && at.GetHalted() == "" && matches(r, tag(at.GetHead().GetSize())) {
 		tellPage(w, at.GetHead().GetSize(), tag)
 		w.WriteHeader(http.StatusNotModified)
 		return

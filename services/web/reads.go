@@ -246,7 +246,8 @@ func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, nex
 		read: read, epoch: status.GetHead().GetEpoch(), today: bitemporal.Today(time.Now()).String(),
 		key: digest(contractTag, media, r.URL.Path, values.Encode()), fixed: read.fixedAt(values),
 	}
-	if !read.names && matches(r, q.tag(status.GetHead().GetSize())) {
+	// Of a process that halted only the answer itself says whether there is one.
+	if !read.names && status.GetHalted() == "" && matches(r, q.tag(status.GetHead().GetSize())) {
 		q.tell(w, status.GetHead().GetSize())
 		w.WriteHeader(http.StatusNotModified)
 		return

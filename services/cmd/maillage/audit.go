@@ -7,8 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -48,17 +50,7 @@ func (c *AuditBundleCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		f, err := os.CreateTemp(".", ".maillage-bundle-")
-		if err == nil {
-			err = errors.Join(audit.Write(f, contents), f.Sync(), f.Close())
-			if err == nil {
-				err = os.Rename(f.Name(), c.Out)
-			}
-			if err != nil {
-				_ = os.Remove(f.Name())
-			}
-		}
-		if err != nil {
+		if err := writeWhole(c.Out, func(w io.Writer) error { return audit.Write(w, contents) }); err != nil {
 			return err
 		}
 		if a.json {
@@ -68,6 +60,22 @@ func (c *AuditBundleCmd) Run(a *app) error {
 		_, err = fmt.Fprintf(a.stdout, "Paquet écrit : %s, sous le point de contrôle %d.\nLe vérifier : maillage audit verify %[1]s --key CLÉ.pub\n", c.Out, size)
 		return err
 	})
+}
+
+// writeWhole writes a file that is there whole or not at all. It is written beside its place:
+// from another disk it could not be put there.
+func writeWhole(name string, write func(io.Writer) error) error {
+	f, err := os.CreateTemp(filepath.Dir(name), ".maillage-")
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	if err := os.Rename(f.Name(), name); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
 }
 
 func (c *AuditBundleCmd) contents(ctx context.Context, conn grpc.ClientConnInterface) (out audit.Contents, size uint64, err error) {
@@ -250,7 +258,8 @@ func (c *AuditVerifyCmd) Run(a *app) error {
 	}
 	defer b.Close()
 	if c.Keep != "" {
-		if err := os.WriteFile(c.Keep, b.Checkpoint(), 0o644); err != nil {
+		err := writeWhole(c.Keep, func(w io.Writer) error { _, err := w.Write(b.Checkpoint()); return err })
+		if err != nil {
 			return err
 		}
 	}
