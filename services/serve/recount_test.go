@@ -94,11 +94,7 @@ func TestRecountEnds(t *testing.T) {
 // TestStopsWhoeverWaits: a process that stops waits for nobody who waits for a checkpoint.
 func TestStopsWhoeverWaits(t *testing.T) {
 	p := joined(t, Config{Data: t.TempDir(), NATS: natsOff})
-	stop, err := p.startNotary(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stop()
+	defer p.startNotary(t.Context())()
 	waits := make(chan error, 1)
 	go func() {
 		_, err := (&proofs{p: p}).GetCheckpoint(context.Background(), &ledgerv1.GetCheckpointRequest{MinSize: 1 << 40})
