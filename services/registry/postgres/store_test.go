@@ -93,14 +93,14 @@ func (w *world) register() Register {
 	return Register{
 		View: func(ctx context.Context, least uint64, f func(*registry.State, uint64)) error {
 			for {
-				w.mu.RLock()
+				w.mu.Lock() // several stores share the state here, of which one may hold
 				if w.head >= least {
-					defer w.mu.RUnlock()
+					defer w.mu.Unlock()
 					f(&w.state, w.head)
 					return nil
 				}
 				moved := w.moved
-				w.mu.RUnlock()
+				w.mu.Unlock()
 				select {
 				case <-moved:
 				case <-ctx.Done():
