@@ -158,10 +158,10 @@ func (p *process) replicate(running context.Context) {
 // awaitReady waits until the replica can answer. Before that, damage ends the process:
 // nothing has been offered yet.
 func (p *process) awaitReady(ctx context.Context) error {
-	answers := make(chan error, 1)
+	answers, runner := make(chan error, 1), p.runner // a join that fails takes the runner away
 	waiting, cancel := context.WithCancel(ctx)
 	defer cancel()
-	go func() { answers <- p.runner.View(waiting, 1, func(uint64) error { return nil }) }()
+	go func() { answers <- runner.View(waiting, 1, func(uint64) error { return nil }) }()
 	select {
 	case <-p.ended:
 		return errors.Join(p.end, errors.New("the replica ended before it was ready"))
