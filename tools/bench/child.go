@@ -28,7 +28,7 @@ type child struct {
 // beChild does what a child process of the bench does, where the arguments are those of one.
 func beChild(args []string) (is bool, err error) {
 	one := map[string]func(addr string) error{"serve-empty": serveEmpty, "watch": watchFeed, "streams": watchPlain, "subscribe": subscribe}
-	two := map[string]func(addr, more string) error{"serve-jetstream": serveJetStream, "serve-streams": serveStreams, "serve-inserts": serveInserts, "follow": follower}
+	two := map[string]func(addr, more string) error{"serve-jetstream": serveJetStream, "serve-streams": serveStreams, "serve-inserts": serveInserts, "serve-bare": serveBare, "serve-following": serveFollowing, "follow": follower}
 	switch {
 	case len(args) == 2 && one[args[0]] != nil:
 		return true, one[args[0]](args[1])

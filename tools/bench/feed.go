@@ -44,7 +44,7 @@ func (b *bench) feed(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := grow(ctx, dir, 0, b.events); err != nil {
+	if err := grow(ctx, dir, b.events); err != nil {
 		return err
 	}
 	var addrs [3]string

@@ -18,11 +18,12 @@ import (
 
 // What a made-up log holds: a cycle, a filière and networks, then groups of events. A group
 // is centres, labels on them, and repeals of some of these, each of which ends one version of
-// a label and begins two: as many versions of labels as events, and some.
+// a label and begins another: 16 versions of labels for 19 events.
 const (
 	firstNetwork = 4
 	networks     = 2000
-	firstGroup   = firstNetwork + networks
+	own          = 8 // positions that a register may take when it first runs
+	firstGroup   = firstNetwork + networks + own
 	groupCentres = 3
 	groupLabels  = 12
 	groupRepeals = 4
@@ -92,8 +93,9 @@ func grantOf(label int) uint64 {
 
 func labelsUpTo(p int) int { return max(0, (p-firstGroup)/group) * groupLabels }
 
-// grow brings the made-up log of a register that does not run from one position to another.
-func grow(ctx context.Context, data string, after, to int) error {
+// grow brings the made-up log of a register that does not run to a position. What the
+// register wrote of its own stays, and must lie before the first group.
+func grow(ctx context.Context, data string, to int) error {
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	server, err := jetstream.StartServer(ctx, jetstream.Options{Dir: filepath.Join(data, "nats"), Logger: quiet})
 	if err != nil {
@@ -110,7 +112,7 @@ func grow(ctx context.Context, data string, after, to int) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	if err := fill(ctx, log, store, after, to, eventOf); err != nil {
+	if err := fill(ctx, log, store, int(store.Head().Size), to, eventOf); err != nil {
 		return fmt.Errorf("fill the log: %w", err)
 	}
 	return nil

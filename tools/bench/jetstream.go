@@ -60,24 +60,26 @@ func startBroker(ctx context.Context, dir string) (*broker, error) {
 		return nil, err
 	}
 	b := &broker{child: c, url: "nats://" + addr}
-	err = c.ready(ctx, 20*time.Second, func(context.Context) error {
-		nc, err := nats.Connect(b.url, nats.Timeout(time.Second))
-		if err != nil {
-			return err
-		}
-		defer nc.Close()
-		js, err := jetstream.New(nc)
-		if err != nil {
-			return err
-		}
-		_, err = js.AccountInfo(ctx)
-		return err
-	})
-	if err != nil {
+	if err := c.ready(ctx, 20*time.Second, b.answers); err != nil {
 		b.Close()
 		return nil, err
 	}
 	return b, nil
+}
+
+// answers returns nil once streams can be made.
+func (b *broker) answers(ctx context.Context) error {
+	nc, err := nats.Connect(b.url, nats.Timeout(time.Second))
+	if err != nil {
+		return err
+	}
+	defer nc.Close()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		return err
+	}
+	_, err = js.AccountInfo(ctx)
+	return err
 }
 
 // open creates the stream and the connections of the publishers.

@@ -32,7 +32,7 @@ func (b *bench) proofs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := grow(ctx, dir, 0, b.events); err != nil {
+	if err := grow(ctx, dir, b.events); err != nil {
 		return err
 	}
 	store, err := ledger.Open(filepath.Join(dir, "ledger"), "")
