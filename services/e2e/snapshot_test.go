@@ -3,6 +3,7 @@ package e2e
 import (
 	"bytes"
 	"compress/gzip"
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
@@ -18,6 +19,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/mod/sumdb/note"
+	"golang.org/x/mod/sumdb/tlog"
 
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -38,6 +42,41 @@ func content(t *testing.T, name string) []byte {
 	b, err := os.ReadFile(name)
 	must(t, err)
 	return b
+}
+
+// proves brings a snapshot again, with the key of the register, and checks by other code that
+// what is signed extends it.
+func proves(t *testing.T, s *server, dir, key string) {
+	t.Helper()
+	if out := s.run("snapshot", "--out", dir, "--at", "10", "--key", key); !strings.Contains(out, "signature vérifiée") {
+		t.Errorf("%s", out)
+	}
+	verifier, err := note.NewVerifier(strings.TrimSpace(string(content(t, key))))
+	must(t, err)
+	signed, err := note.Open(content(t, filepath.Join(dir, "checkpoint")), note.VerifierList(verifier))
+	must(t, err)
+	now, err := tlog.ParseTree([]byte("go.sum database tree\n" + strings.SplitN(signed.Text, "\n", 2)[1]))
+	must(t, err)
+	var manifest struct{ Checkpoint string }
+	must(t, json.Unmarshal(content(t, filepath.Join(dir, "snapshot.json")), &manifest))
+	old, err := tlog.ParseTree([]byte("go.sum database tree\n" + strings.SplitN(manifest.Checkpoint, "\n", 2)[1]))
+	must(t, err)
+	var proof tlog.TreeProof
+	for line := range strings.Lines(string(content(t, filepath.Join(dir, "checkpoint.proof")))) {
+		h, err := tlog.ParseHash(strings.TrimSpace(line))
+		must(t, err)
+		proof = append(proof, h)
+	}
+	if err := tlog.CheckTree(proof, now.N, now.Hash, old.N, old.Hash); err != nil || old.N != 10 || now.N <= old.N {
+		t.Errorf("the signed checkpoint of size %d does not extend the snapshot of %d: %v", now.N, old.N, err)
+	}
+	stranger := filepath.Join(t.TempDir(), "stranger.pub")
+	_, public, err := note.GenerateKey(rand.Reader, "stranger")
+	must(t, err)
+	must(t, os.WriteFile(stranger, []byte(public+"\n"), 0o600))
+	if _, errs, code := s.cli("snapshot", "--out", dir, "--at", "10", "--key", stranger); code != 5 || !strings.Contains(errs, "SIGNATURE_UNKNOWN") {
+		t.Errorf("a key that signed nothing: exit code %d, %s", code, errs)
+	}
 }
 
 // TestSnapshot: a copy that begins from a snapshot is the copy that began at position 1,
@@ -68,6 +107,8 @@ func TestSnapshot(t *testing.T) {
 	if _, errs, code := s.cli("follow", "--sink", "jsonl:"+in("other"), "--from-snapshot", in("half"), "--kind", "label"); code != 2 || !strings.Contains(errs, "--from-snapshot") {
 		t.Errorf("a snapshot and a filter: exit code %d, %s", code, errs)
 	}
+
+	proves(t, s, in("ten"), filepath.Join(data, "key", "checkpoint.pub"))
 
 	// A file of which a part is there goes on from it; one that is another begins anew.
 	s.run("snapshot", "--out", in("again"))

@@ -49,9 +49,15 @@ type State struct {
 // Identity is what the log says of itself.
 type Identity struct {
 	LogID  string   // opaque id; empty before position 1
-	Origin string   // origin line of its checkpoints
+	Origin string   // who keeps it
 	Epoch  uint64   // from 1; 0 before position 1
 	Vault  [32]byte // check of the vault that belongs to it; zero while none does
+}
+
+// Name is the name of the log that its checkpoints bear, apart from the epoch: names of keys
+// have no blanks nor plus.
+func (i Identity) Name() string {
+	return strings.NewReplacer(" ", "-", "+", "-").Replace(strings.Join(strings.Fields(i.Origin), " ")) + "/" + i.LogID
 }
 
 // Epoch is a part of the log that begins where positions were lost: see EpochOpened.

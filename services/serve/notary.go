@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
 	"maillage/services/notary"
+	"maillage/services/registry"
 )
 
 const (
@@ -133,9 +133,9 @@ func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
 	return log, witnesses, err
 }
 
-// logName is the name that a log's checkpoints bear: names of keys have no blanks nor plus.
+// logName is the name that a log's checkpoints bear.
 func logName(origin, id string) string {
-	return strings.NewReplacer(" ", "-", "+", "-").Replace(strings.Join(strings.Fields(origin), " ")) + "/" + id
+	return registry.Identity{Origin: origin, LogID: id}.Name()
 }
 
 // sign signs the head that is announced, if it is another one than before.

@@ -7,7 +7,6 @@ import (
 	"compress/gzip"
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -22,6 +21,7 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
+	"maillage/proto/checkpoint"
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	"maillage/proto/merkle"
@@ -46,7 +46,7 @@ type builder struct {
 	dir    string
 	zip    *gzip.Writer
 	m      *feedv1.Manifest
-	origin string
+	name   string            // of the log
 	hashes []registry.Digest // of the rows of a whole snapshot
 }
 
@@ -98,7 +98,7 @@ func manifestText(m *feedv1.Manifest) ([]byte, error) {
 func (b *builder) identify(ctx context.Context) error {
 	return b.src.View(ctx, b.m.GetPosition(), func(s *registry.State, _ uint64) {
 		is := s.Identity()
-		b.m.LogId, b.m.Epoch, b.origin = is.LogID, 1, is.Origin
+		b.m.LogId, b.m.Epoch, b.name = is.LogID, 1, is.Name()
 		for _, e := range s.Epochs() {
 			if e.Position <= b.m.GetPosition() {
 				b.m.Epoch = e.Number
@@ -168,7 +168,7 @@ func (b *builder) checkpoint(root tlog.Hash) error {
 		err.Position = head.Size
 		return err
 	}
-	b.m.Checkpoint = fmt.Sprintf("%s\n%d\n%s\n", b.origin, b.m.GetPosition(), base64.StdEncoding.EncodeToString(root[:]))
+	b.m.Checkpoint = checkpoint.Checkpoint{Origin: checkpoint.Origin(b.name, b.m.GetEpoch()), Size: b.m.GetPosition(), Root: root}.String()
 	return nil
 }
 

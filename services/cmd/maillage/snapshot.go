@@ -31,6 +31,8 @@ type SnapshotCmd struct {
 	Out  string `required:"" placeholder:"RÉPERTOIRE" help:"Où écrire les fichiers ; une réception interrompue y reprend."`
 	At   uint64 `aliases:"to" placeholder:"N" help:"Le registre à cette position ; la dernière par défaut."`
 	From uint64 `placeholder:"N" help:"Seulement ce qui a changé depuis cette position."`
+
+	Key []string `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : la signature du point de contrôle est vérifiée."`
 }
 
 // Run implements the verb.
@@ -39,7 +41,11 @@ func (c *SnapshotCmd) Run(a *app) error {
 	if begun := snapshot.Pending(c.Out); at == 0 && begun.GetValidAt() == "" && (begun.GetAfter() > 0) == (c.From > 0) {
 		at = begun.GetPosition() // 0 where nothing was
 	}
-	return a.fetchFiles(c.Out, at, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
+	keys, err := verifiers(c.Key)
+	if err != nil {
+		return err
+	}
+	err = a.fetchFiles(c.Out, at, func(ctx context.Context, client feedv1.SnapshotServiceClient, at uint64) (*feedv1.Manifest, error) {
 		if c.From > 0 {
 			r, err := client.GetDelta(ctx, &feedv1.GetDeltaRequest{After: c.From, Position: at})
 			return r.GetManifest(), err
@@ -47,6 +53,10 @@ func (c *SnapshotCmd) Run(a *app) error {
 		r, err := client.GetSnapshot(ctx, &feedv1.GetSnapshotRequest{Position: at})
 		return r.GetManifest(), err
 	})
+	if err != nil {
+		return err
+	}
+	return a.sign(c.Out, keys)
 }
 
 // OpenDataCmd brings what is published for everybody.
