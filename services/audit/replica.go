@@ -159,7 +159,7 @@ func (r *Replica) source() query.Source {
 				}
 			}
 		},
-		Personal: func(string) string { return "" },
+		Personal: func(_ context.Context, ids []string) ([]string, error) { return make([]string, len(ids)), nil },
 		Now:      time.Now,
 	}
 }

@@ -64,6 +64,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"LINK_ENDED":               "ce lien a déjà pris fin",
 	"LINK_CONFIRMED":           "ce lien est déjà confirmé",
 	"PERSON_UNKNOWN":           "le coffre ne contient rien de cette personne",
+	"ACCESS_UNRECORDED":        "cette lecture de données personnelles ne peut pas être notée, elle est donc refusée : prévenez l'exploitant (répertoire access du coffre)",
+	"VALUE_UNKNOWN":            "le coffre n'a pas, ou plus, cette valeur, ou aucun événement du paquet n'y est engagé",
 	"DRAFT_NAMES_PERSON":       "un acte préparé nomme cette personne et attend son approbation : approuvez-le ou rejetez-le d'abord",
 	"NAMED_WITH_OTHERS":        "une valeur contient, avec ce nom, autre chose (un titre, un second responsable) : dites qu'elle est effacée entière (--with-others), ou saisissez-la de nouveau d'abord",
 	"ALIAS_UNKNOWN":            "aucune entité n'a ni n'a eu cet identifiant, à ce que l'on sait à cette position ; un identifiant énoncé à tort se retrouve par --known-at, ou par « maillage notice list »",
