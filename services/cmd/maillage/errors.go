@@ -280,6 +280,7 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"POSTGRES_DIRECTORY":       "le compte de PostgreSQL ne peut pas se servir de ce répertoire : choisissez-en un autre avec --data",
 	"POSTGRES_ENDED":           "le PostgreSQL privé ne démarre pas : son répertoire peut être supprimé, il se remplit de nouveau depuis le journal",
 	"POSTGRES_URL":             "l'adresse de la base PostgreSQL ne se lit pas : postgres://compte@hôte/base",
+	"OPENING_ALTERED":          "une valeur donnée en clair n'est pas celle à laquelle les événements du paquet sont engagés",
 	"READ_MODEL_DIFFERS":       "les tables reconstruites diffèrent du journal : elles n'ont pas pris la place de celles qui sont lues, prévenez l'exploitant",
 	"NOT_REBUILDING":           "aucune reconstruction n'est en cours",
 	"BUNDLE_INCOMPLETE":        "le paquet ne contient pas de quoi le montrer",
