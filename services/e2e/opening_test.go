@@ -43,7 +43,7 @@ func TestAuditOpenings(t *testing.T) {
 		return succeeds(t, key("audit", "explain", label, "--from", file, "--valid-at", "2025-01-01")...)
 	}
 	one, all, part := filepath.Join(files, "one"), filepath.Join(files, "all"), filepath.Join(files, "part")
-	if out := s.succeeds("audit", "bundle", "--out", one, "--open", openedValue); !strings.Contains(out, "données personnelles") {
+	if out := s.succeeds("audit", "bundle", "--out", one, "--open", openedValue+","+openedValue); !strings.Contains(out, "données personnelles") {
 		t.Error(out)
 	}
 	if out := succeeds(t, key("audit", "verify", one)...); !strings.Contains(out, "Valeurs du coffre en clair : 1,") {
