@@ -18,6 +18,7 @@ import (
 	"maillage/proto/merkle"
 	"maillage/services/eventlog"
 	"maillage/services/fault"
+	"maillage/services/vault"
 )
 
 // Manifest says what a bundle is of. It is signed by nobody: what it claims is checked.
@@ -60,12 +61,16 @@ type Contents struct {
 	// none. A bundle with all records needs none.
 	Older       []byte
 	Consistency tlog.TreeProof
+	// Openings are of values that entries commit to, each once; nil for none. They are asked
+	// for after all entries.
+	Openings iter.Seq2[vault.Opening, error]
 }
 
 // Parts of a bundle: a ZIP file whose parts are stored, not compressed. Entries are leaves
 // (see maillage/proto/merkle), each after its length in two bytes, big-endian, as in the
 // entry bundles of C2SP tlog-tiles; proofs, one for each entry, are a number of hashes (two
-// bytes, big-endian) and the hashes, and so is the proof of consistency.
+// bytes, big-endian) and the hashes, and so is the proof of consistency. Openings, where
+// there are any, are JSON, one a line: value_id, kind, salt (base64), text.
 const (
 	manifestPart    = "bundle.json"
 	checkpointPart  = "checkpoint"
@@ -73,6 +78,7 @@ const (
 	proofsPart      = "proofs"
 	olderPart       = "older-checkpoint"
 	consistencyPart = "consistency"
+	openingsPart    = "openings"
 )
 
 // Write writes a bundle.
@@ -124,6 +130,15 @@ func Write(w io.Writer, c Contents) error {
 			return err
 		}
 	}
+	if c.Openings != nil {
+		to, err := out.CreateHeader(&zip.FileHeader{Name: openingsPart, Method: zip.Store})
+		if err != nil {
+			return err
+		}
+		if err := writeOpenings(to, c.Openings); err != nil {
+			return err
+		}
+	}
 	return out.Close()
 }
 
@@ -156,6 +171,7 @@ type Bundle struct {
 	checkpoint  []byte
 	older       []byte
 	consistency tlog.TreeProof
+	opened      map[string]string // texts by the ids of their values, verified
 	parts       *zip.ReadCloser
 }
 

@@ -22,9 +22,16 @@ import (
 
 // Replica is the register as the records of a bundle make it.
 type Replica struct {
+	// Unnamed is what stands for the name of a head or of who holds an office where the bundle
+	// does not open it: because it was erased, or was not put into the bundle. nil for nothing.
+	Unnamed func(erased bool) string
+
 	state   registry.State
 	records []eventlog.Record
 	ends    []commit
+	opened  map[string]string // texts by the ids of their values
+	names   map[string]bool   // values that are names, by id
+	erased  map[string]bool   // values that were erased
 }
 
 // commit is where one ends, and since when it is known, which never goes back.
@@ -34,12 +41,12 @@ type commit struct {
 }
 
 // Replay folds all records of a bundle, by the fold of the register itself. It verifies
-// nothing: that is for Verify. BUNDLE_INCOMPLETE where it has not all.
+// nothing: that is for Verify, and only what that did is opened. BUNDLE_INCOMPLETE where it has not all.
 func (b *Bundle) Replay() (*Replica, error) {
 	if b.Scope != Whole {
 		return nil, bad("BUNDLE_INCOMPLETE", 0, "only a bundle with all records can be replayed; this one is of %s", b.Scope)
 	}
-	r := &Replica{}
+	r := &Replica{opened: b.opened}
 	for leaf, err := range b.leaves() {
 		if err != nil {
 			return nil, err
@@ -63,6 +70,7 @@ func (b *Bundle) Replay() (*Replica, error) {
 		r.ends = append(r.ends, c)
 		r.state.Settle(record.Position)
 	}
+	r.enterNames()
 	return r, nil
 }
 
@@ -92,7 +100,8 @@ func (r *Replica) Agrees(claimed Digest) error {
 }
 
 // Dial returns a connection to the reads of the replica, in this process: what a register
-// answers it answers, but for names, which are not in the log. stop ends it.
+// answers it answers, but for names, which are not in the log: it knows those that the bundle
+// opens. stop ends it.
 func (r *Replica) Dial(opts ...grpc.DialOption) (conn *grpc.ClientConn, stop func(), err error) {
 	queries := query.New(r.source())
 	server, lis := grpc.NewServer(), bufconn.Listen(1<<20)
@@ -159,8 +168,37 @@ func (r *Replica) source() query.Source {
 				}
 			}
 		},
-		Personal: func(string) string { return "" },
-		Now:      time.Now,
+		Personal: func(_ context.Context, ids []string) ([]string, error) {
+			texts := make([]string, len(ids))
+			for i, id := range ids {
+				texts[i] = r.Name(id)
+			}
+			return texts, nil
+		},
+		Now: time.Now,
+	}
+}
+
+// Name is the text of a personal value that the bundle opens, or what stands for it.
+func (r *Replica) Name(id string) string {
+	text, opened := r.opened[id]
+	if !opened && r.names[id] && r.Unnamed != nil {
+		return r.Unnamed(r.erased[id])
+	}
+	return text
+}
+
+// enterNames notes which values are names, and which were erased.
+func (r *Replica) enterNames() {
+	r.names, r.erased = make(map[string]bool), make(map[string]bool)
+	for _, v := range r.state.Labelling.Labels.All() {
+		r.names[v.Value.GetHead().GetValueId()] = true
+	}
+	for _, v := range r.state.Labelling.Offices.All() {
+		r.names[v.Value.GetName().GetValueId()] = true
+	}
+	for id := range r.state.Labelling.Erased(r.Head()) {
+		r.erased[id] = true
 	}
 }
 

@@ -31,6 +31,7 @@ type Report struct {
 	Signatures int      // of keys that nobody vouches for here, such as of witnesses
 	Records    uint64
 	Kept       *checkpoint.Checkpoint // that it extends
+	Opened     int                    // personal values, each the one that records commit to
 }
 
 // Verify checks all that a bundle claims but what the records add up to. Its errors are of
@@ -38,7 +39,8 @@ type Report struct {
 // checkpoint kept is none, or signed by nobody who is trusted), CHECKPOINT_OLD (it is older than
 // the one kept), LOG_FORKED (it does not extend that), ENTRY_MISSING (a position that is not
 // the next), ENTRY_ALTERED (a record that was not signed, with its position where that can be
-// told), BUNDLE_UNREADABLE, BUNDLE_INCOMPLETE (nothing in it shows what is asked).
+// told), OPENING_ALTERED (a personal value that no record of the bundle commits to, or given
+// twice), BUNDLE_UNREADABLE, BUNDLE_INCOMPLETE (nothing in it shows what is asked).
 func (b *Bundle) Verify(t Trust) (Report, error) {
 	c, signers, err := open(b.checkpoint, t.Keys)
 	if err != nil {
@@ -60,12 +62,13 @@ func (b *Bundle) Verify(t Trust) (Report, error) {
 	}
 	if b.Scope == Whole {
 		r.Records, err = b.recompute(c, r.Kept)
-		return r, err
+	} else if err = b.extends(c, r.Kept, t.Keys); err == nil {
+		r.Records, err = b.included(c)
 	}
-	if err := b.extends(c, r.Kept, t.Keys); err != nil {
-		return r, err
+	if err == nil {
+		err = b.verifyOpenings()
 	}
-	r.Records, err = b.included(c)
+	r.Opened = len(b.opened)
 	return r, err
 }
 

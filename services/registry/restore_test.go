@@ -219,7 +219,7 @@ func queriesOf(s *registry.State, head uint64, records []eventlog.Record) *query
 				}
 			}
 		},
-		Personal: func(id string) string { return id },
+		Personal: func(_ context.Context, ids []string) ([]string, error) { return ids, nil },
 		Now:      func() time.Time { return day },
 	})
 }

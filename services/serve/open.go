@@ -26,6 +26,7 @@ import (
 	"maillage/services/projection"
 	"maillage/services/registry"
 	"maillage/services/registry/query"
+	"maillage/services/submit"
 	"maillage/services/vault"
 )
 
@@ -276,11 +277,17 @@ func (p *process) records(ctx context.Context, after, to uint64) iter.Seq2[event
 	}
 }
 
-func (p *process) personal(id string) string {
-	text, _, err := p.vault.Get(id)
-	if err != nil {
-		slog.Warn("a personal value cannot be read", "value", id, "err", err)
-		return ""
+// personal gives out values of the vault, and records that it does.
+func (p *process) personal(ctx context.Context, ids []string) ([]string, error) {
+	texts, given := make([]string, len(ids)), make([]string, 0, len(ids))
+	for i, id := range ids {
+		text, kept, err := p.vault.Get(id)
+		if err != nil {
+			slog.WarnContext(ctx, "a personal value cannot be read", "value", id, "err", err)
+		}
+		if kept {
+			texts[i], given = text, append(given, id)
+		}
 	}
-	return text
+	return texts, submit.Given(ctx, p.vault, given)
 }

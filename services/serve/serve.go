@@ -354,7 +354,9 @@ func (p *process) server() (*grpc.Server, error) {
 		topologyv1.RegisterTopologyServiceServer(s, topologyserver.New(p.desk(Topology), &p.state.Topology, p.isSite))
 	}
 	if p.config.has(Labelling) {
-		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(p.desk(Labelling), &p.state.Labelling, &p.state.Topology))
+		desk := p.desk(Labelling)
+		labellingv1.RegisterLabellingServiceServer(s, labellingserver.New(desk, &p.state.Labelling, &p.state.Topology))
+		labellingv1.RegisterVaultServiceServer(s, labellingserver.NewVault(desk, &p.state.Labelling))
 	}
 	if p.config.has(Activity) {
 		activityv1.RegisterActivityServiceServer(s, activityserver.New(p.desk(Activity), activity.States{

@@ -26,7 +26,7 @@ import (
 )
 
 // run runs a process and returns where it can be asked, and what ends it.
-func run(t *testing.T, c Config) (conn *grpc.ClientConn, stop func()) {
+func run(t testing.TB, c Config) (conn *grpc.ClientConn, stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	at, ended := make(chan Addresses, 1), make(chan error, 1)

@@ -147,7 +147,7 @@ func (d *Desk) SubmitApproved(ctx context.Context, preparer *eventv1.Actor, req 
 
 // command is a request as a command, undecided.
 func (d *Desk) command(ctx context.Context, req Request) (projection.Command, error) {
-	actor, err := d.actor(ctx)
+	actor, err := d.Actor(ctx)
 	if err != nil {
 		return projection.Command{}, err
 	}
@@ -181,22 +181,42 @@ func refused(err error) bool {
 	return ok && (e.Kind == fault.Invalid || e.Kind == fault.NotFound || e.Kind == fault.Refused || e.Kind == fault.Conflict)
 }
 
-// actor is the account behind a call.
-func (d *Desk) actor(ctx context.Context) (*eventv1.Actor, error) {
-	as := metadata.ValueFromIncomingContext(ctx, IdentityKey)
-	if len(as) != 1 || as[0] == "" || len(as[0]) > 200 {
-		return nil, fault.New(fault.Invalid, "IDENTITY_MISSING", "", "say who records the fact: one value of at most 200 bytes under the metadata key %s", IdentityKey)
+// Actor is the account behind a call: IDENTITY_MISSING where that says no name.
+func (d *Desk) Actor(ctx context.Context) (*eventv1.Actor, error) {
+	as, err := identity(ctx)
+	if err != nil {
+		return nil, err
 	}
-	account, known := d.accounts.Load(as[0])
+	if as == "" {
+		return nil, errUnnamed
+	}
+	account, known := d.accounts.Load(as)
 	if !known {
-		fresh, err := d.Vault.Account("development", as[0])
+		fresh, err := accountOf(d.Vault, as)
 		if err != nil {
 			return nil, err
 		}
-		account, _ = d.accounts.LoadOrStore(as[0], fresh)
+		account, _ = d.accounts.LoadOrStore(as, fresh)
 	}
 	return &eventv1.Actor{Account: account.(string), Role: "officer", Assurance: eventv1.Assurance_ASSURANCE_DEVELOPMENT}, nil
 }
+
+var errUnnamed = fault.New(fault.Invalid, "IDENTITY_MISSING", "", "say who records the fact: one value of at most 200 bytes under the metadata key %s", IdentityKey)
+
+// identity is whom the caller acts as; "" where it says no name.
+func identity(ctx context.Context) (string, error) {
+	switch as := metadata.ValueFromIncomingContext(ctx, IdentityKey); {
+	case len(as) == 0:
+		return "", nil
+	case len(as) != 1 || len(as[0]) > 200:
+		return "", errUnnamed
+	default:
+		return as[0], nil
+	}
+}
+
+// accountOf is the account of an identity that nobody verified.
+func accountOf(v *vault.Vault, as string) (string, error) { return v.Account("development", as) }
 
 // Connect returns an interceptor that states whom a development client acts as.
 func Connect(as string) grpc.UnaryClientInterceptor {

@@ -4,8 +4,18 @@
 //
 // A vault directory holds one file for each value (values/<first character of its
 // id>/<id>), one for each account (accounts/<keyed digest of its identity>), an
-// empty one for each log that ever used it (logs/<check>), and the key of its digests. Nothing but value files contains personal text. Erasure
-// unlinks; the bytes a disk keeps in free blocks are the operator's to encrypt.
+// empty one for each log that ever used it (logs/<check>), the record of accesses
+// (access/<month>.jsonl) and the key of its digests. Nothing but value files contains
+// personal text. Erasure unlinks; the bytes a disk keeps in free blocks are the operator's
+// to encrypt.
+//
+// An access is that any text of a value goes out in the answer of a call: with a label, an
+// office or a directory, in a draft, in the search before an erasure, as an opening. It is
+// recorded before the answer goes out, and where it cannot be the call is refused: so one is
+// recorded too whose answer never arrived. What is read within a decision (who leads a team,
+// which values a refused command or an erasure unlinks), in a search that gives no text, in
+// the sweep at start, or by whoever asks for an account is none: nobody is given a text. Feed,
+// snapshots, open data and the rows in PostgreSQL hold no text, and neither does the record.
 package vault
 
 import (
@@ -70,7 +80,7 @@ type Vault struct {
 // Open opens or creates the vault of a directory.
 func Open(dir string) (*Vault, error) {
 	v := &Vault{dir: dir, young: map[string]value{}}
-	for _, d := range []string{"values", "accounts"} {
+	for _, d := range []string{"values", "accounts", accessDir} {
 		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
 			return nil, err
 		}
@@ -192,8 +202,9 @@ func (v *Vault) PutBefore(t time.Time) (map[string]time.Time, error) {
 type Value struct{ ID, Kind, Text string }
 
 // Values yields all values, accounts among them, in no order. It reads every file; one that
-// does not hold what was put is ErrAltered, and the others follow. An empty one is of a value
-// that is being put, or was when a process was killed, and is left out.
+// cannot be read, or does not hold what was put (ErrAltered), is an error with the ID alone, and
+// the others follow; an error without an ID is the last. An empty file is of a value that is
+// being put, or was when a process was killed, and is left out.
 func (v *Vault) Values() iter.Seq2[Value, error] {
 	return func(yield func(Value, error) bool) {
 		for _, c := range alphabet {
@@ -377,10 +388,7 @@ func (v *Vault) Erase(id string) error {
 		return nil //nolint:nilerr // what is no id names no value
 	}
 	val, ok, err := v.get(id)
-	if err != nil && !errors.Is(err, ErrAltered) {
-		return err
-	}
-	if err != nil || ok && val.kind == accountKind {
+	if err != nil || ok && val.kind == accountKind { // of what cannot be read, nobody knows
 		if err := v.unlinkAccount(id); err != nil {
 			return err
 		}

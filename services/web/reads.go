@@ -219,6 +219,7 @@ func (q *question) tag(position uint64) string {
 
 // answer answers a read, where the one that the caller has does not still hold.
 func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+	tracePath(r, read.path)
 	values, err := queryOf(r)
 	if err == nil {
 		err = read.check(values)

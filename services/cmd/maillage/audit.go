@@ -41,6 +41,9 @@ type AuditBundleCmd struct {
 	Label id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme ce label seulement."`
 	Act   id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme cet acte, ou repose sur lui, seulement."`
 	Since string `type:"existingfile" placeholder:"FICHIER" help:"Le point de contrôle vu la dernière fois : le paquet prouve que le journal le prolonge."`
+
+	Open     []id `xor:"openings" placeholder:"ID,…" help:"Mettre dans le paquet ces valeurs du coffre en clair, chacune avec de quoi prouver que c'est elle ; l'accès est noté."`
+	Openings bool `xor:"openings" help:"De même toutes celles auxquelles ses événements se rapportent, et que le coffre a encore."`
 }
 
 // Run writes it.
@@ -57,7 +60,11 @@ func (c *AuditBundleCmd) Run(a *app) error {
 			_, err = fmt.Fprintf(a.stdout, "{\"bundle\":%q,\"scope\":%q,\"size\":%d}\n", c.Out, contents.Scope, size)
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "Paquet écrit : %s, sous le point de contrôle %d.\nLe vérifier : maillage audit verify %[1]s --key CLÉ.pub\n", c.Out, size)
+		personal := ""
+		if contents.Openings != nil {
+			personal = "Il contient des données personnelles : ne le confiez qu'à qui doit les lire.\n"
+		}
+		_, err = fmt.Fprintf(a.stdout, "Paquet écrit : %s, sous le point de contrôle %d.\n%sLe vérifier : maillage audit verify %[1]s --key CLÉ.pub\n", c.Out, size, personal)
 		return err
 	})
 }
@@ -106,6 +113,7 @@ func (c *AuditBundleCmd) contents(ctx context.Context, conn grpc.ClientConnInter
 			r, err := proofs.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Position: position, TreeSize: size})
 			return hashesOf(r.GetHashes()), err
 		})
+		c.opens(ctx, conn, &out)
 		return out, size, nil
 	}
 	digest, err := ledgerv1.NewLedgerServiceClient(conn).GetStateDigest(ctx, &ledgerv1.GetStateDigestRequest{Position: size})
@@ -114,6 +122,7 @@ func (c *AuditBundleCmd) contents(ctx context.Context, conn grpc.ClientConnInter
 	}
 	out.Digest = &audit.Digest{Position: digest.GetPosition(), D1: digest.GetDigest(), Rows: digest.GetRowCount()}
 	out.Entries = entries(ctx, conn, size, "", nil)
+	c.opens(ctx, conn, &out)
 	return out, size, nil
 }
 
@@ -270,7 +279,7 @@ func (a *app) tellVerified(b *audit.Bundle, r audit.Report) error {
 	if a.json {
 		return json.NewEncoder(a.stdout).Encode(map[string]any{
 			"scope": b.Scope, "origin": r.Checkpoint.Origin, "size": r.Checkpoint.Size, "root": base64.StdEncoding.EncodeToString(r.Checkpoint.Root[:]),
-			"records": r.Records, "signedBy": r.SignedBy,
+			"records": r.Records, "signedBy": r.SignedBy, "opened": r.Opened,
 		})
 	}
 	var out strings.Builder
@@ -278,6 +287,9 @@ func (a *app) tellVerified(b *audit.Bundle, r audit.Report) error {
 		r.Records, r.Checkpoint.Origin, r.Checkpoint.Size, r.Checkpoint.Root, strings.Join(r.SignedBy, ", "))
 	if r.Signatures > 0 {
 		fmt.Fprintf(&out, "Autres signatures : %d\n", r.Signatures)
+	}
+	if r.Opened > 0 {
+		fmt.Fprintf(&out, "Valeurs du coffre en clair : %d, chacune celle à laquelle des événements sont engagés.\n", r.Opened)
 	}
 	if r.Kept != nil {
 		fmt.Fprintf(&out, "Il prolonge celui qui avait été gardé, de taille %d.\n", r.Kept.Size)
@@ -345,6 +357,9 @@ func (a *app) offline(use func(ctx context.Context, conn grpc.ClientConnInterfac
 	replica, err := b.Replay()
 	if err != nil {
 		return err
+	}
+	if !a.json { // there an absent name is none
+		replica.Unnamed = unnamed
 	}
 	conn, stop, err := replica.Dial(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)), grpc.WithUnaryInterceptor(a.inTime))
 	if err != nil {

@@ -32,6 +32,7 @@ type story struct {
 	Root     string
 	SignedBy string
 	Day      string
+	Opened   int // names that the bundle gives in clear
 }
 
 type told struct{ Name, Value string }
@@ -55,6 +56,7 @@ func (c *AuditExplainCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
+	replica.Unnamed = unnamed
 	conn, stop, err := replica.Dial(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)))
 	if err != nil {
 		return err
@@ -63,6 +65,7 @@ func (c *AuditExplainCmd) Run(a *app) error {
 	s := &story{
 		Label: string(c.Label), Origin: verified.Checkpoint.Origin, Size: verified.Checkpoint.Size,
 		Root: verified.Checkpoint.Root.String(), SignedBy: strings.Join(verified.SignedBy, ", "),
+		Opened: verified.Opened,
 	}
 	if err := s.gather(a, c, conn, replica); err != nil {
 		return err
@@ -91,14 +94,18 @@ func (s *story) gather(a *app, c *AuditExplainCmd, conn grpc.ClientConnInterface
 	for _, column := range labelColumns {
 		s.Lines = appendTold(s.Lines, column.title, column.cell(label.GetEntry()))
 	}
+	s.Lines = appendTold(s.Lines, "Responsable", label.GetEntry().GetHeadName())
+	for _, o := range label.GetEntry().GetOffices() {
+		s.Lines = appendTold(s.Lines, "Poste", messageText(o.ProtoReflect()))
+	}
 	for _, fact := range history.GetFacts() {
 		name, content := factOf(fact)
 		m := metaOf(fact)
 		one := episode{Position: fact.GetPosition(), Title: name, Leaf: replica.Leaf(fact.GetPosition()).String()}
 		one.Lines = appendTold(one.Lines, "Enregistré", m.GetRecordTime().AsTime().In(paris).Format("02/01/2006 à 15:04:05")+" (heure de Paris)")
 		one.Lines = appendTold(one.Lines, "Par", joined(" puis ", m.GetActor().GetAccount(), m.GetApprover().GetAccount()))
-		one.Lines = appendTold(one.Lines, "Ce qui change", changesText(fact.GetChanges()))
-		one.Lines = appendTold(one.Lines, "Contenu", content)
+		one.Lines = appendTold(one.Lines, "Ce qui change", namedBy(replica, changesText(fact.GetChanges())))
+		one.Lines = appendTold(one.Lines, "Contenu", namedBy(replica, content))
 		one.Lines = appendTold(one.Lines, "Acte", joined(", ", fact.GetActTitle(), m.GetBasis().GetActId(), lineText(m.GetBasis().GetActLine())))
 		one.Lines = appendTold(one.Lines, "Fondement", sourceText(m.GetBasis()))
 		s.Episodes = append(s.Episodes, one)
@@ -131,8 +138,12 @@ func (s *story) text() string {
 }
 
 func (s *story) proof() string {
-	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %d événements, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal.",
-		s.Origin, s.Size, s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"))
+	names := "."
+	if s.Opened > 0 {
+		names = " ; ceux qui se lisent ici sont ceux auxquels ses événements sont engagés."
+	}
+	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %d événements, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal%s",
+		s.Origin, s.Size, s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"), names)
 }
 
 // Proof is what a page says of how it was verified.

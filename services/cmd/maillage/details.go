@@ -197,6 +197,8 @@ func enumText(enum protoreflect.Name, v protoreflect.EnumNumber) string {
 	}
 }
 
+const inVault = "au coffre, n° "
+
 func messageText(m protoreflect.Message) string {
 	switch v := m.Interface().(type) {
 	case *eventv1.Actor:
@@ -210,7 +212,7 @@ func messageText(m protoreflect.Message) string {
 	case *eventv1.Basis:
 		return basisText(v)
 	case *eventv1.PersonalValue:
-		return "au coffre, n° " + v.GetValueId()
+		return inVault + v.GetValueId()
 	case *timestamppb.Timestamp:
 		return v.AsTime().In(paris).Format("02/01/2006 15:04:05")
 	case *topologyv1.Place:

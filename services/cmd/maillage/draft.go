@@ -917,8 +917,8 @@ func documentOf(r *registryv1.ListActEffectsResponse) annex.Document {
 			Role: entry.GetLabel().GetRole(), RoleAsPrinted: entry.GetLabel().GetRoleAsPrinted(),
 			Establishment: strings.Join(entry.GetEstablishmentNames(), ", "), City: entry.GetCity(),
 		}
-		if entry.GetHeadName() != "" {
-			line.Heads = []string{entry.GetHeadName()}
+		if name := entry.GetHeadName(); name != "" && name != erasedPerson && name != withheldName {
+			line.Heads = []string{name}
 		}
 		out.Groups[i].Lines = append(out.Groups[i].Lines, line)
 	}

@@ -14,7 +14,8 @@ import (
 // PersonCmd is the verbs about persons.
 type PersonCmd struct {
 	Client
-	Erase PersonEraseCmd `cmd:"" help:"Effacer une personne du coffre, pour toujours ; montre d'abord ce qui le serait."`
+	Erase    PersonEraseCmd    `cmd:"" help:"Effacer une personne du coffre, pour toujours ; montre d'abord ce qui le serait."`
+	Accesses PersonAccessesCmd `cmd:"" help:"Qui a lu quelles valeurs du coffre, et quand."`
 }
 
 // PersonEraseCmd erases a person.
@@ -53,8 +54,17 @@ func (c *PersonEraseCmd) Run(a *app) error {
 			return a.printJSON(r)
 		}
 		rows, cut := table[*labellingv1.ErasedValue]{columns: erasedColumns}.rows(r.GetValues())
-		if err := a.printTable(rows, cut, erasedSummary(r)); err != nil || c.Yes {
+		if err := a.printTable(rows, cut, erasedSummary(r)); err != nil {
 			return err
+		}
+		if unread := r.GetUnreadValueIds(); len(unread) > 0 {
+			_, err := fmt.Fprintf(a.stdout, "Illisibles, car abîmées, et laissées : %s. Si l'une est de cette personne, effacez-la par --value.\n", strings.Join(unread, ", "))
+			if err != nil {
+				return err
+			}
+		}
+		if c.Yes {
+			return nil
 		}
 		flags := "--yes"
 		if !c.WithOthers && slices.ContainsFunc(r.GetValues(), (*labellingv1.ErasedValue).GetWithOthers) {
@@ -79,7 +89,7 @@ var erasedColumns = []column[*labellingv1.ErasedValue]{
 
 // valueWords are the types of the values of the vault.
 var valueWords = map[string]string{
-	"head": "responsable", "contact_email": "adresse électronique", "contact_phone": "téléphone", "account": "RPPS", "draft": "brouillon approuvé",
+	"": "illisible", "head": "responsable", "contact_email": "adresse électronique", "contact_phone": "téléphone", "account": "RPPS", "draft": "brouillon approuvé",
 }
 
 // erasedSummary says where what is erased stood.

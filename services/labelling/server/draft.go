@@ -287,6 +287,9 @@ func (s *Server) GetDraft(ctx context.Context, req *labellingv1.GetDraftRequest)
 	if err != nil {
 		return nil, err
 	}
+	if err := submit.Given(ctx, s.desk.Vault, []string{d.GetAnnex().GetValueId()}); err != nil {
+		return nil, err
+	}
 	out := &labellingv1.GetDraftResponse{Draft: d, Annex: doc.GetAnnex()}
 	if d.GetState() != labellingv1.DraftState_DRAFT_STATE_PREPARED {
 		return out, nil
@@ -321,6 +324,7 @@ func (s *Server) ListDrafts(ctx context.Context, req *labellingv1.ListDraftsRequ
 	}
 	slices.SortFunc(found, func(a, b *labellingv1.Draft) int { return cmp.Compare(b.GetPlannedAt(), a.GetPlannedAt()) })
 	out := &labellingv1.ListDraftsResponse{}
+	var given []string
 	for _, d := range found {
 		entry := &labellingv1.DraftEntry{Draft: d}
 		doc, err := s.document(d)
@@ -330,9 +334,12 @@ func (s *Server) ListDrafts(ctx context.Context, req *labellingv1.ListDraftsRequ
 		if err != nil {
 			return nil, err
 		}
+		if doc != nil {
+			given = append(given, d.GetAnnex().GetValueId())
+		}
 		entry.Title = doc.GetAnnex().GetTitle()
 		entry.LineCount = uint32(len(doc.GetAnnex().GetLines()) + len(doc.GetAnnex().GetSuccessions()))
 		out.Drafts = append(out.Drafts, entry)
 	}
-	return out, nil
+	return out, submit.Given(ctx, s.desk.Vault, given)
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"maillage/services/fault"
 	"maillage/services/identifier"
 	"maillage/services/labelling"
+	"maillage/services/submit"
 	"maillage/services/vault"
 )
 
@@ -33,21 +35,13 @@ func (s *Server) ErasePerson(ctx context.Context, req *labellingv1.ErasePersonRe
 		return labelling.ErasePerson(s.state, s.topo, found.held, req)
 	}
 	if req.GetDryRun() {
-		out := &labellingv1.ErasePersonResponse{Values: found.values}
-		err := s.desk.Runner.View(ctx, 0, func(uint64) error {
-			facts, err := labelling.ErasePerson(s.state, s.topo, found.held, req)
-			if err == nil {
-				out.Erased = facts[0].GetPersonErased()
-			}
-			return err
-		})
-		return out, err
+		return s.wouldErase(ctx, req, found)
 	}
 	facts, position, err := s.do(ctx, req, nil, decide)
 	if err != nil {
 		return nil, err
 	}
-	out := &labellingv1.ErasePersonResponse{Position: position, Erased: facts[0].GetPersonErased()}
+	out := &labellingv1.ErasePersonResponse{Position: position, Erased: facts[0].GetPersonErased(), UnreadValueIds: found.unread}
 	for _, id := range slices.Concat(out.GetErased().GetValueIds(), out.GetErased().GetPersonIds()) {
 		if err := s.desk.Vault.Erase(id); err != nil {
 			return nil, fmt.Errorf("erase the value %s: %w", id, err) // the next start does
@@ -61,10 +55,33 @@ func (s *Server) ErasePerson(ctx context.Context, req *labellingv1.ErasePersonRe
 	return out, nil
 }
 
+// wouldErase is the answer of a dry run. It gives texts out.
+func (s *Server) wouldErase(ctx context.Context, req *labellingv1.ErasePersonRequest, found found) (*labellingv1.ErasePersonResponse, error) {
+	out := &labellingv1.ErasePersonResponse{Values: found.values, UnreadValueIds: found.unread}
+	err := s.desk.Runner.View(ctx, 0, func(uint64) error {
+		facts, err := labelling.ErasePerson(s.state, s.topo, found.held, req)
+		if err == nil {
+			out.Erased = facts[0].GetPersonErased()
+		}
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var given []string
+	for _, v := range found.values {
+		if v.GetText() != "" {
+			given = append(given, v.GetValueId())
+		}
+	}
+	return out, submit.Given(ctx, s.desk.Vault, given)
+}
+
 // found is what the vault holds of a person.
 type found struct {
 	values []*labellingv1.ErasedValue
 	held   labelling.Held
+	unread []string // values of which nobody can tell whether they are the person's
 }
 
 // accountKind is the type in the vault of who is behind an opaque id: an account, or a
@@ -74,14 +91,19 @@ const accountKind = "account"
 var rppsAccount = strconv.QuoteToASCII(personIssuer) + " "
 
 // search looks through the whole vault. A name beside an RPPS number in any office leads to
-// all other names beside that number, and on.
+// all other names beside that number, and on. A value that cannot be read is found by its id
+// alone: to unlink it takes no reading.
 func (s *Server) search(ctx context.Context, req *labellingv1.ErasePersonRequest) (f found, err error) {
 	var all []vault.Value
+	var unread []string
 	for v, err := range s.desk.Vault.Values() {
-		if err != nil {
+		switch {
+		case err != nil && v.ID == "":
 			return f, fmt.Errorf("look through the vault: %w", err)
-		}
-		if v.Kind != accountKind || strings.HasPrefix(v.Text, rppsAccount) {
+		case err != nil:
+			slog.WarnContext(ctx, "a value of the vault cannot be read", "value", v.ID, "err", err)
+			unread = append(unread, v.ID)
+		case v.Kind != accountKind || strings.HasPrefix(v.Text, rppsAccount):
 			all = append(all, v)
 		}
 	}
@@ -100,6 +122,7 @@ func (s *Server) search(ctx context.Context, req *labellingv1.ErasePersonRequest
 					sought.by[id], more = true, true
 				}
 			}
+			sought.persons = append(sought.persons, persons...)
 			return nil
 		})
 		if err != nil {
@@ -125,14 +148,27 @@ func (s *Server) search(ctx context.Context, req *labellingv1.ErasePersonRequest
 		}
 		f.values = append(f.values, one)
 	}
+	for _, id := range unread {
+		switch {
+		case !sought.by[id]:
+			f.unread = append(f.unread, id)
+			continue
+		case slices.Contains(sought.persons, id):
+			f.held.Persons = append(f.held.Persons, id)
+		default:
+			f.held.Values = append(f.held.Values, id)
+		}
+		f.values = append(f.values, &labellingv1.ErasedValue{ValueId: id})
+	}
 	return f, nil
 }
 
 // sought is a person who is looked for.
 type sought struct {
-	by    map[string]bool    // ids of values and persons
-	texts map[[2]string]bool // types and folded texts
-	exact map[string]bool    // texts as they are kept
+	by      map[string]bool    // ids of values and persons
+	persons []string           // those of persons
+	texts   map[[2]string]bool // types and folded texts
+	exact   map[string]bool    // texts as they are kept
 }
 
 // headKind is the type of a name of a head in the vault.
@@ -144,7 +180,7 @@ func newSought(req *labellingv1.ErasePersonRequest) *sought {
 	case *labellingv1.ErasePersonRequest_ValueId:
 		s.by[who.ValueId] = true
 	case *labellingv1.ErasePersonRequest_PersonId:
-		s.by[who.PersonId] = true
+		s.by[who.PersonId], s.persons = true, []string{who.PersonId}
 	case *labellingv1.ErasePersonRequest_Name:
 		s.texts[[2]string{headKind, identifier.Words(who.Name)}], s.exact[norm.NFC.String(who.Name)] = true, true
 	}

@@ -2,6 +2,7 @@ package query
 
 import (
 	"context"
+	"slices"
 
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/registry/lens"
@@ -78,10 +79,8 @@ func (q *Queries) GetReport(ctx context.Context, req *registryv1.GetReportReques
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range [...]*registryv1.ReportContext{resp.GetFrozen(), resp.GetRestated()} {
-		for _, e := range c.GetLabels() {
-			q.name(e)
-		}
+	if err := q.name(ctx, labelled(slices.Concat(resp.GetFrozen().GetLabels(), resp.GetRestated().GetLabels())...)); err != nil {
+		return nil, err
 	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil

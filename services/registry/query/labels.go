@@ -22,7 +22,9 @@ func (q *Queries) GetLabel(ctx context.Context, req *registryv1.GetLabelRequest)
 	if err != nil {
 		return nil, err
 	}
-	q.name(entry)
+	if err := q.name(ctx, labelled(entry)); err != nil {
+		return nil, err
+	}
 	return &registryv1.GetLabelResponse{Entry: entry, Resolved: q.resolved(m)}, nil
 }
 
@@ -67,28 +69,52 @@ func (q *Queries) ListLabels(ctx context.Context, req *registryv1.ListLabelsRequ
 	if err != nil {
 		return nil, err
 	}
-	for _, e := range resp.GetEntries() {
-		q.name(e)
+	if err := q.name(ctx, labelled(resp.GetEntries()...)); err != nil {
+		return nil, err
 	}
 	resp.Resolved = q.resolved(p.moment)
 	return resp, nil
 }
 
-// name puts the names of persons into an entry, from the vault.
-func (q *Queries) name(e *registryv1.LabelEntry) {
-	e.HeadName = q.personal(e.GetLabel().GetHead())
-	q.nameOffices(e.GetOffices())
+// names are the places of an answer that texts of the vault are put into.
+type names struct {
+	ids []string
+	to  []*string
 }
 
-func (q *Queries) nameOffices(offices []*registryv1.OfficeEntry) {
-	for _, o := range offices {
-		o.Name = q.personal(o.GetOffice().GetName())
-	}
-}
-
-func (q *Queries) personal(v *eventv1.PersonalValue) string {
+func (n *names) add(v *eventv1.PersonalValue, to *string) {
 	if id := v.GetValueId(); id != "" {
-		return q.src.Personal(id)
+		n.ids, n.to = append(n.ids, id), append(n.to, to)
 	}
-	return ""
+}
+
+func (n *names) addOffices(offices []*registryv1.OfficeEntry) {
+	for _, o := range offices {
+		n.add(o.GetOffice().GetName(), &o.Name)
+	}
+}
+
+// labelled are the names in entries.
+func labelled(entries ...*registryv1.LabelEntry) names {
+	var n names
+	for _, e := range entries {
+		n.add(e.GetLabel().GetHead(), &e.HeadName)
+		n.addOffices(e.GetOffices())
+	}
+	return n
+}
+
+// name puts names into an answer: all at once, since that is one access.
+func (q *Queries) name(ctx context.Context, n names) error {
+	if len(n.ids) == 0 {
+		return nil
+	}
+	texts, err := q.src.Personal(ctx, n.ids)
+	if err != nil {
+		return err
+	}
+	for i, text := range texts {
+		*n.to[i] = text
+	}
+	return nil
 }

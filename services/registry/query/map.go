@@ -66,18 +66,22 @@ func (q *Queries) GetDirectory(ctx context.Context, req *registryv1.GetDirectory
 	if err != nil {
 		return nil, err
 	}
-	q.reach(resp.GetEntries())
+	if err := q.name(ctx, reached(resp.GetEntries())); err != nil {
+		return nil, err
+	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil
 }
 
-// reach puts what is in the vault into a directory.
-func (q *Queries) reach(entries []*registryv1.DirectoryEntry) {
+// reached are what of a directory is in the vault.
+func reached(entries []*registryv1.DirectoryEntry) names {
+	var n names
 	for _, e := range entries {
-		e.Email = q.personal(e.GetPlatform().GetContact().GetEmail())
-		e.Phone = q.personal(e.GetPlatform().GetContact().GetPhone())
-		q.nameOffices(e.GetOffices())
+		n.add(e.GetPlatform().GetContact().GetEmail(), &e.Email)
+		n.add(e.GetPlatform().GetContact().GetPhone(), &e.Phone)
+		n.addOffices(e.GetOffices())
 	}
+	return n
 }
 
 // FindCentres finds the centres for a disease, nearest first.
@@ -114,7 +118,9 @@ func (q *Queries) GetRegion(ctx context.Context, req *registryv1.GetRegionReques
 	if err != nil {
 		return nil, err
 	}
-	q.reach(resp.GetPlatforms())
+	if err := q.name(ctx, reached(resp.GetPlatforms())); err != nil {
+		return nil, err
+	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil
 }

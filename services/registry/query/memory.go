@@ -40,8 +40,10 @@ type Source struct {
 	// Records reads the stored records after a position up to another one, which is not
 	// after the head, in order.
 	Records func(ctx context.Context, after, to uint64) iter.Seq2[eventlog.Record, error]
-	// Personal reads a value of the vault by its id: "" when unknown or erased.
-	Personal func(id string) string
+	// Personal gives out values of the vault by their ids, which are not empty: "" for one
+	// that is unknown, erased or cannot be read. It records that the caller of ctx is given
+	// them, and is an error where it cannot.
+	Personal func(ctx context.Context, ids []string) ([]string, error)
 	// Now is the time; only its civil date in Europe/Paris counts.
 	Now func() time.Time
 }

@@ -3,6 +3,7 @@ package query
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
@@ -78,10 +79,12 @@ func (q *Queries) GetCoverage(ctx context.Context, req *registryv1.GetCoverageRe
 			resp.Bridged = append(resp.Bridged, entry)
 		}
 	}
-	for _, entries := range [][]*registryv1.CoverageEntry{resp.GetUncovered(), resp.GetEnding(), resp.GetBridged()} {
-		for _, e := range entries {
-			q.name(e.GetEntry())
-		}
+	var entries []*registryv1.LabelEntry
+	for _, e := range slices.Concat(resp.GetUncovered(), resp.GetEnding(), resp.GetBridged()) {
+		entries = append(entries, e.GetEntry())
+	}
+	if err := q.name(ctx, labelled(entries...)); err != nil {
+		return nil, err
 	}
 	return resp, nil
 }
@@ -149,11 +152,12 @@ func (q *Queries) ListActEffects(ctx context.Context, req *registryv1.ListActEff
 	if resp.Topology, err = q.facts(ctx, m, topology, ""); err != nil {
 		return nil, err
 	}
+	entries := slices.Clone(resp.GetToDecide())
 	for _, e := range resp.GetEffects() {
-		q.name(e.GetEntry())
+		entries = append(entries, e.GetEntry())
 	}
-	for _, e := range resp.GetToDecide() {
-		q.name(e)
+	if err := q.name(ctx, labelled(entries...)); err != nil {
+		return nil, err
 	}
 	resp.Resolved = q.resolved(m)
 	return resp, nil
@@ -202,6 +206,10 @@ func (q *Queries) ListOffices(ctx context.Context, req *registryv1.ListOfficesRe
 	if err != nil {
 		return nil, err
 	}
-	q.nameOffices(resp.GetOffices())
+	var n names
+	n.addOffices(resp.GetOffices())
+	if err := q.name(ctx, n); err != nil {
+		return nil, err
+	}
 	return resp, nil
 }

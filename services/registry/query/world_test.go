@@ -192,8 +192,14 @@ func (w *world) memory() query.Source {
 				}
 			}
 		},
-		Personal: func(id string) string { return w.personal[id] },
-		Now:      func() time.Time { return w.now },
+		Personal: func(_ context.Context, ids []string) ([]string, error) {
+			texts := make([]string, len(ids))
+			for i, id := range ids {
+				texts[i] = w.personal[id]
+			}
+			return texts, nil
+		},
+		Now: func() time.Time { return w.now },
 	}
 }
 

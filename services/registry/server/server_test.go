@@ -88,7 +88,7 @@ func dial(t *testing.T, failure error) registryv1.RegistryServiceClient {
 		Record: func(_ context.Context, p uint64) (eventlog.Record, error) {
 			return eventlog.Record{}, &eventlog.HoleError{Position: p}
 		},
-		Personal: func(string) string { return "" },
+		Personal: func(_ context.Context, ids []string) ([]string, error) { return make([]string, len(ids)), nil },
 		Now:      time.Now,
 	})
 	listener := bufconn.Listen(1 << 16)

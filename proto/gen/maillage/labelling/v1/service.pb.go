@@ -4924,7 +4924,7 @@ type ErasedValue struct {
 	// Its id.
 	ValueId string `protobuf:"bytes,1,opt,name=value_id,json=valueId,proto3" json:"value_id,omitempty"`
 	// Its type: head, contact_email, contact_phone, account (the RPPS number of a person) or
-	// draft (the text of an approved act as it was prepared).
+	// draft (the text of an approved act as it was prepared); empty where it cannot be read.
 	Kind string `protobuf:"bytes,2,opt,name=kind,proto3" json:"kind,omitempty"`
 	// What it says; of a draft nothing. Told by a dry run alone.
 	Text string `protobuf:"bytes,3,opt,name=text,proto3" json:"text,omitempty"`
@@ -5000,9 +5000,12 @@ type ErasePersonResponse struct {
 	// What is erased, or would be.
 	Values []*ErasedValue `protobuf:"bytes,2,rep,name=values,proto3" json:"values,omitempty"`
 	// The fact that says so, or would.
-	Erased        *PersonErased `protobuf:"bytes,3,opt,name=erased,proto3" json:"erased,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Erased *PersonErased `protobuf:"bytes,3,opt,name=erased,proto3" json:"erased,omitempty"`
+	// Values that cannot be read and stay: whose they are only their files could tell. Erase one
+	// by its id.
+	UnreadValueIds []string `protobuf:"bytes,4,rep,name=unread_value_ids,json=unreadValueIds,proto3" json:"unread_value_ids,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *ErasePersonResponse) Reset() {
@@ -5052,6 +5055,13 @@ func (x *ErasePersonResponse) GetValues() []*ErasedValue {
 func (x *ErasePersonResponse) GetErased() *PersonErased {
 	if x != nil {
 		return x.Erased
+	}
+	return nil
+}
+
+func (x *ErasePersonResponse) GetUnreadValueIds() []string {
+	if x != nil {
+		return x.UnreadValueIds
 	}
 	return nil
 }
@@ -5448,11 +5458,12 @@ const file_maillage_labelling_v1_service_proto_rawDesc = "" +
 	"\x04kind\x18\x02 \x01(\tR\x04kind\x12\x12\n" +
 	"\x04text\x18\x03 \x01(\tR\x04text\x12\x1f\n" +
 	"\vwith_others\x18\x04 \x01(\bR\n" +
-	"withOthers\"\xaa\x01\n" +
+	"withOthers\"\xd4\x01\n" +
 	"\x13ErasePersonResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x12:\n" +
 	"\x06values\x18\x02 \x03(\v2\".maillage.labelling.v1.ErasedValueR\x06values\x12;\n" +
-	"\x06erased\x18\x03 \x01(\v2#.maillage.labelling.v1.PersonErasedR\x06erased2\xd0\x1a\n" +
+	"\x06erased\x18\x03 \x01(\v2#.maillage.labelling.v1.PersonErasedR\x06erased\x12(\n" +
+	"\x10unread_value_ids\x18\x04 \x03(\tR\x0eunreadValueIds2\xd0\x1a\n" +
 	"\x10LabellingService\x12j\n" +
 	"\rRegisterCycle\x12+.maillage.labelling.v1.RegisterCycleRequest\x1a,.maillage.labelling.v1.RegisterCycleResponse\x12p\n" +
 	"\x0fStateThresholds\x12-.maillage.labelling.v1.StateThresholdsRequest\x1a..maillage.labelling.v1.StateThresholdsResponse\x12^\n" +

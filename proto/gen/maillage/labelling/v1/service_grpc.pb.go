@@ -141,7 +141,9 @@ type LabellingServiceClient interface {
 	// without accents and case. What else than the name stands in a value with it, such as
 	// the name of a second head, is erased with it, and only where that is accepted
 	// (NAMED_WITH_OTHERS). A draft that waits for its approval and names the person is to be
-	// approved or rejected before (DRAFT_NAMES_PERSON).
+	// approved or rejected before (DRAFT_NAMES_PERSON). A value that was damaged and cannot be
+	// read is erased where it is asked for by its id, or an office has it beside the person;
+	// the others are told of (unread_value_ids) and stay.
 	ErasePerson(ctx context.Context, in *ErasePersonRequest, opts ...grpc.CallOption) (*ErasePersonResponse, error)
 }
 
@@ -570,7 +572,9 @@ type LabellingServiceServer interface {
 	// without accents and case. What else than the name stands in a value with it, such as
 	// the name of a second head, is erased with it, and only where that is accepted
 	// (NAMED_WITH_OTHERS). A draft that waits for its approval and names the person is to be
-	// approved or rejected before (DRAFT_NAMES_PERSON).
+	// approved or rejected before (DRAFT_NAMES_PERSON). A value that was damaged and cannot be
+	// read is erased where it is asked for by its id, or an office has it beside the person;
+	// the others are told of (unread_value_ids) and stay.
 	ErasePerson(context.Context, *ErasePersonRequest) (*ErasePersonResponse, error)
 	mustEmbedUnimplementedLabellingServiceServer()
 }
