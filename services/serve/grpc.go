@@ -46,7 +46,9 @@ func NewServer(admit grpc.UnaryServerInterceptor) (*grpc.Server, error) {
 	}
 	valid := validate(validator)
 	if admit == nil {
-		admit = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) { return next(ctx, req) }
+		admit = func(ctx context.Context, req any, _ *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			return next(ctx, req)
+		}
 	}
 	return grpc.NewServer(
 		grpc.MaxRecvMsgSize(maxRequest),

@@ -29,8 +29,8 @@ type AuditExplainCmd struct {
 
 // story is what is told: all of it is checked.
 type story struct {
-	Label    string `json:",omitempty"` // one of both
-	Act      string `json:",omitempty"`
+	Label    string    `json:",omitempty"` // one of both
+	Act      string    `json:",omitempty"`
 	Lines    []told    // what it is
 	Episodes []episode // what befell it, or what the act did
 	Acts     []episode // the acts that the events rest on
