@@ -34,9 +34,6 @@ func Story(scope string, log func() iter.Seq2[eventlog.Record, error]) (position
 			if err != nil {
 				return nil, err
 			}
-			if s.taken[r.Position] {
-				continue
-			}
 			if err := s.look(r); err != nil {
 				return nil, fmt.Errorf("position %d: %w: %w", r.Position, fact.ErrUnreadable, err)
 			}

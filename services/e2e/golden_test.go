@@ -213,7 +213,9 @@ func newGeneration(t *testing.T, dir string) {
 // questionsOf are those of a generation: about two labels, at the positions at which the seeds
 // were recorded, the acts were, and the last.
 func questionsOf(lost, erased string, seeded, recorded, head uint64) (all []string) {
-	ask := func(known uint64, question string) { all = append(all, fmt.Sprintf("%s --known-at %d", question, known)) }
+	ask := func(known uint64, question string) {
+		all = append(all, fmt.Sprintf("%s --known-at %d", question, known))
+	}
 	ask(seeded, "label list --valid-at 2018-01-01 --role constitutive")
 	ask(seeded, "coverage --valid-at 2023-06-01 --within 400")
 	ask(recorded, "label list --valid-at 2023-06-01 --filiere ESSAIS")
