@@ -181,7 +181,11 @@ func (d *drill) look(s *server, kill bool) (acked map[string]string) {
 			}
 		}
 	}()
-	<-enough
+	select {
+	case <-enough:
+	case <-done:
+		d.t.Fatal("what is recorded is not acknowledged")
+	}
 	s.kill()
 	<-done
 	return acked
