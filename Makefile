@@ -9,7 +9,7 @@ WEB := $(CURDIR)/services/web
 # What `make breaking` compares with; empty: see .ci/breaking.
 AGAINST ?=
 # The tests that kill and damage what holds the log.
-FAULTS := Kill|Flipped|Lost|RolledBack|TailCut|Share
+FAULTS := Kill|Flipped|Lost|RolledBack|TailCut|Share|Drills|Rewritten
 # More flags for `go test -race`.
 RACE ?=
 # More flags for the bench, such as -quick.

@@ -26,8 +26,10 @@ type Replica struct {
 	// does not open it: because it was erased, or was not put into the bundle. nil for nothing.
 	Unnamed func(erased bool) string
 
+	scope   string // that of the bundle
+	head    uint64 // its last position, also where the record of it is not there
 	state   registry.State
-	records []eventlog.Record
+	records []eventlog.Record // in ascending order
 	ends    []commit
 	opened  map[string]string // texts by the ids of their values
 	names   map[string]bool   // values that are names, by id
@@ -46,7 +48,7 @@ func (b *Bundle) Replay() (*Replica, error) {
 	if b.Scope != Whole {
 		return nil, bad("BUNDLE_INCOMPLETE", 0, "only a bundle with all records can be replayed; this one is of %s", b.Scope)
 	}
-	r := &Replica{opened: b.opened}
+	r := &Replica{scope: Whole, opened: b.opened}
 	for leaf, err := range b.leaves() {
 		if err != nil {
 			return nil, err
@@ -59,7 +61,7 @@ func (b *Bundle) Replay() (*Replica, error) {
 		if err != nil {
 			return nil, bad("EVENT_UNREADABLE", record.Position, "position %d cannot be folded: %v", record.Position, err)
 		}
-		r.records = append(r.records, record)
+		r.records, r.head = append(r.records, record), record.Position
 		if meta.GetCommitIndex()+1 < meta.GetCommitSize() {
 			continue
 		}
@@ -75,7 +77,7 @@ func (b *Bundle) Replay() (*Replica, error) {
 }
 
 // Head is the last position.
-func (r *Replica) Head() uint64 { return uint64(len(r.records)) }
+func (r *Replica) Head() uint64 { return r.head }
 
 // Digest is the state digest d1 as known at a position.
 func (r *Replica) Digest(position uint64) (Digest, error) {
@@ -99,12 +101,12 @@ func (r *Replica) Agrees(claimed Digest) error {
 	return nil
 }
 
-// Dial returns a connection to the reads of the replica, in this process: what a register
-// answers it answers, but for names, which are not in the log: it knows those that the bundle
-// opens. stop ends it.
-func (r *Replica) Dial(opts ...grpc.DialOption) (conn *grpc.ClientConn, stop func(), err error) {
-	queries := query.New(r.source())
-	server, lis := grpc.NewServer(), bufconn.Listen(1<<20)
+// Dial returns a connection to the reads of the replica, in this process, through a server
+// that nothing is registered with yet: one that guards what it serves as a register's own does
+// ([maillage/services/serve.NewServer]) answers what a register answers, refusals included, but
+// for names, which are not in the log: it knows those that the bundle opens. stop ends both.
+func (r *Replica) Dial(server *grpc.Server, opts ...grpc.DialOption) (conn *grpc.ClientConn, stop func(), err error) {
+	queries, lis := query.New(r.source()), bufconn.Listen(1<<20)
 	registryv1.RegisterRegistryServiceServer(server, registryserver.New(queries))
 	registryv1.RegisterAliasServiceServer(server, registryserver.NewAliases(queries))
 	registryv1.RegisterMapServiceServer(server, registryserver.NewMap(queries))
@@ -154,15 +156,21 @@ func (r *Replica) source() query.Source {
 			return r.before(func(c commit) bool { return c.end > position })
 		},
 		Record: func(_ context.Context, position uint64) (eventlog.Record, error) {
-			if position == 0 || position > r.Head() {
+			i, ok := r.find(position)
+			if !ok {
 				return eventlog.Record{}, &eventlog.HoleError{Position: position}
 			}
-			return r.records[position-1], nil
+			return r.records[i], nil
 		},
 		Records: func(_ context.Context, after, to uint64) iter.Seq2[eventlog.Record, error] {
 			return func(yield func(eventlog.Record, error) bool) {
-				for _, one := range r.records[after:to] {
-					if !yield(one, nil) {
+				first, _ := r.find(after + 1)
+				for i := first; after < to; i++ {
+					if after++; i == len(r.records) || r.records[i].Position != after {
+						yield(eventlog.Record{}, bad("BUNDLE_INCOMPLETE", after, "the bundle is of %s, and has not all records", r.scope))
+						return
+					}
+					if !yield(r.records[i], nil) {
 						return
 					}
 				}
@@ -212,8 +220,9 @@ func (r *Replica) before(so func(commit) bool) uint64 {
 
 // Leaf is the hash of the leaf of a record, which the root of the log rests on; zero for none.
 func (r *Replica) Leaf(position uint64) tlog.Hash {
-	if position == 0 || position > r.Head() {
+	i, ok := r.find(position)
+	if !ok {
 		return tlog.Hash{}
 	}
-	return eventlog.LeafHash(r.records[position-1])
+	return eventlog.LeafHash(r.records[i])
 }

@@ -193,7 +193,7 @@ func (anyone) Verifier(name string, hash uint32) (note.Verifier, error) {
 }
 
 // conflict says that what was signed before is not what the ledger holds now.
-func conflict(format string, args ...any) error {
+func conflict(format string, args ...any) *fault.Error {
 	return fault.New(fault.Damaged, "CHECKPOINT_CONFLICT", "", format, args...)
 }
 
@@ -240,14 +240,57 @@ func (s *Signer) extends(now checkpoint.Checkpoint, epoch uint64) error {
 	if now.Size <= s.last.Size {
 		return conflict("a checkpoint of size %d and root %v was signed, and one of size %d and root %v is to be", s.last.Size, s.last.Root, now.Size, now.Root)
 	}
+	return s.holds()
+}
+
+// holds checks that the ledger has, at the size signed last, the root that was signed.
+func (s *Signer) holds() error {
 	before, err := tlog.TreeHash(int64(s.last.Size), s.hashes)
 	if err != nil {
 		return fmt.Errorf("root of size %d: %w", s.last.Size, err)
 	}
 	if before != s.last.Root {
-		return conflict("root %v was signed at size %d, and the ledger has %v there", s.last.Root, s.last.Size, before)
+		e := conflict("root %v was signed at size %d, and the ledger has %v there", s.last.Root, s.last.Size, before)
+		e.Position = s.last.Size
+		return e
 	}
 	return nil
+}
+
+// Holds refuses a ledger that, in the epoch signed for last, ends before what was signed or
+// has another root there: CHECKPOINT_CONFLICT. Both stores agree on what it holds, so that
+// nothing else tells that history was cut or rewritten.
+func (s *Signer) Holds(head ledger.Head) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.signed == nil, s.epoch != head.Epoch:
+		return nil
+	case s.last.Size > head.Size:
+		e := conflict("a checkpoint of size %d was signed, and the ledger ends at position %d", s.last.Size, head.Size)
+		e.Position = head.Size + 1
+		return e
+	}
+	return s.holds()
+}
+
+// LastSigned is the head of the last checkpoint that a file keeps, as NewSigner goes on from
+// it, whatever log it is of; ok is false where there is none that can be read.
+func LastSigned(file string) (head ledger.Head, log string, ok bool) {
+	signed, err := os.ReadFile(file)
+	if err != nil {
+		return head, "", false
+	}
+	c, err := checkpoint.Parse(string(signed))
+	if err != nil {
+		return head, "", false
+	}
+	head, log = ledger.Head{Epoch: 1, Size: c.Size, Root: c.Root}, c.Origin
+	last := log[strings.LastIndexByte(log, '/')+1:]
+	if epoch, err := strconv.ParseUint(last, 10, 64); err == nil && len(last) < len("0000000000") { // else it is the id of the log
+		head.Epoch, log = epoch, strings.TrimSuffix(log, "/"+last)
+	}
+	return head, log, true
 }
 
 // Last is the last checkpoint, signed; ok is false before the first.

@@ -128,6 +128,10 @@ func (s *State) Evolve(r eventlog.Record) (*eventv1.Meta, error) {
 	return meta, nil
 }
 
+// Pass goes on to a position without the records up to it, where only a part of the log is at
+// hand: what they say is not known.
+func (s *State) Pass(to uint64) { s.position = max(s.position, to) }
+
 func (s *State) evolve(r eventlog.Record) (*eventv1.Meta, error) {
 	context, err := contextOf(r.Subject)
 	if err != nil {

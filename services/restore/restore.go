@@ -38,6 +38,9 @@ type Stores struct {
 	URL      string // an outside broker instead; its stream must be empty to be rebuilt
 	Ledger   string // directory of the ledger
 	HeadCopy string // the third place; may be empty
+	// Signed is the head of the last checkpoint that was signed, zero for none: a third place
+	// too, for NewEpoch.
+	Signed ledger.Head
 }
 
 // Result says what a restore left behind.
@@ -69,7 +72,7 @@ func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err err
 	}
 	r.Head = store.Head()
 	if r.Head.Size == 0 {
-		return r, fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: there is nothing to restore from", s.Ledger)
+		return r, s.ledgerEmpty()
 	}
 	if err := matches(store.Read(0), r.Head); err != nil {
 		return r, fmt.Errorf("the ledger cannot be restored from: %w", err)
@@ -97,6 +100,10 @@ func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err err
 	return r, nil
 }
 
+func (s Stores) ledgerEmpty() error {
+	return fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: there is nothing to restore from", s.Ledger)
+}
+
 // bothBehind lets the stream be rebuilt from a ledger that is behind what was
 // announced only where the stream is behind too, by another length: a new epoch needs
 // them equal. A stream that holds more is what the ledger is to be rebuilt from.
@@ -110,6 +117,8 @@ func (s Stores) bothBehind(ctx context.Context, head, kept ledger.Head) error {
 	switch {
 	case err != nil:
 		return err
+	case last == 0 && head.Size == 0:
+		return s.ledgerEmpty()
 	case last >= kept.Size:
 		return fault.New(fault.Damaged, "LEDGER_BEHIND", "", "the ledger ends at %d and the stream at %d: rebuild the ledger from the stream (restore --ledger)", head.Size, last)
 	case last == head.Size:
@@ -131,6 +140,12 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 		return r, err
 	}
 	defer closeLog()
+	switch last, _, err := log.Head(ctx); {
+	case err != nil:
+		return r, err
+	case last == 0:
+		return r, fault.New(fault.Refused, "STREAM_EMPTY", "", "the stream is empty: there is nothing to restore from")
+	}
 	for _, h := range ledger.Heads(s.Ledger, s.HeadCopy) {
 		if err := contains(log.Read(ctx, 0), h); err != nil {
 			return r, fmt.Errorf("the ledger cannot be restored from the stream: %w", err)
@@ -155,7 +170,7 @@ func NewEpoch(ctx context.Context, s Stores, reason string) (r Result, err error
 		return r, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
-	lost, back := store.RolledBack()
+	lost, back := s.rolledBack(store)
 	if !back {
 		return r, fault.New(fault.Refused, "NOT_ROLLED_BACK", "", "nothing announced is missing: the ledger holds %d positions", store.Head().Size)
 	}
@@ -167,13 +182,25 @@ func NewEpoch(ctx context.Context, s Stores, reason string) (r Result, err error
 	if err := refill(ctx, log, store); err != nil {
 		return r, err
 	}
-	if _, back := store.RolledBack(); !back { // an earlier call was interrupted
+	if store.Head().Size == 0 {
+		return r, fault.New(fault.Damaged, "LOG_EMPTY", "", "%d positions were announced, and the stream and the ledger are empty: no epoch goes on from nothing", lost.Size)
+	}
+	if _, back := s.rolledBack(store); !back { // an earlier call was interrupted
 		r.Head = store.Head()
 		return r, nil
 	}
 	return s.goOn(ctx, log, store, &ledgerv1.Event{Fact: &ledgerv1.Event_EpochOpened{EpochOpened: &ledgerv1.EpochOpened{
 		Epoch: lost.Epoch + 1, OldSize: lost.Size, OldRoot: lost.Root[:], Reason: reason,
 	}}})
+}
+
+// rolledBack is the greatest head that was announced, where the ledger is behind it.
+func (s Stores) rolledBack(store *ledger.Store) (lost ledger.Head, back bool) {
+	lost, back = store.RolledBack()
+	if head := store.Head(); s.Signed.Epoch == max(head.Epoch, 1) && s.Signed.Size > max(head.Size, lost.Size) {
+		return s.Signed, true
+	}
+	return lost, back
 }
 
 // NewVault binds another vault to a log whose vault was lost, and with it the names,

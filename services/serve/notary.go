@@ -102,13 +102,42 @@ func conflicts(err error) bool {
 	return is && own.Kind == fault.Damaged
 }
 
-func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
-	var name string
-	err := p.runner.View(context.Background(), 1, func(uint64) error {
+// contradicted refuses to gate with a history that is not the one that was signed. A last
+// checkpoint that cannot be read, or is of another log, contradicts nothing: no other is
+// signed beside it.
+func (p *process) contradicted(ctx context.Context) error {
+	name, err := p.named()
+	if err != nil {
+		return err
+	}
+	signer, err := notary.NewSigner(p.config.Key+".last", name, nil, p.store)
+	if err != nil {
+		return nil //nolint:nilerr // startNotary says so
+	}
+	head, _, err := p.log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	if last, _, _ := signer.Last(); last.Size <= head { // the ledger may yet be refilled
+		if err := p.runner.View(ctx, last.Size, func(uint64) error { return nil }); err != nil {
+			return err
+		}
+	}
+	return signer.Holds(p.store.Head())
+}
+
+// named is the name that the checkpoints of the log bear.
+func (p *process) named() (name string, err error) {
+	err = p.runner.View(context.Background(), 1, func(uint64) error {
 		id := p.state.Identity()
 		name = logName(id.Origin, id.LogID)
 		return nil
 	})
+	return name, err
+}
+
+func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
+	name, err := p.named()
 	if err != nil {
 		return nil, nil, err
 	}

@@ -2,17 +2,18 @@ package serve_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
-	"google.golang.org/genproto/googleapis/rpc/errdetails"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
@@ -93,20 +94,36 @@ func TestProofs(t *testing.T) {
 		t.Fatal(err)
 	}
 	lines := strings.SplitN(string(text), "\n", 4)
-	lines[2] = "AAAA" + lines[2][4:]
-	if err := os.WriteFile(last, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+	keep := func(lines ...string) {
+		t.Helper()
+		if err := os.WriteFile(last, []byte(strings.Join(lines, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	more, err := strconv.Atoi(lines[1])
+	if err != nil {
 		t.Fatal(err)
 	}
+	for given, c := range map[string][]string{
+		"another root was signed": {lines[0], lines[1], "AAAA" + lines[2][4:], lines[3]},
+		"more was signed":         {lines[0], strconv.Itoa(more + 1), lines[2], lines[3]},
+	} {
+		keep(c...)
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		err := serve.Run(ctx, config, func(serve.Addresses) { cancel() })
+		cancel()
+		if own, is := errors.AsType[*fault.Error](err); !is || own.Reason != "CHECKPOINT_CONFLICT" || own.Kind != fault.Damaged || own.Position == 0 {
+			t.Errorf("%s: %v", given, err)
+		}
+	}
+	keep("maillage/0000000000", lines[1], lines[2], lines[3]) // of another log: nothing of this one contradicts it
 	at, _ := beginAgain(t, config)
 	conn := dialAs(t, at.GRPC)
 	head := registerCentre(t, conn, "Équipe trois")
 	_, err = ledgerv1.NewProofServiceClient(conn).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: head})
-	for _, d := range status.Convert(err).Details() {
-		if info, is := d.(*errdetails.ErrorInfo); is && info.GetReason() == "CHECKPOINT_CONFLICT" {
-			return
-		}
+	if own, is := fault.FromStatus(err); !is || own.Reason != "CHECKPOINT_CONFLICT" {
+		t.Errorf("of another log a checkpoint was signed before: %v", err)
 	}
-	t.Errorf("another root was signed before: %v", err)
 }
 
 // TestKeyExposed: with a key that others can read nothing is signed, and all else goes on.

@@ -23,6 +23,7 @@ import (
 	"maillage/services/feed"
 	"maillage/services/identifier"
 	"maillage/services/ledger"
+	"maillage/services/notary"
 	"maillage/services/projection"
 	"maillage/services/registry"
 	"maillage/services/registry/query"
@@ -76,6 +77,9 @@ func (p *process) firstRecord(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.lostBoth(head); err != nil {
+		return err
+	}
 	if kept, back := p.store.RolledBack(); back && head < kept.Size {
 		e := fault.New(fault.Damaged, "LOG_ROLLED_BACK", "",
 			"position %d was announced, the stream ends at %d and the ledger at %d: both were rolled back; if nothing newer can be had, see: maillage restore --new-epoch",
@@ -99,6 +103,26 @@ func (p *process) firstRecord(ctx context.Context) error {
 		return err
 	}
 	return p.log.Append(ctx, 0, []eventlog.Record{{Subject: "registry.ledger.log." + id, Body: body}})
+}
+
+// lostBoth refuses to open a log where both stores are empty, and the copy of the head or the
+// last checkpoint, which stand elsewhere, say that there was one.
+func (p *process) lostBoth(head uint64) error {
+	if head > 0 || p.store.Head().Size > 0 {
+		return nil
+	}
+	was, _ := p.store.RolledBack()
+	if signed, _, ok := notary.LastSigned(p.config.Key + ".last"); ok && signed.Size > was.Size {
+		was = signed
+	}
+	if was.Size == 0 {
+		return nil
+	}
+	e := fault.New(fault.Damaged, "LOG_LOST", "",
+		"%d positions were announced, and both the stream and the ledger, in %s, are empty: bring one of them back from a copy and restore the other from it; "+
+			"rows in PostgreSQL are not restored from, since nothing is flushed for their sake; a register begins anew with another --data", was.Size, p.config.Ledger)
+	e.Position = 1
+	return e
 }
 
 // Damaged gives what cannot be opened the kind of error that says what to do.

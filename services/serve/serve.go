@@ -346,7 +346,7 @@ func stopGracefully(s *grpc.Server) {
 
 // server builds the gRPC server with the parts of the process.
 func (p *process) server() (*grpc.Server, error) {
-	s, err := newServer(p.admit)
+	s, err := NewServer(p.admit)
 	if err != nil {
 		return nil, err
 	}

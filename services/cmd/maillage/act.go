@@ -44,27 +44,29 @@ type ActCmd struct {
 	History  HistoryCmd     `cmd:"" help:"Tous les faits enregistrés."`
 }
 
+var actColumns = []column[*labellingv1.Act]{
+	{"Acte", whole, (*labellingv1.Act).GetActId},
+	{"Nature", texts, func(x *labellingv1.Act) string { return inFrench(actKindWords, x.GetKind()) }},
+	{"Signé le", whole, func(x *labellingv1.Act) string { return frDate(x.GetSignedDate()) }},
+	{"Publié le", whole, func(x *labellingv1.Act) string {
+		var days []string
+		for _, p := range x.GetPublications() {
+			days = append(days, frDate(p.GetDate()))
+		}
+		return strings.Join(days, ", ")
+	}},
+	{"NOR", whole, (*labellingv1.Act).GetNor},
+	{"Intitulé", texts, (*labellingv1.Act).GetTitle},
+	{"Lignes", whole, func(x *labellingv1.Act) string { return fmt.Sprint(x.GetLineCount()) }},
+	evidence[*labellingv1.Act](),
+}
+
 // ActListCmd lists acts.
 type ActListCmd struct{ Search }
 
 // Run prints the list.
 func (c *ActListCmd) Run(a *app) error {
-	return listOf(a, table[*labellingv1.Act]{order: byDate, columns: []column[*labellingv1.Act]{
-		{"Acte", whole, (*labellingv1.Act).GetActId},
-		{"Nature", texts, func(x *labellingv1.Act) string { return inFrench(actKindWords, x.GetKind()) }},
-		{"Signé le", whole, func(x *labellingv1.Act) string { return frDate(x.GetSignedDate()) }},
-		{"Publié le", whole, func(x *labellingv1.Act) string {
-			var days []string
-			for _, p := range x.GetPublications() {
-				days = append(days, frDate(p.GetDate()))
-			}
-			return strings.Join(days, ", ")
-		}},
-		{"NOR", whole, (*labellingv1.Act).GetNor},
-		{"Intitulé", texts, (*labellingv1.Act).GetTitle},
-		{"Lignes", whole, func(x *labellingv1.Act) string { return fmt.Sprint(x.GetLineCount()) }},
-		evidence[*labellingv1.Act](),
-	}}, registryv1.RegistryServiceClient.ListActs, func(token string) *registryv1.ListActsRequest {
+	return listOf(a, table[*labellingv1.Act]{order: byDate, columns: actColumns}, registryv1.RegistryServiceClient.ListActs, func(token string) *registryv1.ListActsRequest {
 		return &registryv1.ListActsRequest{AsOf: c.asOf(), Text: c.Text, PageSize: pageSize, PageToken: token}
 	}, (*registryv1.ListActsResponse).GetActs)
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"encoding/base64"
 	"encoding/json"
@@ -24,6 +23,7 @@ import (
 	"maillage/services/audit"
 	"maillage/services/eventlog"
 	"maillage/services/notary"
+	"maillage/services/serve"
 )
 
 // AuditCmd is the verbs of whoever trusts nobody.
@@ -31,15 +31,15 @@ type AuditCmd struct {
 	Bundle  AuditBundleCmd  `cmd:"" help:"Prendre du registre de quoi tout vérifier hors ligne."`
 	Verify  AuditVerifyCmd  `cmd:"" help:"Vérifier un paquet hors ligne : chaque événement, la signature, la continuité."`
 	Replay  AuditReplayCmd  `cmd:"" help:"Rejouer un paquet hors ligne et comparer l'empreinte de l'état à celle que le registre annonçait."`
-	Explain AuditExplainCmd `cmd:"" help:"Toute l'histoire d'un label, d'après un paquet vérifié hors ligne, chaque événement avec sa preuve."`
+	Explain AuditExplainCmd `cmd:"" help:"Toute l'histoire d'un label ou d'un acte, d'après un paquet vérifié hors ligne, chaque événement avec sa preuve."`
 }
 
 // AuditBundleCmd writes a bundle.
 type AuditBundleCmd struct {
 	Client
 	Out   string `required:"" placeholder:"FICHIER" help:"Le paquet à écrire."`
-	Label id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme ce label seulement."`
-	Act   id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme cet acte, ou repose sur lui, seulement."`
+	Label id     `xor:"scope" placeholder:"ID" help:"De quoi dire toute l'histoire de ce label seulement : ce qui le nomme, ses actes, son titulaire, ses lieux."`
+	Act   id     `xor:"scope" placeholder:"ID" help:"Ce qui nomme cet acte, ou repose sur lui, seulement, avec de quoi le dire."`
 	Since string `type:"existingfile" placeholder:"FICHIER" help:"Le point de contrôle vu la dernière fois : le paquet prouve que le journal le prolonge."`
 
 	Open     []id `xor:"openings" placeholder:"ID,…" help:"Mettre dans le paquet ces valeurs du coffre en clair, chacune avec de quoi prouver que c'est elle ; l'accès est noté."`
@@ -109,7 +109,11 @@ func (c *AuditBundleCmd) contents(ctx context.Context, conn grpc.ClientConnInter
 	}
 	if only := string(c.Label + c.Act); only != "" {
 		out.Scope = only
-		out.Entries = entries(ctx, conn, size, only, func(position uint64) (tlog.RecordProof, error) {
+		chosen, err := audit.Story(only, func() iter.Seq2[eventlog.Record, error] { return records(ctx, conn, size) })
+		if err != nil {
+			return out, 0, err
+		}
+		out.Entries = entries(ctx, conn, size, chosen, func(position uint64) (tlog.RecordProof, error) {
 			r, err := proofs.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Position: position, TreeSize: size})
 			return hashesOf(r.GetHashes()), err
 		})
@@ -121,7 +125,7 @@ func (c *AuditBundleCmd) contents(ctx context.Context, conn grpc.ClientConnInter
 		return out, 0, err
 	}
 	out.Digest = &audit.Digest{Position: digest.GetPosition(), D1: digest.GetDigest(), Rows: digest.GetRowCount()}
-	out.Entries = entries(ctx, conn, size, "", nil)
+	out.Entries = entries(ctx, conn, size, nil, nil)
 	c.opens(ctx, conn, &out)
 	return out, size, nil
 }
@@ -149,30 +153,38 @@ func hashesOf(all [][]byte) (hashes []tlog.Hash) {
 	return hashes
 }
 
-// entries are the records up to a position: those that hold an id, be it as what they rest
-// on, or all where it is empty.
-func entries(ctx context.Context, conn grpc.ClientConnInterface, size uint64, only string, prove func(uint64) (tlog.RecordProof, error)) iter.Seq2[audit.Entry, error] {
-	client := feedv1.NewFeedServiceClient(conn)
+// entries are the records up to a position: those chosen, each with its proof, or all where
+// none are.
+func entries(ctx context.Context, conn grpc.ClientConnInterface, size uint64, chosen map[uint64]bool, prove func(uint64) (tlog.RecordProof, error)) iter.Seq2[audit.Entry, error] {
 	return func(yield func(audit.Entry, error) bool) {
+		for r, err := range records(ctx, conn, size) {
+			e := audit.Entry{Record: r}
+			if err == nil && chosen != nil {
+				if !chosen[r.Position] {
+					continue
+				}
+				e.Proof, err = prove(r.Position)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// records are those up to a position.
+func records(ctx context.Context, conn grpc.ClientConnInterface, size uint64) iter.Seq2[eventlog.Record, error] {
+	client := feedv1.NewFeedServiceClient(conn)
+	return func(yield func(eventlog.Record, error) bool) {
 		for after := uint64(0); after < size; {
 			page, err := client.ListEvents(ctx, &feedv1.ListEventsRequest{From: &feedv1.ListEventsRequest_After{After: after}, PageSize: 1000})
 			if err != nil {
-				yield(audit.Entry{}, err)
+				yield(eventlog.Record{}, err)
 				return
 			}
 			for _, commit := range page.GetCommits() {
 				for _, r := range commit.GetRecords() {
-					e := audit.Entry{Record: eventlog.Record{Position: r.GetPosition(), Subject: r.GetSubject(), Body: r.GetBody()}}
-					if e.Position > size {
-						return
-					}
-					if !bytes.Contains(e.Body, []byte(only)) {
-						continue
-					}
-					if prove != nil {
-						e.Proof, err = prove(e.Position)
-					}
-					if !yield(e, err) || err != nil {
+					if r.GetPosition() > size || !yield(eventlog.Record{Position: r.GetPosition(), Subject: r.GetSubject(), Body: r.GetBody()}, nil) {
 						return
 					}
 				}
@@ -295,7 +307,7 @@ func (a *app) tellVerified(b *audit.Bundle, r audit.Report) error {
 		fmt.Fprintf(&out, "Il prolonge celui qui avait été gardé, de taille %d.\n", r.Kept.Size)
 	}
 	if b.Scope != audit.Whole {
-		fmt.Fprintf(&out, "Ce paquet ne contient que ce qui nomme %s : il ne prouve rien de ce qu'il ne contient pas.\n", b.Scope)
+		fmt.Fprintf(&out, "Ce paquet ne contient que ce qui fait l'histoire de %s : il ne prouve rien de ce qu'il ne contient pas.\n", b.Scope)
 	}
 	_, err := fmt.Fprint(a.stdout, harmless(out.String()))
 	return err
@@ -361,10 +373,19 @@ func (a *app) offline(use func(ctx context.Context, conn grpc.ClientConnInterfac
 	if !a.json { // there an absent name is none
 		replica.Unnamed = unnamed
 	}
-	conn, stop, err := replica.Dial(grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(maxReceive)), grpc.WithUnaryInterceptor(a.inTime))
+	conn, stop, err := reads(replica, grpc.WithUnaryInterceptor(a.inTime))
 	if err != nil {
 		return err
 	}
 	defer stop()
 	return use(a.ctx, conn)
+}
+
+// reads is a connection to the reads of a replica, guarded as those of a register are.
+func reads(replica *audit.Replica, more ...grpc.DialOption) (conn *grpc.ClientConn, stop func(), err error) {
+	server, err := serve.NewServer(nil)
+	if err != nil {
+		return nil, nil, err
+	}
+	return replica.Dial(server, append(more, grpc.WithDefaultCallOptions(grpc.MaxCallSendMsgSize(maxSend), grpc.MaxCallRecvMsgSize(maxReceive)))...)
 }

@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"maillage/services/notary"
 	"maillage/services/restore"
 	"maillage/services/seed"
 	"maillage/services/serve"
@@ -152,6 +153,7 @@ type RestoreCmd struct {
 	LedgerDir string `type:"path" help:"Répertoire du grand livre (par défaut DATA/ledger)."`
 	Vault     string `type:"path" help:"Répertoire du coffre (par défaut DATA/vault)."`
 	HeadCopy  string `type:"path" placeholder:"FICHIER" help:"Copie de la dernière tête annoncée."`
+	Key       string `type:"path" placeholder:"FICHIER" help:"Fichier des clés qui signent les points de contrôle (par défaut DATA/key/checkpoint) : --new-epoch tient compte du dernier, qui est à côté."`
 	NATS      string `name:"nats" placeholder:"URL" help:"Courtier extérieur, dont le flux doit être vide pour être reconstruit."`
 }
 
@@ -161,6 +163,7 @@ func (c *RestoreCmd) Run(a *app) error {
 	if stores.Ledger == "" {
 		stores.Ledger = filepath.Join(c.Data, "ledger")
 	}
+	stores.Signed, _, _ = notary.LastSigned(cmp.Or(c.Key, filepath.Join(c.Data, "key", "checkpoint")) + ".last")
 	var r restore.Result
 	var err error
 	switch {
