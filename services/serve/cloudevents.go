@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/durationpb"
 
 	"maillage/proto/cloudevent"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
@@ -27,6 +28,9 @@ const mirrorTime = 3 * time.Second
 // mirrorBatch is how many records are put into the stream of CloudEvents at once, where so many
 // are to be: a broker flushes some five times for each append, however long.
 const mirrorBatch = 4_000
+
+// mirrorLook is how often it is looked, while nothing happens, whether the stream is still there.
+const mirrorLook = 2 * time.Second
 
 // cloudEvents reports whether any of these is handed CloudEvents.
 func cloudEvents(all []*feedv1.Consumer) bool {
@@ -126,7 +130,7 @@ func (p *process) fillMirror(ctx context.Context) error {
 		return err
 	}
 	at := end.Position
-	from := &feedv1.WatchRequest{From: &feedv1.WatchRequest_After{After: at}}
+	from := &feedv1.WatchRequest{From: &feedv1.WatchRequest_After{After: at}, HeartbeatInterval: durationpb.New(mirrorLook)}
 	var waiting []eventlog.Record // while there is more to come at once
 	caughtUp := false
 	return p.mirrorFeed().Watch(ctx, from, func(m *feedv1.WatchResponse) error {

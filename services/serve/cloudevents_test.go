@@ -353,7 +353,7 @@ func TestCloudEventsGoOn(t *testing.T) {
 	head := o.reaches(3_000)
 	first := o.all(head)
 	stop()
-	created := func() time.Time {
+	created := func(t *testing.T) time.Time {
 		t.Helper()
 		s, err := o.js.Stream(t.Context(), "CLOUDEVENTS")
 		if err == nil {
@@ -364,14 +364,14 @@ func TestCloudEventsGoOn(t *testing.T) {
 		}
 		return s.CachedInfo().Created
 	}
-	same := func(what string, anew bool, before time.Time) {
+	same := func(t *testing.T, anew bool, before time.Time) {
 		t.Helper()
-		if got := o.all(head); !reflect.DeepEqual(got, first) || created().Equal(before) == anew {
-			t.Errorf("%s: %d events, made anew: %v", what, len(got), !created().Equal(before))
+		if got := o.all(head); !reflect.DeepEqual(got, first) || created(t).Equal(before) == anew {
+			t.Errorf("%d events, made anew: %v", len(got), !created(t).Equal(before))
 		}
 	}
 	// holding puts a part of what was there in place of the stream.
-	holding := func(n int, change func(*eventlog.Record)) time.Time {
+	holding := func(t *testing.T, n int, change func(*eventlog.Record)) time.Time {
 		t.Helper()
 		err := o.log.DropMirror(t.Context())
 		if err == nil {
@@ -393,7 +393,7 @@ func TestCloudEventsGoOn(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		return created()
+		return created(t)
 	}
 	for _, tc := range []struct {
 		what   string
@@ -411,15 +411,15 @@ func TestCloudEventsGoOn(t *testing.T) {
 		{"no headers", 900, func(r *eventlog.Record) { r.Header = nil }, true},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
-			before := holding(tc.holds, tc.change)
+			before := holding(t, tc.holds, tc.change)
 			_, stop := beginAgain(t, config)
 			defer stop()
 			o.reaches(head)
-			same(tc.what, tc.anew, before)
+			same(t, tc.anew, before)
 		})
 	}
 	t.Run("more than the log", func(t *testing.T) {
-		before := holding(len(first), nil)
+		before := holding(t, len(first), nil)
 		more := eventlog.Record{Subject: "registry.ledger.log.X", Body: []byte{}, Header: first[0].Header()}
 		if err := o.log.AppendMirror(t.Context(), head, []eventlog.Record{more}); err != nil {
 			t.Fatal(err)
@@ -427,10 +427,10 @@ func TestCloudEventsGoOn(t *testing.T) {
 		_, stop := beginAgain(t, config)
 		defer stop()
 		o.reaches(head)
-		same("more than the log", true, before)
+		same(t, true, before)
 	})
 	t.Run("another public address", func(t *testing.T) {
-		before := created()
+		before := created(t)
 		moved := config
 		moved.PublicURL = "https://registre.example.org/"
 		_, stop := beginAgain(t, moved)
@@ -473,6 +473,13 @@ func TestCloudEventsComeBack(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
+	}
+	head := o.reaches(0)
+	if err := o.js.DeleteStream(t.Context(), "CLOUDEVENTS"); err != nil {
+		t.Fatal(err)
+	}
+	if again := o.reaches(0); again != head { // though nothing is recorded
+		t.Errorf("it ends at %d", again)
 	}
 }
 
