@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	natsjs "github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nats.go"                  //nolint:depguard // it follows as a consumer does
+	natsjs "github.com/nats-io/nats.go/jetstream" //nolint:depguard // and meddles with the broker
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -492,7 +492,12 @@ func BenchmarkCloudEvents(b *testing.B) {
 	go func() {
 		ended <- serve.Run(ctx, serve.Config{Data: data, URL: o.url, GRPC: "127.0.0.1:0", HTTP: "off"}, func(a serve.Addresses) { at <- a })
 	}()
-	defer func() { cancel(); <-ended }()
+	defer func() {
+		cancel()
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
+	}()
 	r := asked(b, <-at)
 	filled := uint64(0)
 	for b.Loop() {

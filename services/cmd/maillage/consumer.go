@@ -52,10 +52,10 @@ var consumerShape = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // ConsumerAddCmd lets somebody follow at the broker.
 type ConsumerAddCmd struct {
-	Name    consumerName `arg:"" placeholder:"NOM" help:"Nom de l'accès, qui est aussi celui du durable : minuscules, chiffres et traits d'union."`
-	Key     string       `type:"path" placeholder:"FICHIER" help:"Fichier de la clé secrète, créé ici et lisible de vous seul (par défaut NOM.nk) ; s'il existe déjà, la clé qu'il contient est prise."`
-	Context []string     `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger, plusieurs séparés par des virgules ; tous par défaut."`
-	CloudEvents bool `name:"cloudevents" help:"Remettre des CloudEvents en mode binaire, d'un flux à part : il est rempli dès que quelqu'un le demande."`
+	Name        consumerName `arg:"" placeholder:"NOM" help:"Nom de l'accès, qui est aussi celui du durable : minuscules, chiffres et traits d'union."`
+	Key         string       `type:"path" placeholder:"FICHIER" help:"Fichier de la clé secrète, créé ici et lisible de vous seul (par défaut NOM.nk) ; s'il existe déjà, la clé qu'il contient est prise."`
+	Context     []string     `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger, plusieurs séparés par des virgules ; tous par défaut."`
+	CloudEvents bool         `name:"cloudevents" help:"Remettre des CloudEvents en mode binaire, d'un flux à part : il est rempli dès que quelqu'un le demande."`
 	because
 }
 

@@ -440,7 +440,7 @@ func answersStayWithWhoAsked(t *testing.T, stream string) {
 			"maillage.api.CONSUMER.RESET." + stream + ".bndmr":    "",
 			"$JS.ACK." + stream + ".bndmr.1.1.1.1.0":              "+NXT",
 			"$JS.ACK." + stream + ".bndmr.1.2.2.1.0":              "",
-			headGetSubject:                                  "",
+			headGetSubject:                                        "",
 		} {
 			if err := nc.PublishRequest(subject, at, []byte(body)); err != nil {
 				t.Fatal(err)
@@ -448,7 +448,7 @@ func answersStayWithWhoAsked(t *testing.T, stream string) {
 		}
 	}
 	for _, at := range []string{"$JS.ACK.REGISTRY.orphanet.1.1.1.1.0", "_R_.x.y", "_GR_.x.y"} { // are refused as answers at all
-		if err := nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT." + stream + ".bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		if err := nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT."+stream+".bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
 			t.Fatal(err)
 		}
 	}

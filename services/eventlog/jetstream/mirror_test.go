@@ -64,7 +64,7 @@ func TestMirrorIsNotGoneOnWith(t *testing.T) {
 	b := newBroker(t)
 	l := b.connect(ConnectOptions{})
 	records := withIDs(b.fill(l, 5))
-	make := func(change func(*jetstream.StreamConfig)) jetstream.Stream {
+	filled := func(change func(*jetstream.StreamConfig)) jetstream.Stream {
 		t.Helper()
 		if err := l.DropMirror(t.Context()); err != nil {
 			t.Fatal(err)
@@ -97,16 +97,16 @@ func TestMirrorIsNotGoneOnWith(t *testing.T) {
 		}
 	}
 	protected := func(c *jetstream.StreamConfig) { c.DenyDelete, c.DenyPurge = true, true }
-	make(protected)
+	filled(protected)
 	if end, err := l.MirrorEnd(t.Context()); err != nil || end.Position != 5 {
 		t.Fatalf("as it should be it ends at %d, %v", end.Position, err)
 	}
-	make(func(*jetstream.StreamConfig) {})
+	filled(func(*jetstream.StreamConfig) {})
 	refused("one that may be purged")
-	make(func(c *jetstream.StreamConfig) { protected(c); c.MaxAge = time.Hour })
+	filled(func(c *jetstream.StreamConfig) { protected(c); c.MaxAge = time.Hour })
 	refused("one that forgets")
 	for position, what := range map[uint64]string{1: "the first is missing", 3: "one is missing", 5: "the last is missing"} {
-		s := make(func(*jetstream.StreamConfig) {})
+		s := filled(func(*jetstream.StreamConfig) {})
 		if err := s.DeleteMsg(t.Context(), position); err != nil {
 			t.Fatal(err)
 		}
