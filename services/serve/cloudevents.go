@@ -202,8 +202,8 @@ func (p *process) keepMirror(ctx context.Context) {
 			switch stopped := p.consumers.endFilling(filling); {
 			case stopped, own != nil && own.Reason == "STOPPING":
 				said = ""
-			case said != err.Error():
-				said = err.Error()
+			case said != fmt.Sprint(err):
+				said = fmt.Sprint(err)
 				slog.WarnContext(ctx, "the stream of CloudEvents is not filled", "err", err)
 			}
 		}

@@ -161,30 +161,35 @@ func (o *outside) all(head uint64) []*cloudevent.Event {
 // sequence of their position, under their subject.
 func taken(t testing.TB, c natsjs.Consumer, from, to uint64) (all []*cloudevent.Event) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	for at := from; at <= to; at++ {
-		m, err := c.Next(natsjs.FetchContext(ctx))
+	deadline := time.Now().Add(time.Minute)
+	var last natsjs.Msg
+	for at := from; at <= to; {
+		batch, err := c.Fetch(int(to-at+1), natsjs.FetchMaxWait(5*time.Second))
 		if err != nil {
 			t.Fatalf("position %d: %v", at, err)
 		}
-		of, err := m.Metadata()
-		if err != nil {
+		for last = range batch.Messages() {
+			of, err := last.Metadata()
+			if err != nil {
+				t.Fatal(err)
+			}
+			e, err := cloudevent.Read(last.Headers(), last.Data())
+			if err != nil {
+				t.Fatalf("position %d: %v", at, err)
+			}
+			if of.Sequence.Stream != at || e.ID != fmt.Sprint(at) || last.Subject() != "cloudevents."+strings.TrimPrefix(e.Subject, "registry.") {
+				t.Fatalf("after %d comes %s %s at %d under %s", at-1, e.ID, e.Subject, of.Sequence.Stream, last.Subject())
+			}
+			all = append(all, e)
+			at++
+		}
+		if at <= to && time.Now().After(deadline) {
+			t.Fatalf("position %d does not come: %v", at, batch.Error())
+		}
+	}
+	if c.CachedInfo().Config.AckPolicy != natsjs.AckNonePolicy {
+		if err := last.DoubleAck(t.Context()); err != nil {
 			t.Fatal(err)
-		}
-		e, err := cloudevent.Read(m.Headers(), m.Data())
-		if err != nil {
-			t.Fatalf("position %d: %v", at, err)
-		}
-		if of.Sequence.Stream != at || e.ID != fmt.Sprint(at) || m.Subject() != "cloudevents."+strings.TrimPrefix(e.Subject, "registry.") {
-			t.Fatalf("after %d comes %s %s at %d under %s", at-1, e.ID, e.Subject, of.Sequence.Stream, m.Subject())
-		}
-		all = append(all, e)
-		if at == to {
-			err = m.DoubleAck(ctx)
-		}
-		if err != nil && !errors.Is(err, nats.ErrMsgNoReply) {
-			t.Log(err) // an ordered consumer takes none
 		}
 	}
 	return all
@@ -346,11 +351,11 @@ func overHTTP(t *testing.T, at, id string) *cloudevent.Event {
 // who is handed it finds his durable.
 func TestCloudEventsGoOn(t *testing.T) {
 	o, data := newOutside(t), t.TempDir()
-	grown(t, o.log, filepath.Join(data, "ledger"), 3_000)
+	grown(t, o.log, filepath.Join(data, "ledger"), 1_500)
 	config := serve.Config{Data: data, URL: o.url, GRPC: "127.0.0.1:0", HTTP: "off"}
 	at, stop := beginAgain(t, config)
 	asked(t, at).add(t, "bndmr", true)
-	head := o.reaches(3_000)
+	head := o.reaches(1_500)
 	first := o.all(head)
 	stop()
 	created := func(t *testing.T) time.Time {
@@ -401,14 +406,9 @@ func TestCloudEventsGoOn(t *testing.T) {
 		change func(*eventlog.Record)
 		anew   bool
 	}{
-		{"nothing", 0, nil, false},
-		{"whole commits", 1 + 3*700, nil, false},
-		{"the beginning of a commit", 1 + 3*700 + 2, nil, false},
+		{"the beginning of a commit", 1 + 3*300 + 2, nil, false},
 		{"another body last", 900, func(r *eventlog.Record) { r.Body = append(r.Body, 8, 1) }, true},
-		{"another log", 1, func(r *eventlog.Record) { r.Header["ce-source"] = []string{"urn:maillage:log:0000000000"} }, true},
 		{"another epoch", 1, func(r *eventlog.Record) { r.Header["ce-cursor"] = []string{"AQAAAAAAAAAC"} }, true},
-		{"another subject", 900, func(r *eventlog.Record) { r.Subject += "0" }, true},
-		{"no headers", 900, func(r *eventlog.Record) { r.Header = nil }, true},
 	} {
 		t.Run(tc.what, func(t *testing.T) {
 			before := holding(t, tc.holds, tc.change)
