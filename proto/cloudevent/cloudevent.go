@@ -1,8 +1,10 @@
-// Package cloudevent writes the records of a register's log as CloudEvents 1.0 in JSON
-// (structured mode), and reads the records back from them.
+// Package cloudevent writes the records of a register's log as CloudEvents 1.0, in JSON
+// (structured mode) or as a message of NATS (binary mode), and reads the records back from
+// them.
 //
-// The attribute data is the event as protocol buffers write it in JSON: to read, not to
-// verify. What the log holds and hashes is the attribute stored, byte for byte.
+// In JSON the attribute data is the event as protocol buffers write it there: to read, not to
+// verify. What the log holds and hashes is the attribute stored, byte for byte. In binary mode
+// that is the data.
 package cloudevent
 
 import (
@@ -71,11 +73,17 @@ type Register struct {
 
 // Events are the records of a commit, the last of them with its cursor. A body that is not
 // the encoding of an event is an error that names the position.
-func (r Register) Events(c *feedv1.Commit) ([]*Event, error) {
+func (r Register) Events(c *feedv1.Commit) ([]*Event, error) { return r.events(c, inJSON) }
+
+// Binary is Events for the binary mode: their data is what is stored, and no JSON is made of it.
+// All else is the same. See [Event.Header].
+func (r Register) Binary(c *feedv1.Commit) ([]*Event, error) { return r.events(c, asStored) }
+
+func (r Register) events(c *feedv1.Commit, data func(*Event, event) error) ([]*Event, error) {
 	events := make([]*Event, 0, len(c.GetRecords()))
 	known := c.GetKnownTime().AsTime().Format(time.RFC3339Nano)
 	for _, record := range c.GetRecords() {
-		e, err := r.event(record)
+		e, err := r.event(record, data)
 		if err != nil {
 			return nil, fmt.Errorf("position %d: %w", record.GetPosition(), err)
 		}
@@ -88,7 +96,32 @@ func (r Register) Events(c *feedv1.Commit) ([]*Event, error) {
 	return events, nil
 }
 
-func (r Register) event(record *feedv1.Record) (*Event, error) {
+// inJSON puts a fact that is known into the data, as JSON.
+func inJSON(e *Event, stored event) error {
+	if stored == nil {
+		return nil
+	}
+	data, err := protojson.Marshal(stored)
+	if err != nil {
+		return fmt.Errorf("write it as JSON: %w", err)
+	}
+	var compact bytes.Buffer // protojson varies its spaces from build to build
+	if err := json.Compact(&compact, data); err != nil {
+		return fmt.Errorf("write it as JSON: %w", err)
+	}
+	e.Data, e.DataContentType = compact.Bytes(), "application/json"
+	return nil
+}
+
+// asStored says that the data is what is stored, which is there whether it is known or not.
+func asStored(e *Event, _ event) error {
+	e.DataContentType = "application/protobuf"
+	return nil
+}
+
+// event is a record as an event, its data put there by a function that is handed the fact,
+// nil for one that is not known.
+func (r Register) event(record *feedv1.Record, data func(*Event, event) error) (*Event, error) {
 	e := &Event{
 		SpecVersion: "1.0",
 		ID:          strconv.FormatUint(record.GetPosition(), 10),
@@ -104,8 +137,11 @@ func (r Register) event(record *feedv1.Record) (*Event, error) {
 	stored := eventOf(parts[1])
 	if stored == nil {
 		meta, err := metaOf(record.GetBody())
+		if err != nil {
+			return nil, err
+		}
 		e.CommitIndex, e.CommitSize = meta.GetCommitIndex(), meta.GetCommitSize()
-		return e, err
+		return e, data(e, nil)
 	}
 	if err := proto.Unmarshal(record.GetBody(), stored); err != nil {
 		return nil, fmt.Errorf("it holds no event: %w", err)
@@ -114,22 +150,13 @@ func (r Register) event(record *feedv1.Record) (*Event, error) {
 	m := stored.ProtoReflect()
 	fact := m.WhichOneof(m.Descriptor().Oneofs().ByName("fact"))
 	if fact == nil {
-		return e, nil
+		return e, data(e, nil)
 	}
 	e.Type = string(fact.Message().FullName())
-	data, err := protojson.Marshal(stored)
-	if err != nil {
-		return nil, fmt.Errorf("write it as JSON: %w", err)
-	}
-	var compact bytes.Buffer // protojson varies its spaces from build to build
-	if err := json.Compact(&compact, data); err != nil {
-		return nil, fmt.Errorf("write it as JSON: %w", err)
-	}
-	e.Data, e.DataContentType = compact.Bytes(), "application/json"
 	if r.Schemas != "" {
 		e.DataSchema = r.Schemas + "/" + m.Descriptor().ParentFile().Path()
 	}
-	return e, nil
+	return e, data(e, stored)
 }
 
 // event is an Event of any context.

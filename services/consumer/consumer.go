@@ -40,7 +40,7 @@ func (s *State) Evolve(position uint64, e *ledgerv1.Event) error {
 		}
 		s.changes = append(s.changes, change{position, c.GetName(), &feedv1.Consumer{
 			Name: c.GetName(), PublicKey: c.GetPublicKey(), Contexts: c.GetContexts(),
-			Position: position, RecordTime: e.GetMeta().GetRecordTime(),
+			Position: position, RecordTime: e.GetMeta().GetRecordTime(), CloudEvents: c.GetCloudEvents(),
 		}})
 	case *ledgerv1.Event_ConsumerRemoved:
 		name := f.ConsumerRemoved.GetName()
@@ -92,6 +92,12 @@ func (s *State) All(at uint64) []*feedv1.Consumer {
 	return all
 }
 
+// AnyCloudEvents reports whether anybody was ever let follow the stream of CloudEvents, up to
+// a position: where nobody was, there is none.
+func (s *State) AnyCloudEvents(at uint64) bool {
+	return slices.ContainsFunc(s.changes, func(c change) bool { return c.position <= at && c.added.GetCloudEvents() })
+}
+
 // Add decides a ConsumerAdded. The name must be free and the key new, also to those who
 // were removed: one that got about is never let in again.
 func Add(s *State, req *feedv1.AddConsumerRequest) (*ledgerv1.ConsumerAdded, error) {
@@ -106,7 +112,9 @@ func Add(s *State, req *feedv1.AddConsumerRequest) (*ledgerv1.ConsumerAdded, err
 			return nil, fault.New(fault.Refused, "CONSUMER_KEY_USED", "public_key", "The key was given to consumer %q: make a new one.", c.name)
 		}
 	}
-	return &ledgerv1.ConsumerAdded{Name: req.GetName(), PublicKey: req.GetPublicKey(), Contexts: slices.Sorted(slices.Values(req.GetContexts()))}, nil
+	return &ledgerv1.ConsumerAdded{
+		Name: req.GetName(), PublicKey: req.GetPublicKey(), Contexts: slices.Sorted(slices.Values(req.GetContexts())), CloudEvents: req.GetCloudEvents(),
+	}, nil
 }
 
 // Remove decides a ConsumerRemoved.

@@ -3,7 +3,9 @@ package consumer_test
 import (
 	"errors"
 	"fmt"
+	"os"
 	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/proto"
@@ -59,6 +61,10 @@ func TestAdd(t *testing.T) {
 			given: []*ledgerv1.Event{added("bndmr", "U1")},
 			when:  &feedv1.AddConsumerRequest{Basis: basis, Name: "orphanet", PublicKey: "U2"},
 			then:  &ledgerv1.ConsumerAdded{Name: "orphanet", PublicKey: "U2"},
+		},
+		"one of CloudEvents": {
+			when: &feedv1.AddConsumerRequest{Basis: basis, Name: "bndmr", PublicKey: "U1", CloudEvents: true},
+			then: &ledgerv1.ConsumerAdded{Name: "bndmr", PublicKey: "U1", CloudEvents: true},
 		},
 		"a name that stands": {
 			given: []*ledgerv1.Event{added("bndmr", "U1")},
@@ -132,6 +138,36 @@ func TestEvolveRefuses(t *testing.T) {
 	}
 	if err := s.Fold(2, "registry.ledger.log.X", []byte{0xff}); err != nil {
 		t.Errorf("what is none of its business: %v", err)
+	}
+}
+
+// TestCloudEvents folds what was written before anybody could ask for CloudEvents, and after: who
+// is handed them now, and whether anybody ever was.
+func TestCloudEvents(t *testing.T) {
+	s := new(consumer.State)
+	for i, sample := range []string{"consumer_added", "consumer_added.2"} {
+		body, err := os.ReadFile("../../proto/testdata/events/ledger." + sample + ".binpb")
+		if err == nil {
+			err = s.Fold(uint64(i+1), consumer.Subject("x"), body)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Evolve(3, removed("orphanet")); err != nil {
+		t.Fatal(err)
+	}
+	for at, want := range map[uint64]string{0: " false", 1: "bndmr:false false", 2: "bndmr:false orphanet:true true", 3: "bndmr:false true"} {
+		var got []string
+		for _, c := range s.All(at) {
+			got = append(got, fmt.Sprint(c.GetName(), ":", c.GetCloudEvents()))
+		}
+		if told := fmt.Sprint(strings.Join(got, " "), " ", s.AnyCloudEvents(at)); told != want {
+			t.Errorf("at %d: %q, want %q", at, told, want)
+		}
+	}
+	if s.Rollback(1); s.AnyCloudEvents(3) {
+		t.Error("rolled back it is still so")
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/mod/sumdb/tlog"
 	"google.golang.org/protobuf/proto"
 
+	"maillage/proto/cloudevent"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/proto/merkle"
@@ -26,17 +27,19 @@ import (
 
 // outsider follows at the broker with a file of credentials, nats.go and the documents.
 type outsider struct {
-	t    *testing.T
-	name string
-	nc   *nats.Conn
-	tree merkle.Tree // of what it was handed
-	lost chan struct{}
+	t      *testing.T
+	name   string
+	stream string
+	nc     *nats.Conn
+	tree   merkle.Tree       // of what it was handed
+	held   *cloudevent.Event // the last one, where these are CloudEvents
+	lost   chan struct{}
 }
 
 // follower connects with the key in a file.
 func follower(t *testing.T, name, url, key string) *outsider {
 	t.Helper()
-	o := &outsider{t: t, name: name, lost: make(chan struct{}, 1)}
+	o := &outsider{t: t, name: name, stream: "REGISTRY", lost: make(chan struct{}, 1)}
 	proof, err := nats.NkeyOptionFromSeed(key)
 	must(t, err)
 	o.nc, err = nats.Connect(url, proof, nats.MaxReconnects(-1), nats.ReconnectWait(20*time.Millisecond), nats.Timeout(500*time.Millisecond),
@@ -51,6 +54,14 @@ func follower(t *testing.T, name, url, key string) *outsider {
 	return o
 }
 
+// ofCloudEvents connects with the key in a file, to be handed CloudEvents.
+func ofCloudEvents(t *testing.T, name, url, key string) *outsider {
+	t.Helper()
+	o := follower(t, name, url, key)
+	o.stream = "CLOUDEVENTS"
+	return o
+}
+
 // follow sets the durable to what it holds, takes what it is handed until it holds the head
 // that is announced, and compares the root.
 func (o *outsider) follow() {
@@ -60,9 +71,9 @@ func (o *outsider) follow() {
 	head := o.head(ctx)
 	js, err := jetstream.NewWithAPIPrefix(o.nc, "maillage.api")
 	must(o.t, err)
-	c, err := js.Consumer(ctx, "REGISTRY", o.name)
+	c, err := js.Consumer(ctx, o.stream, o.name)
 	must(o.t, err)
-	_, err = js.ResetConsumerToSequence(ctx, "REGISTRY", o.name, o.tree.Size()+1)
+	_, err = js.ResetConsumerToSequence(ctx, o.stream, o.name, o.tree.Size()+1)
 	must(o.t, err)
 	for o.tree.Size() < head.GetSize() {
 		m, err := c.Next(jetstream.FetchContext(ctx))
@@ -72,7 +83,15 @@ func (o *outsider) follow() {
 		if at := of.Sequence.Stream; at != o.tree.Size()+1 {
 			o.t.Fatalf("it was handed position %d after %d", at, o.tree.Size())
 		}
-		o.tree.Append(tlog.RecordHash(merkle.AppendLeaf(nil, o.tree.Size()+1, m.Subject(), m.Data())))
+		subject := m.Subject()
+		if o.stream == "CLOUDEVENTS" {
+			o.held, err = cloudevent.Read(m.Headers(), m.Data())
+			must(o.t, err)
+			if subject = o.held.Subject; o.held.ID != fmt.Sprint(o.tree.Size()+1) || m.Subject() != "cloudevents."+strings.TrimPrefix(subject, "registry.") {
+				o.t.Fatalf("after %d comes %s under %s", o.tree.Size(), o.held.ID, m.Subject())
+			}
+		}
+		o.tree.Append(tlog.RecordHash(merkle.AppendLeaf(nil, o.tree.Size()+1, subject, m.Data())))
 		must(o.t, m.DoubleAck(ctx))
 	}
 	if got := o.tree.Root(); !bytes.Equal(got[:], head.GetRoot()) {
@@ -220,8 +239,10 @@ func TestConsumerAfterRestore(t *testing.T) {
 	s := up(t, data)
 	added(t, s, "bndmr", filepath.Join(dir, "1.nk"))
 	added(t, s, "orphanet", filepath.Join(dir, "2.nk"))
+	added(t, s, "filnemus", filepath.Join(dir, "3.nk"), "--cloudevents")
 	fill(t, s, "centre-", 3)
 	follower(t, "bndmr", s.nats, filepath.Join(dir, "1.nk")).follow()
+	ofCloudEvents(t, "filnemus", s.nats, filepath.Join(dir, "3.nk")).follow()
 	if _, errs, code := s.cli("consumer", "remove", "orphanet"); code != 0 {
 		t.Fatal(errs)
 	}
@@ -238,6 +259,9 @@ func TestConsumerAfterRestore(t *testing.T) {
 	if _, err := js.Consumer(t.Context(), "REGISTRY", "bndmr"); err != nil {
 		t.Errorf("the durable after the restore: %v", err)
 	}
+	if _, err := js.Consumer(t.Context(), "CLOUDEVENTS", "filnemus"); err != nil {
+		t.Errorf("the durable of CloudEvents after the restore: %v", err)
+	}
 	if _, err := js.Consumer(t.Context(), "REGISTRY", "orphanet"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		t.Errorf("the durable that was removed before: %v", err)
 	}
@@ -246,7 +270,8 @@ func TestConsumerAfterRestore(t *testing.T) {
 	s = up(t, data)
 	o := follower(t, "bndmr", s.nats, filepath.Join(dir, "1.nk"))
 	o.follow()
-	if o.tree.Size() != 2+2+3+1 {
+	ofCloudEvents(t, "filnemus", s.nats, filepath.Join(dir, "3.nk")).follow()
+	if o.tree.Size() != 2+3+3+1 {
 		t.Errorf("it was handed %d positions", o.tree.Size())
 	}
 	s.stop()
@@ -298,6 +323,29 @@ func TestConsumerAtOutsideBroker(t *testing.T) {
 	tell(out) // what a new account imports is joined to it by the second reload only
 	o := follower(t, "bndmr", at, key)
 	o.follow()
+
+	ceKey := filepath.Join(t.TempDir(), "orphanet.nk")
+	both, _ := added(t, s, "orphanet", ceKey, "--cloudevents")["brokerSettings"].(string)
+	tell(both)
+	tell(both)
+	ce := ofCloudEvents(t, "orphanet", at, ceKey)
+	ce.follow()
+	fill(t, s, "meanwhile-", 2)
+	ce.follow()
+	for _, subject := range []string{"cloudevents.topology.centre.C000000001", "$JS.API.STREAM.DELETE.CLOUDEVENTS", "maillage.api.CONSUMER.INFO.REGISTRY.orphanet", "maillage.api.CONSUMER.INFO.CLOUDEVENTS.bndmr"} {
+		must(t, ce.nc.Publish(subject, nil))
+		must(t, ce.nc.Flush())
+		if err := ce.nc.LastError(); !errors.Is(err, nats.ErrPermissionViolation) {
+			t.Errorf("it published %s: %v", subject, err)
+		}
+	}
+	if out, errs, code := s.cli("consumer", "remove", "orphanet"); code != 0 {
+		t.Fatalf("%s%s", out, errs)
+	}
+	if m, err := ce.nc.Request("maillage.api.CONSUMER.MSG.NEXT.CLOUDEVENTS.orphanet", []byte(`{"batch":1,"expires":100000000}`), 200*time.Millisecond); err == nil && len(m.Data) > 0 {
+		t.Errorf("after its removal it was handed %s", m.Subject)
+	}
+
 	for _, subject := range []string{"registry.topology.centre.C000000001", "$JS.API.STREAM.DELETE.REGISTRY", "$JS.API.CONSUMER.INFO.REGISTRY.bndmr", "ledger.head", "$JS.API.CONSUMER.CREATE.REGISTRY"} {
 		must(t, o.nc.Publish(subject, nil))
 		must(t, o.nc.Flush())

@@ -306,7 +306,7 @@ func (s Stores) open(ctx context.Context) (log *jetstream.Log, closeLog func(), 
 func accounts(all []*feedv1.Consumer) []jetstream.Account {
 	out := make([]jetstream.Account, len(all))
 	for i, c := range all {
-		out[i] = jetstream.Account{Name: c.GetName(), Key: c.GetPublicKey(), Contexts: c.GetContexts(), Added: c.GetPosition()}
+		out[i] = jetstream.Account{Name: c.GetName(), Key: c.GetPublicKey(), Contexts: c.GetContexts(), Added: c.GetPosition(), Mirror: c.GetCloudEvents()}
 	}
 	return out
 }

@@ -15,6 +15,7 @@ import (
 	"maillage/services/consumer"
 	"maillage/services/eventlog/jetstream"
 	"maillage/services/fault"
+	"maillage/services/feed"
 	"maillage/services/projection"
 	"maillage/services/submit"
 )
@@ -29,13 +30,19 @@ type consumers struct {
 	mu      sync.Mutex
 	current bool // the broker goes by what is applied
 	applied []*feedv1.Consumer
+
+	opened      bool               // the stream of CloudEvents is asked for, and was compared with the log
+	stopFilling context.CancelFunc // nil while nothing fills it
+
+	once sync.Once
+	feed *feed.Feed // that it is filled from, in a process that hands on no other
 }
 
 // accounts are consumers as the broker knows them.
 func accounts(all []*feedv1.Consumer) []jetstream.Account {
 	out := make([]jetstream.Account, len(all))
 	for i, c := range all {
-		out[i] = jetstream.Account{Name: c.GetName(), Key: c.GetPublicKey(), Contexts: c.GetContexts(), Added: c.GetPosition()}
+		out[i] = jetstream.Account{Name: c.GetName(), Key: c.GetPublicKey(), Contexts: c.GetContexts(), Added: c.GetPosition(), Mirror: c.GetCloudEvents()}
 	}
 	return out
 }
@@ -64,6 +71,11 @@ func (p *process) settleConsumers(ctx context.Context, least uint64) error {
 		return nil
 	}
 	c.current = false
+	var unopened error
+	if cloudEvents(all) && !c.opened { // before anybody is let in to what no longer stands
+		unopened = p.openMirror(ctx)
+		c.opened = unopened == nil
+	}
 	if p.broker != nil {
 		if err := p.broker.Admit(accounts(all)); err != nil {
 			return err
@@ -72,6 +84,14 @@ func (p *process) settleConsumers(ctx context.Context, least uint64) error {
 	if err := p.log.KeepDurables(ctx, accounts(all)); err != nil {
 		return err
 	}
+	if unopened != nil {
+		return unopened
+	}
+	if !cloudEvents(all) {
+		if err := p.dropMirror(ctx); err != nil {
+			return err
+		}
+	}
 	c.applied, c.current = all, true
 	return nil
 }
@@ -79,14 +99,12 @@ func (p *process) settleConsumers(ctx context.Context, least uint64) error {
 // startConsumers sees to it that the broker goes by what the log says; stop ends that.
 func (p *process) startConsumers(running context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(running)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if p.config.gates() {
-			p.keepConsumers(ctx)
-		}
-	}()
-	return func() { cancel(); <-done }
+	var keeping sync.WaitGroup
+	if p.config.gates() {
+		keeping.Go(func() { p.keepConsumers(ctx) })
+		keeping.Go(func() { p.keepMirror(ctx) })
+	}
+	return func() { cancel(); keeping.Wait() }
 }
 
 func (p *process) keepConsumers(ctx context.Context) {
@@ -140,8 +158,12 @@ func (s *consumerServer) AddConsumer(ctx context.Context, req *feedv1.AddConsume
 	if err != nil {
 		return nil, err
 	}
+	stream := jetstream.StreamName
+	if req.GetCloudEvents() {
+		stream = jetstream.MirrorName
+	}
 	return &feedv1.AddConsumerResponse{Position: position, BrokerSettings: s.p.brokerSettings(all), Access: &feedv1.Access{
-		Url: url, ApiPrefix: jetstream.APIPrefix, Stream: jetstream.StreamName, Durable: name,
+		Url: url, ApiPrefix: jetstream.APIPrefix, Stream: stream, Durable: name,
 		HeadSubject: jetstream.HeadSubject, HeadGetSubject: jetstream.HeadGetSubject,
 	}}, nil
 }
@@ -200,7 +222,7 @@ func (s *consumerServer) ListConsumers(ctx context.Context, req *feedv1.ListCons
 	if err != nil {
 		return nil, err
 	}
-	reached, err := s.p.log.Acknowledged(ctx)
+	reached, err := s.p.log.Acknowledged(ctx, accounts(all))
 	if err != nil {
 		return nil, err
 	}

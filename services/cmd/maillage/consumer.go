@@ -52,9 +52,10 @@ var consumerShape = regexp.MustCompile(`^[a-z][a-z0-9]*(-[a-z0-9]+)*$`)
 
 // ConsumerAddCmd lets somebody follow at the broker.
 type ConsumerAddCmd struct {
-	Name    consumerName `arg:"" placeholder:"NOM" help:"Nom de l'accès, qui est aussi celui du durable : minuscules, chiffres et traits d'union."`
-	Key     string       `type:"path" placeholder:"FICHIER" help:"Fichier de la clé secrète, créé ici et lisible de vous seul (par défaut NOM.nk) ; s'il existe déjà, la clé qu'il contient est prise."`
-	Context []string     `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger, plusieurs séparés par des virgules ; tous par défaut."`
+	Name        consumerName `arg:"" placeholder:"NOM" help:"Nom de l'accès, qui est aussi celui du durable : minuscules, chiffres et traits d'union."`
+	Key         string       `type:"path" placeholder:"FICHIER" help:"Fichier de la clé secrète, créé ici et lisible de vous seul (par défaut NOM.nk) ; s'il existe déjà, la clé qu'il contient est prise."`
+	Context     []string     `placeholder:"CONTEXTE" enum:"topology,labelling,activity,ledger" help:"topology, labelling, activity ou ledger, plusieurs séparés par des virgules ; tous par défaut."`
+	CloudEvents bool         `name:"cloudevents" help:"Remettre des CloudEvents en mode binaire, d'un flux à part : il est rempli dès que quelqu'un le demande."`
 	because
 }
 
@@ -69,7 +70,7 @@ func (c *ConsumerAddCmd) Run(a *app) error {
 	}
 	return a.ask(func(ctx context.Context, conn grpc.ClientConnInterface) error {
 		r, err := feedv1.NewConsumerServiceClient(conn).AddConsumer(ctx, &feedv1.AddConsumerRequest{
-			RequestId: a.request(c.RequestID), Basis: c.basis(), Name: string(c.Name), PublicKey: public, Contexts: c.Context,
+			RequestId: a.request(c.RequestID), Basis: c.basis(), Name: string(c.Name), PublicKey: public, Contexts: c.Context, CloudEvents: c.CloudEvents,
 		})
 		if made && certain(err) {
 			err = errors.Join(err, os.Remove(c.Key))
@@ -166,7 +167,7 @@ func (c *ConsumerListCmd) Run(a *app) error {
 			_, err := fmt.Fprint(a.stdout, r.GetBrokerSettings())
 			return err
 		}
-		rows := [][]string{{"Accès", "Depuis", "Contextes", "Lu jusqu'à", "Clé publique"}}
+		rows := [][]string{{"Accès", "Depuis", "Flux", "Contextes", "Lu jusqu'à", "Clé publique"}}
 		for _, one := range r.GetConsumers() {
 			if a.json {
 				if err := a.printJSON(one); err != nil {
@@ -178,13 +179,17 @@ func (c *ConsumerListCmd) Run(a *app) error {
 			if contexts == "" {
 				contexts = "tous"
 			}
+			stream := jetstream.StreamName
+			if one.GetCloudEvents() {
+				stream = jetstream.MirrorName
+			}
 			rows = append(rows, []string{
-				one.GetName(), one.GetRecordTime().AsTime().In(paris).Format("2006-01-02 15:04"), contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
+				one.GetName(), one.GetRecordTime().AsTime().In(paris).Format("2006-01-02 15:04"), stream, contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
 			})
 		}
 		if a.json {
 			return nil
 		}
-		return a.printTable(rows, []cutting{whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), lineCount(len(rows)-1)))
+		return a.printTable(rows, []cutting{whole, whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), lineCount(len(rows)-1)))
 	})
 }

@@ -15,10 +15,10 @@ import (
 )
 
 // Account is somebody outside who may follow the log at the broker, through a durable of
-// the stream that is made for him, and do nothing else there.
+// the stream, or of its mirror, that is made for him, and do nothing else there.
 //
 // He has an account of the broker to himself, beside that of the register, which lends him
-// four services and the heads that are announced. Permissions alone would not hold him: the
+// five services and the heads that are announced. Permissions alone would not hold him: the
 // broker answers a request wherever its sender wants, and an empty answer at the right
 // subject deletes the stream. In an account of his own, every answer stays with him.
 type Account struct {
@@ -26,6 +26,7 @@ type Account struct {
 	Key      string   // public key of a NATS user
 	Contexts []string // registry.<context>.> that he is handed; all where empty
 	Added    uint64   // position of the log at which he was; another durable has another
+	Mirror   bool     // whether he is handed what stands in MirrorName, and not the log's records
 }
 
 // Where an account finds what it may use.
@@ -37,31 +38,55 @@ const (
 )
 
 const (
-	accountPrefix = "consumer-" // of the broker's accounts
-	registerName  = "REGISTER"  // the register's, in the settings of an outside broker
+	accountPrefix = "consumer-"    // of the broker's accounts
+	mirrorPrefix  = "cloudevents-" // of those that are handed the mirror
+	registerName  = "REGISTER"     // the register's, in the settings of an outside broker
 
 	unacknowledged  = 30 * time.Second // comes again
 	maxAckPending   = 20_000
 	mark, markAdded = "maillage", "maillage-added" // metadata of the durables made here
 )
 
-// lent is what the register's account lends: services, the token of the durable's name left
-// out, under the subject that an account knows them by, and whether many answers come to one
-// request. The API has a prefix of its own there: under the usual one every account hears
-// from the broker, as well, that it has no streams.
-var lent = []struct {
+// service is one that the register's account lends, the token of the durable's name left out,
+// under the subject that an account knows it by, and whether many answers come to one request.
+type service struct {
 	before, as, after string
 	many              bool
-}{
-	{"$JS.API.CONSUMER.MSG.NEXT." + streamName + ".", APIPrefix + ".CONSUMER.MSG.NEXT." + streamName + ".", "", true},
-	{"$JS.API.CONSUMER.INFO." + streamName + ".", APIPrefix + ".CONSUMER.INFO." + streamName + ".", "", false},
-	{"$JS.API.CONSUMER.RESET." + streamName + ".", APIPrefix + ".CONSUMER.RESET." + streamName + ".", "", false},
-	{"$JS.ACK." + streamName + ".", "$JS.ACK." + streamName + ".", ".>", false},
+}
+
+// lent is what the register's account lends of a stream. The API has a prefix of its own
+// there: under the usual one every account hears from the broker, as well, that it has no
+// streams.
+func lent(stream string) []service {
+	return []service{
+		{"$JS.API.CONSUMER.MSG.NEXT." + stream + ".", APIPrefix + ".CONSUMER.MSG.NEXT." + stream + ".", "", true},
+		{"$JS.API.CONSUMER.INFO." + stream + ".", APIPrefix + ".CONSUMER.INFO." + stream + ".", "", false},
+		{"$JS.API.CONSUMER.RESET." + stream + ".", APIPrefix + ".CONSUMER.RESET." + stream + ".", "", false},
+		{"$JS.ACK." + stream + ".", "$JS.ACK." + stream + ".", ".>", false},
+	}
+}
+
+// stream is the one that an account is handed messages of, and the first token of its subjects.
+func (a Account) stream() (name, root string) {
+	if a.Mirror {
+		return MirrorName, mirrorRoot
+	}
+	return streamName, logRoot
+}
+
+// account is its name among those of the broker. One that was added anew for the other stream
+// is another: what was lent once stays lent.
+func (a Account) account() string {
+	if a.Mirror {
+		return mirrorPrefix + a.Name
+	}
+	return accountPrefix + a.Name
 }
 
 // borrowed are the services that an account uses: the subject here, and there.
 func (a Account) borrowed() (all [][2]string) {
-	for _, s := range lent {
+	stream, _ := a.stream()
+	for _, s := range lent(stream) {
 		all = append(all, [2]string{s.as + a.Name + s.after, s.before + a.Name + s.after})
 	}
 	return append(all, [2]string{headGetSubject, headGetSubject})
@@ -90,8 +115,9 @@ func (a Account) durable() jetstream.ConsumerConfig {
 		MaxRequestExpires: time.Minute,
 		Metadata:          map[string]string{mark: "consumer", markAdded: strconv.FormatUint(a.Added, 10)},
 	}
+	_, root := a.stream()
 	for _, context := range a.Contexts {
-		c.FilterSubjects = append(c.FilterSubjects, "registry."+context+".>")
+		c.FilterSubjects = append(c.FilterSubjects, root+context+".>")
 	}
 	return c
 }
@@ -99,8 +125,8 @@ func (a Account) durable() jetstream.ConsumerConfig {
 // Broker settings of an account, in the language of nats-server. The register's account
 // must export what it imports: see deploy/nats/registry.conf.
 func (a Account) settings(b *strings.Builder) {
-	fmt.Fprintf(b, "%s%s {\n  users: [ { nkey: %s, permissions: {\n    publish: { allow: [%s] }\n    subscribe: { allow: [%s] }\n  } } ]\n  imports: [\n",
-		accountPrefix, a.Name, a.Key, quoted(a.publish()), quoted(a.subscribe()))
+	fmt.Fprintf(b, "%s {\n  users: [ { nkey: %s, permissions: {\n    publish: { allow: [%s] }\n    subscribe: { allow: [%s] }\n  } } ]\n  imports: [\n",
+		a.account(), a.Key, quoted(a.publish()), quoted(a.subscribe()))
 	for _, s := range a.borrowed() {
 		fmt.Fprintf(b, "    { service: { account: %s, subject: %q }, to: %q }\n", registerName, s[1], s[0])
 	}
@@ -161,12 +187,37 @@ func IsPublicKey(s string) bool { return nkeys.IsValidPublicUserKey(s) }
 
 // KeepDurables makes the durables that these accounts lack and deletes those of others that
 // were made here. One that stands as it should is not touched: it knows how far its account
-// has come.
+// has come. The mirror is made where an account is handed it and there is none; where none is,
+// it is left alone.
 func (l *Log) KeepDurables(ctx context.Context, accounts []Account) error {
 	s, err := l.js.Stream(ctx, streamName)
 	if err != nil {
 		return fmt.Errorf("durables: %w", err)
 	}
+	ofMirror, ofLog := parted(accounts)
+	if err := keepDurables(ctx, s, ofLog); err != nil || len(ofMirror) == 0 {
+		return err
+	}
+	mirror, err := l.ensureMirror(ctx, s.CachedInfo().Config.Replicas)
+	if err != nil {
+		return err
+	}
+	return keepDurables(ctx, mirror, ofMirror)
+}
+
+// parted are the accounts that are handed the mirror, and the others.
+func parted(accounts []Account) (ofMirror, ofLog []Account) {
+	for _, a := range accounts {
+		if a.Mirror {
+			ofMirror = append(ofMirror, a)
+		} else {
+			ofLog = append(ofLog, a)
+		}
+	}
+	return ofMirror, ofLog
+}
+
+func keepDurables(ctx context.Context, s jetstream.Stream, accounts []Account) error {
 	there := map[string]*jetstream.ConsumerInfo{}
 	list := s.ListConsumers(ctx)
 	for info := range list.Info() {
@@ -208,21 +259,30 @@ func (a Account) is(info *jetstream.ConsumerInfo) bool {
 		have.InactiveThreshold == 0 && have.PauseUntil == nil
 }
 
-// Acknowledged are the last positions that accounts acknowledged, by name.
-func (l *Log) Acknowledged(ctx context.Context) (map[string]uint64, error) {
-	s, err := l.js.Stream(ctx, streamName)
-	if err != nil {
-		return nil, fmt.Errorf("durables: %w", err)
+// Acknowledged are the last positions that these accounts acknowledged, by name.
+func (l *Log) Acknowledged(ctx context.Context, accounts []Account) (map[string]uint64, error) {
+	streams := []string{streamName}
+	if ofMirror, _ := parted(accounts); len(ofMirror) > 0 {
+		streams = append(streams, MirrorName)
 	}
 	all := map[string]uint64{}
-	list := s.ListConsumers(ctx)
-	for info := range list.Info() {
-		if info.Config.Metadata[mark] != "" {
-			all[info.Name] = info.AckFloor.Stream
+	for _, name := range streams {
+		s, err := l.js.Stream(ctx, name)
+		if name == MirrorName && errors.Is(err, jetstream.ErrStreamNotFound) {
+			continue // it is being made anew
 		}
-	}
-	if err := list.Err(); err != nil {
-		return nil, fmt.Errorf("durables: %w", err)
+		if err != nil {
+			return nil, fmt.Errorf("durables: %w", err)
+		}
+		list := s.ListConsumers(ctx)
+		for info := range list.Info() {
+			if info.Config.Metadata[mark] != "" {
+				all[info.Name] = info.AckFloor.Stream
+			}
+		}
+		if err := list.Err(); err != nil {
+			return nil, fmt.Errorf("durables: %w", err)
+		}
 	}
 	return all, nil
 }
@@ -239,7 +299,7 @@ func (s *Server) Admit(accounts []Account) error {
 // lend makes the register's account lend what the accounts of others may use.
 func lend(ns *server.Server) error {
 	register := ns.GlobalAccount()
-	for _, s := range lent {
+	for _, s := range append(lent(streamName), lent(MirrorName)...) {
 		kind := server.Singleton
 		if s.many {
 			kind = server.Streamed
@@ -254,16 +314,30 @@ func lend(ns *server.Server) error {
 	return register.AddStreamExport(headSubject, nil)
 }
 
-// borrow is the broker's account of one outside.
-func (a Account) borrow(ns *server.Server) (*server.Account, error) {
-	acc, fresh := ns.LookupOrRegisterAccount(accountPrefix + a.Name)
-	if !fresh {
-		return acc, nil
+// lease is a broker's account that is being joined to the register's. One that was cut short
+// is gone on with, and is not used before it is whole: a broker's account, once registered,
+// stays, and what is lent to it twice is refused.
+type lease struct {
+	at   *server.Account
+	done int // of what it borrows, in order
+}
+
+// borrow joins the broker's account of one outside to the register's, from where it was left.
+func (l *lease) borrow(ns *server.Server, a Account) error {
+	if l.at == nil {
+		l.at, _ = ns.LookupOrRegisterAccount(a.account())
 	}
-	for _, s := range a.borrowed() {
-		if err := acc.AddServiceImport(ns.GlobalAccount(), s[0], s[1]); err != nil {
-			return nil, err
+	services := a.borrowed()
+	for ; l.done < len(services); l.done++ {
+		if err := l.at.AddServiceImport(ns.GlobalAccount(), services[l.done][0], services[l.done][1]); err != nil {
+			return err
 		}
 	}
-	return acc, acc.AddStreamImport(ns.GlobalAccount(), headSubject, "")
+	if l.done == len(services) {
+		if err := l.at.AddStreamImport(ns.GlobalAccount(), headSubject, ""); err != nil {
+			return err
+		}
+		l.done++
+	}
+	return nil
 }

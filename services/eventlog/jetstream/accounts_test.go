@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
@@ -20,13 +21,24 @@ import (
 // house is an embedded broker that admits accounts.
 type house struct {
 	*broker
-	log   *Log
-	seeds map[string]string // by name of the account
-	all   []Account
+	log    *Log
+	seeds  map[string]string // by name of the account
+	all    []Account
+	stream string // that they are handed
 }
 
-func newHouse(t *testing.T, names ...string) *house {
-	h := &house{broker: &broker{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0"}, seeds: map[string]string{}}
+// onBoth runs a test with accounts that are handed the log's records, and with such that are
+// handed the mirror's.
+func onBoth(t *testing.T, test func(t *testing.T, stream string)) {
+	for _, stream := range []string{StreamName, MirrorName} {
+		t.Run(stream, func(t *testing.T) { test(t, stream) })
+	}
+}
+
+func newHouse(t *testing.T, names ...string) *house { return newHouseOf(t, StreamName, names...) }
+
+func newHouseOf(t *testing.T, stream string, names ...string) *house {
+	h := &house{broker: &broker{t: t, dir: filepath.Join(t.TempDir(), "store"), addr: "127.0.0.1:0"}, seeds: map[string]string{}, stream: stream}
 	t.Cleanup(func() { h.stop() })
 	for i, name := range names {
 		seed, public, err := NewSeed()
@@ -34,7 +46,7 @@ func newHouse(t *testing.T, names ...string) *house {
 			t.Fatal(err)
 		}
 		h.seeds[name] = seed
-		h.all = append(h.all, Account{Name: name, Key: public, Added: uint64(i + 1)})
+		h.all = append(h.all, Account{Name: name, Key: public, Added: uint64(i + 1), Mirror: stream == MirrorName})
 	}
 	h.begin()
 	h.addr = strings.TrimPrefix(h.s.URL(), "nats://")
@@ -64,6 +76,40 @@ func (h *house) admit(all []Account) {
 	if err := errors.Join(h.s.Admit(all), h.log.KeepDurables(h.t.Context(), all)); err != nil {
 		h.t.Fatal(err)
 	}
+}
+
+// grow puts n records into the log and, where that is what is handed on, into the mirror.
+func (h *house) grow(n int) {
+	h.t.Helper()
+	records := h.fill(h.log, n)
+	if h.stream != MirrorName {
+		return
+	}
+	if err := h.log.AppendMirror(h.t.Context(), records[0].Position-1, withIDs(records)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
+// read reads the first n records of the log.
+func (h *house) read(n uint64) iter.Seq[eventlog.Record] {
+	return func(yield func(eventlog.Record) bool) {
+		for r, err := range h.log.Read(h.t.Context(), 0) {
+			if err != nil {
+				h.t.Fatal(err)
+			}
+			if r.Position > n || !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// withIDs are records with a header that numbers them.
+func withIDs(records []eventlog.Record) []eventlog.Record {
+	for i := range records {
+		records[i].Header = map[string][]string{"ce-id": {fmt.Sprint(records[i].Position)}}
+	}
+	return records
 }
 
 func (h *house) stop() {
@@ -103,9 +149,13 @@ func (h *house) take(nc *nats.Conn, name string, n int) (positions []uint64) {
 	}
 	ctx, cancel := context.WithTimeout(h.t.Context(), 10*time.Second)
 	defer cancel()
-	c, err := js.Consumer(ctx, StreamName, name)
+	c, err := js.Consumer(ctx, h.stream, name)
 	if err != nil {
 		h.t.Fatal(err)
+	}
+	root := logRoot
+	if h.stream == MirrorName {
+		root = mirrorRoot
 	}
 	for len(positions) < n {
 		m, err := c.Next(jetstream.FetchContext(ctx))
@@ -116,7 +166,7 @@ func (h *house) take(nc *nats.Conn, name string, n int) (positions []uint64) {
 		if err != nil {
 			h.t.Fatal(err)
 		}
-		if !strings.HasPrefix(m.Subject(), "registry.") || len(m.Data()) == 0 {
+		if !strings.HasPrefix(m.Subject(), root) || len(m.Data()) == 0 || root == mirrorRoot && m.Headers().Get("ce-id") != fmt.Sprint(meta.Sequence.Stream) {
 			h.t.Errorf("position %d comes as %q with %d bytes", meta.Sequence.Stream, m.Subject(), len(m.Data()))
 		}
 		positions = append(positions, meta.Sequence.Stream)
@@ -131,14 +181,16 @@ func (h *house) take(nc *nats.Conn, name string, n int) (positions []uint64) {
 
 // TestAccountFollows: an account takes every record through its durable, is heard where it
 // has come, goes on there after the broker was stopped, and can go back by itself.
-func TestAccountFollows(t *testing.T) {
-	h := newHouse(t, "bndmr", "orphanet")
-	h.fill(h.log, 30)
+func TestAccountFollows(t *testing.T) { onBoth(t, accountFollows) }
+
+func accountFollows(t *testing.T, stream string) {
+	h := newHouseOf(t, stream, "bndmr", "orphanet")
+	h.grow(30)
 	nc := h.must("bndmr", nats.ReconnectWait(10*time.Millisecond), nats.MaxReconnects(-1))
 	if got := h.take(nc, "bndmr", 20); got[0] != 1 || got[19] != 20 {
 		t.Fatalf("it was handed %v", got)
 	}
-	if reached, err := h.log.Acknowledged(t.Context()); err != nil || reached["bndmr"] != 20 || reached["orphanet"] != 0 {
+	if reached, err := h.log.Acknowledged(t.Context(), h.all); err != nil || reached["bndmr"] != 20 || reached["orphanet"] != 0 {
 		t.Errorf("acknowledged: %v, %v", reached, err)
 	}
 	h.stop()
@@ -155,7 +207,7 @@ func TestAccountFollows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := js.ResetConsumerToSequence(t.Context(), StreamName, "bndmr", 6); err != nil {
+	if _, err := js.ResetConsumerToSequence(t.Context(), stream, "bndmr", 6); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.take(back, "bndmr", 25); got[0] != 6 || got[24] != 30 {
@@ -184,16 +236,22 @@ func TestAccountHearsHeads(t *testing.T) {
 
 // TestAccountContexts: of an account for some contexts the durable hands on their records
 // alone, at their positions, and it stays as it is when it is looked at again.
-func TestAccountContexts(t *testing.T) {
-	h := newHouse(t, "map", "acts")
+func TestAccountContexts(t *testing.T) { onBoth(t, accountContexts) }
+
+func accountContexts(t *testing.T, stream string) {
+	h := newHouseOf(t, stream, "map", "acts")
 	h.all[0].Contexts, h.all[1].Contexts = []string{"labelling", "topology"}, []string{"labelling"}
 	h.admit(h.all) // another durable than the one made
 	var records []eventlog.Record
 	for i, context := range []string{"ledger", "topology", "activity", "labelling", "topology", "ledger"} {
-		records = append(records, eventlog.Record{Subject: fmt.Sprintf("registry.%s.kind.%d", context, i), Body: []byte("body")})
+		records = append(records, eventlog.Record{Subject: fmt.Sprintf("registry.%s.kind.%d", context, i), Body: []byte("body"), Header: map[string][]string{"ce-id": {fmt.Sprint(i + 1)}}})
 	}
-	if err := h.log.Append(t.Context(), 0, records); err != nil {
-		t.Fatal(err)
+	appended := h.log.Append(t.Context(), 0, records)
+	if stream == MirrorName {
+		appended = errors.Join(appended, h.log.AppendMirror(t.Context(), 0, records))
+	}
+	if appended != nil {
+		t.Fatal(appended)
 	}
 	for range 2 {
 		if got := h.take(h.must("map"), "map", 3); !slices.Equal(got, []uint64{2, 4, 5}) {
@@ -204,7 +262,7 @@ func TestAccountContexts(t *testing.T) {
 		}
 		h.stop()
 		h.begin()
-		if reached, err := h.log.Acknowledged(t.Context()); err != nil || reached["map"] != 5 || reached["acts"] != 4 {
+		if reached, err := h.log.Acknowledged(t.Context(), h.all); err != nil || reached["map"] != 5 || reached["acts"] != 4 {
 			t.Errorf("acknowledged: %v, %v", reached, err)
 		}
 		for i := range h.all { // of accounts added another time there are other durables
@@ -214,10 +272,25 @@ func TestAccountContexts(t *testing.T) {
 	}
 }
 
-// forbidden are subjects that an account may not publish, and those that it may not
-// subscribe to.
-func forbidden() (publish, subscribe []string) {
+// forbidden are subjects that an account which is handed a stream may not publish, and those
+// that it may not subscribe to: all that it may not on its own stream, and that and more on the
+// other.
+func forbidden(own string) (publish, subscribe []string) {
+	publish, subscribe = forbiddenOn(own)
+	other := map[string]string{StreamName: MirrorName, MirrorName: StreamName}[own]
+	more, hear := forbiddenOn(other)
+	publish, subscribe = append(publish, more...), append(subscribe, hear...)
+	for _, s := range lent(other) {
+		for _, subject := range []string{s.as + "bndmr", s.before + "bndmr"} {
+			publish = append(publish, subject+strings.ReplaceAll(s.after, ">", "1.1.1.1.0"))
+		}
+	}
+	return slices.Compact(slices.Sorted(slices.Values(publish))), slices.Compact(slices.Sorted(slices.Values(subscribe)))
+}
+
+func forbiddenOn(stream string) (publish, subscribe []string) {
 	publish = []string{
+		"cloudevents.topology.centre.C000000001", "cloudevents.ledger.log.L000000001", "cloudevents.x",
 		"registry.topology.centre.C000000001", "registry.labelling.label.L000000001", "registry.activity.report.R000000001",
 		"registry.ledger.log.L000000001", "registry.ledger.consumer.bndmr", "registry.x",
 		"ledger.head", "ledger.turn", "ledger.bind",
@@ -241,16 +314,23 @@ func forbidden() (publish, subscribe []string) {
 	subscribe = []string{
 		">", "*", "registry.>", "registry.*.*.*", "registry.topology.centre.C000000001", "ledger.>", "ledger.turn", "ledger.bind", "ledger.head.get", "*.head",
 		"_INBOX_orphanet.>", "_R_.>", "$JS.>", "$JS.API.>", "$JS.API.CONSUMER.MSG.NEXT.REGISTRY.bndmr", "$JS.ACK.>", "$JS.EVENT.>", "$JS.EVENT.ADVISORY.>",
-		"$SYS.>", "$SYS.ACCOUNT.>", "$KV.>", "$O.>", "$NRG.>", "anything",
+		"$SYS.>", "$SYS.ACCOUNT.>", "$KV.>", "$O.>", "$NRG.>", "anything", "cloudevents.>", "cloudevents.*.*.*", "cloudevents.topology.centre.C000000001",
+	}
+	for _, all := range [][]string{publish, subscribe} {
+		for i := range all {
+			all[i] = strings.ReplaceAll(all[i], StreamName, stream)
+		}
 	}
 	return publish, subscribe
 }
 
 // TestAccountIsHeldToItsDurable tries everything that an account must not do: each is
 // refused, and the log and its settings are as they were.
-func TestAccountIsHeldToItsDurable(t *testing.T) {
-	h := newHouse(t, "bndmr", "orphanet")
-	h.fill(h.log, 10)
+func TestAccountIsHeldToItsDurable(t *testing.T) { onBoth(t, accountIsHeldToItsDurable) }
+
+func accountIsHeldToItsDurable(t *testing.T, stream string) {
+	h := newHouseOf(t, stream, "bndmr", "orphanet")
+	h.grow(10)
 	before := h.whole()
 	told := make(chan error, 16)
 	nc := h.must("bndmr", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
@@ -268,7 +348,7 @@ func TestAccountIsHeldToItsDurable(t *testing.T) {
 			t.Errorf("%s is not refused", what)
 		}
 	}
-	publish, subscribe := forbidden()
+	publish, subscribe := forbidden(stream)
 	for _, subject := range publish {
 		if err := nc.PublishRequest(subject, nc.NewInbox(), nil); err != nil {
 			t.Fatalf("%s: %v", subject, err)
@@ -293,34 +373,49 @@ func TestAccountIsHeldToItsDurable(t *testing.T) {
 	}
 }
 
-// whole is all that the broker says of the stream and its durables.
+// whole is all that the broker says of the streams and their consumers. It waits for the end of
+// those that the register itself read with.
 func (h *house) whole() string {
+	h.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		all, passing := h.look()
+		if !passing || time.Now().After(deadline) {
+			return all
+		}
+	}
+}
+
+func (h *house) look() (_ string, passing bool) {
 	h.t.Helper()
 	ctx, cancel := context.WithTimeout(h.t.Context(), 5*time.Second)
 	defer cancel()
-	info, err := h.log.info(ctx)
-	if err != nil {
-		h.t.Fatalf("the stream is gone: %v", err)
+	var all strings.Builder
+	for _, name := range slices.Compact([]string{StreamName, h.stream}) {
+		s, err := h.log.js.Stream(ctx, name)
+		if err != nil {
+			h.t.Fatalf("the stream is gone: %v", err)
+		}
+		info := s.CachedInfo()
+		var durables []string
+		list := s.ListConsumers(ctx)
+		for c := range list.Info() {
+			passing = passing || c.Config.Durable == ""
+			durables = append(durables, fmt.Sprintf("%s %+v", c.Name, c.Config))
+		}
+		slices.Sort(durables)
+		fmt.Fprintf(&all, "%d to %d, %d messages\n%+v\n%s\n", info.State.FirstSeq, info.State.LastSeq, info.State.Msgs, info.Config, strings.Join(durables, "\n"))
 	}
-	s, err := h.log.js.Stream(ctx, StreamName)
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	var durables []string
-	list := s.ListConsumers(ctx)
-	for c := range list.Info() {
-		durables = append(durables, fmt.Sprintf("%s %+v", c.Name, c.Config))
-	}
-	slices.Sort(durables)
-	return fmt.Sprintf("%d to %d, %d messages\n%+v\n%s", info.State.FirstSeq, info.State.LastSeq, info.State.Msgs, info.Config, strings.Join(durables, "\n"))
+	return all.String(), passing
 }
 
 // TestAnswersStayWithWhoAsked has the broker answer an account at subjects of the register:
 // a broker answers wherever it is asked to, and an empty answer at the right subject deletes
 // the stream. In an account of its own nothing of it reaches the register, or another.
-func TestAnswersStayWithWhoAsked(t *testing.T) {
-	h := newHouse(t, "bndmr", "orphanet")
-	h.fill(h.log, 5)
+func TestAnswersStayWithWhoAsked(t *testing.T) { onBoth(t, answersStayWithWhoAsked) }
+
+func answersStayWithWhoAsked(t *testing.T, stream string) {
+	h := newHouseOf(t, stream, "bndmr", "orphanet")
+	h.grow(5)
 	before := h.whole()
 	other := h.must("orphanet")
 	inbox := other.NewInbox()
@@ -335,16 +430,17 @@ func TestAnswersStayWithWhoAsked(t *testing.T) {
 	told := make(chan error, 100)
 	nc := h.must("bndmr", nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { told <- err }))
 	for _, at := range []string{
+		"$JS.API.STREAM.DELETE.CLOUDEVENTS", "$JS.API.STREAM.PURGE.CLOUDEVENTS", "$JS.API.CONSUMER.DELETE.CLOUDEVENTS.orphanet", "cloudevents.topology.centre.C000000001",
 		"$JS.API.STREAM.DELETE.REGISTRY", "$JS.API.STREAM.PURGE.REGISTRY", "$JS.API.CONSUMER.DELETE.REGISTRY.orphanet",
 		"registry.topology.centre.C000000001", "stolen.answer", inbox,
 	} {
 		for subject, body := range map[string]string{
-			"maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr": `{"batch":7,"no_wait":true}`,
-			"maillage.api.CONSUMER.INFO.REGISTRY.bndmr":     "",
-			"maillage.api.CONSUMER.RESET.REGISTRY.bndmr":    "",
-			"$JS.ACK.REGISTRY.bndmr.1.1.1.1.0":              "+NXT",
-			"$JS.ACK.REGISTRY.bndmr.1.2.2.1.0":              "",
-			headGetSubject:                                  "",
+			"maillage.api.CONSUMER.MSG.NEXT." + stream + ".bndmr": `{"batch":7,"no_wait":true}`,
+			"maillage.api.CONSUMER.INFO." + stream + ".bndmr":     "",
+			"maillage.api.CONSUMER.RESET." + stream + ".bndmr":    "",
+			"$JS.ACK." + stream + ".bndmr.1.1.1.1.0":              "+NXT",
+			"$JS.ACK." + stream + ".bndmr.1.2.2.1.0":              "",
+			headGetSubject:                                        "",
 		} {
 			if err := nc.PublishRequest(subject, at, []byte(body)); err != nil {
 				t.Fatal(err)
@@ -352,7 +448,7 @@ func TestAnswersStayWithWhoAsked(t *testing.T) {
 		}
 	}
 	for _, at := range []string{"$JS.ACK.REGISTRY.orphanet.1.1.1.1.0", "_R_.x.y", "_GR_.x.y"} { // are refused as answers at all
-		if err := nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT.REGISTRY.bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
+		if err := nc.PublishRequest("maillage.api.CONSUMER.MSG.NEXT."+stream+".bndmr", at, []byte(`{"batch":1,"no_wait":true}`)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -390,9 +486,11 @@ func TestAnswerDeletesStream(t *testing.T) {
 
 // TestRemovedIsCut: an account that is no longer admitted is cut within a second, cannot
 // come back, and its durable is gone; the others stay.
-func TestRemovedIsCut(t *testing.T) {
-	h := newHouse(t, "bndmr", "orphanet")
-	h.fill(h.log, 3)
+func TestRemovedIsCut(t *testing.T) { onBoth(t, removedIsCut) }
+
+func removedIsCut(t *testing.T, stream string) {
+	h := newHouseOf(t, stream, "bndmr", "orphanet")
+	h.grow(3)
 	cut := make(chan struct{})
 	nc := h.must("bndmr", nats.NoReconnect(), nats.ClosedHandler(func(*nats.Conn) { close(cut) }))
 	stays := h.must("orphanet", nats.NoReconnect())
@@ -409,7 +507,7 @@ func TestRemovedIsCut(t *testing.T) {
 	if got := h.take(stays, "orphanet", 3); got[2] != 3 {
 		t.Errorf("the other was handed %v", got)
 	}
-	if _, err := h.log.js.Consumer(t.Context(), StreamName, "bndmr"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+	if _, err := h.log.js.Consumer(t.Context(), stream, "bndmr"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
 		t.Errorf("its durable: %v", err)
 	}
 	// The name may be given again, with another key: from the beginning.
@@ -418,9 +516,36 @@ func TestRemovedIsCut(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.seeds["bndmr"] = seed
-	h.admit([]Account{h.all[1], {Name: "bndmr", Key: public, Added: 9}})
+	h.admit([]Account{h.all[1], {Name: "bndmr", Key: public, Added: 9, Mirror: stream == MirrorName}})
 	if got := h.take(h.must("bndmr"), "bndmr", 3); got[0] != 1 {
 		t.Errorf("under the new key it was handed %v", got)
+	}
+}
+
+// TestAddedForTheOther: a name that was removed and is given again, for the other stream, may
+// there what the first might, and nothing any longer of what that was handed.
+func TestAddedForTheOther(t *testing.T) {
+	h := newHouse(t, "bndmr")
+	h.grow(3)
+	h.take(h.must("bndmr"), "bndmr", 3)
+	seed, public, err := NewSeed()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.seeds["bndmr"], h.stream = seed, MirrorName
+	h.admit([]Account{{Name: "bndmr", Key: public, Added: 9, Mirror: true}})
+	if err := h.log.AppendMirror(t.Context(), 0, withIDs(slices.Collect(h.read(3)))); err != nil {
+		t.Fatal(err)
+	}
+	nc := h.must("bndmr")
+	if got := h.take(nc, "bndmr", 3); got[2] != 3 {
+		t.Errorf("it was handed %v", got)
+	}
+	if m, err := nc.Request(APIPrefix+".CONSUMER.INFO.REGISTRY.bndmr", nil, 200*time.Millisecond); err == nil {
+		t.Errorf("it is told of the log: %s", m.Data)
+	}
+	if _, err := h.log.js.Consumer(t.Context(), StreamName, "bndmr"); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("its durable of the log: %v", err)
 	}
 }
 

@@ -48,22 +48,25 @@ func (l *Log) Append(ctx context.Context, expected uint64, records []eventlog.Re
 	ctx, done := startAppend(ctx, expected, len(records))
 	msgs := messages(ctx, expected, records)
 	l.sent.Store(expected + uint64(len(records)))
-	wait := time.Millisecond
-	for {
-		err := l.send(ctx, expected, msgs)
+	err := l.store(ctx, streamName, expected, msgs, l.hurry)
+	done(err)
+	return err
+}
+
+// store sends the messages of one append to a stream until it is not in the way of another.
+// failed is told of every attempt that fails.
+func (l *Log) store(ctx context.Context, stream string, expected uint64, msgs []*nats.Msg, failed func()) error {
+	for wait := time.Millisecond; ; wait *= 2 {
+		err := l.send(ctx, stream, expected, msgs)
 		if err != nil {
-			l.hurry()
+			failed()
 		}
 		if !errors.Is(err, errInFlight) {
-			done(err)
 			return err
 		}
 		if wait > 100*time.Millisecond || !sleep(ctx, wait) {
-			err = fmt.Errorf("%w: %w", eventlog.ErrMoved, err)
-			done(err)
-			return err
+			return fmt.Errorf("%w: %w", eventlog.ErrMoved, err)
 		}
-		wait *= 2
 	}
 }
 
@@ -126,7 +129,7 @@ func ownHeader(name string) bool {
 }
 
 // send publishes the messages of one append once and waits for the answer.
-func (l *Log) send(ctx context.Context, expected uint64, msgs []*nats.Msg) error {
+func (l *Log) send(ctx context.Context, stream string, expected uint64, msgs []*nats.Msg) error {
 	ln, err := l.lane()
 	if err != nil {
 		return fmt.Errorf("%w: %w", eventlog.ErrUnavailable, err)
@@ -150,7 +153,7 @@ func (l *Log) send(ctx context.Context, expected uint64, msgs []*nats.Msg) error
 			return fmt.Errorf("%w: %w", eventlog.ErrUnknown, err)
 		}
 	}
-	return ln.await(ctx, reply, expected, len(msgs))
+	return ln.await(ctx, reply, stream, expected, len(msgs))
 }
 
 func notSent(err error) bool {
@@ -216,7 +219,7 @@ func (l *Log) release(ln *lane) {
 
 // await waits for the answer to the last message. Answers to earlier appends, which
 // were given up, are passed over.
-func (ln *lane) await(ctx context.Context, reply string, expected uint64, n int) error {
+func (ln *lane) await(ctx context.Context, reply, stream string, expected uint64, n int) error {
 	timeout := time.NewTimer(ackWait)
 	defer timeout.Stop()
 	for {
@@ -225,7 +228,7 @@ func (ln *lane) await(ctx context.Context, reply string, expected uint64, n int)
 			if m.Subject != reply || len(m.Data) == 0 && m.Header.Get("Status") == "" {
 				continue // the latter: the first message of a batch is staged
 			}
-			return answer(m, expected, n)
+			return answer(m, stream, expected, n)
 		case <-ctx.Done():
 			return fmt.Errorf("%w: %w", eventlog.ErrUnknown, ctx.Err())
 		case <-ln.down:
@@ -238,7 +241,7 @@ func (ln *lane) await(ctx context.Context, reply string, expected uint64, n int)
 
 // answer makes an error of the broker's answer. What it does not know for certain to
 // have stored nothing is ErrUnknown.
-func answer(m *nats.Msg, expected uint64, n int) error {
+func answer(m *nats.Msg, stream string, expected uint64, n int) error {
 	if m.Header.Get("Status") == "503" {
 		return fmt.Errorf("%w: no stream takes the subject", eventlog.ErrUnavailable)
 	}
@@ -254,7 +257,7 @@ func answer(m *nats.Msg, expected uint64, n int) error {
 		return fmt.Errorf("%w: unreadable answer: %w", eventlog.ErrUnknown, err)
 	}
 	if a.Error == nil {
-		if want := expected + uint64(n); a.Stream != streamName || a.Seq != want {
+		if want := expected + uint64(n); a.Stream != stream || a.Seq != want {
 			return fmt.Errorf("stored by stream %q at %d: %w", a.Stream, a.Seq, &eventlog.ForkError{Position: want})
 		}
 		return nil

@@ -38,6 +38,9 @@ type gate struct {
 	ended chan struct{} // closed when the server stops
 	once  sync.Once
 
+	admitting sync.Mutex
+	leases    map[string]*lease // by name of the broker's account
+
 	mu       sync.Mutex
 	admitted map[string]admitted // by public key
 }
@@ -50,7 +53,7 @@ type admitted struct {
 }
 
 func newGate(service string) *gate {
-	return &gate{service: service, known: make(chan struct{}), ended: make(chan struct{})}
+	return &gate{service: service, leases: map[string]*lease{}, known: make(chan struct{}), ended: make(chan struct{})}
 }
 
 // Check implements server.Authentication.
@@ -119,13 +122,19 @@ func signed(c server.ClientAuthentication) bool {
 
 // admit makes these accounts the ones that may connect, and cuts all others.
 func (g *gate) admit(accounts []Account) error {
+	g.admitting.Lock()
+	defer g.admitting.Unlock()
 	next := make(map[string]admitted, len(accounts))
 	for _, a := range accounts {
-		at, err := a.borrow(g.ns)
-		if err != nil {
+		l := g.leases[a.account()]
+		if l == nil {
+			l = &lease{}
+			g.leases[a.account()] = l
+		}
+		if err := l.borrow(g.ns, a); err != nil {
 			return fmt.Errorf("account of %s: %w", a.Name, err)
 		}
-		next[a.Key] = admitted{Account: a, at: at}
+		next[a.Key] = admitted{Account: a, at: l.at}
 	}
 	g.mu.Lock()
 	var cut []uint64

@@ -216,7 +216,7 @@ func TestEndlessStart(t *testing.T) {
 }
 
 func TestSettings(t *testing.T) {
-	if err := checkSettings(streamConfig(3)); err != nil {
+	if err := checkSettings(streamConfig(3), streamConfig(1)); err != nil {
 		t.Fatal(err)
 	}
 	for name, change := range map[string]func(*jetstream.StreamConfig){

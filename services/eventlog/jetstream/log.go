@@ -180,7 +180,7 @@ func (l *Log) Close() {
 }
 
 // ErrSettings says that the stream's settings endanger the law of the log.
-var ErrSettings = errors.New("the stream " + streamName + " has other settings than the register needs")
+var ErrSettings = errors.New("the stream has other settings than the register needs")
 
 func streamConfig(replicas int) jetstream.StreamConfig {
 	return jetstream.StreamConfig{
@@ -214,12 +214,11 @@ func (l *Log) ensureStream(ctx context.Context, o ConnectOptions) error {
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", streamName, err)
 	}
-	return checkSettings(s.CachedInfo().Config)
+	return checkSettings(s.CachedInfo().Config, streamConfig(1))
 }
 
 // checkSettings compares what could lose, alter or refuse records.
-func checkSettings(c jetstream.StreamConfig) error {
-	want := streamConfig(1)
+func checkSettings(c, want jetstream.StreamConfig) error {
 	var bad []error
 	differs := func(name string, differs bool) {
 		if differs {
@@ -237,7 +236,7 @@ func checkSettings(c jetstream.StreamConfig) error {
 	differs("max_msg_size", c.MaxMsgSize > 0 && c.MaxMsgSize < want.MaxMsgSize)
 	differs("deny_delete", !c.DenyDelete)
 	differs("deny_purge", !c.DenyPurge)
-	differs("allow_direct", !c.AllowDirect)
+	differs("allow_direct", want.AllowDirect && !c.AllowDirect)
 	differs("allow_atomic", !c.AllowAtomicPublish)
 	differs("allow_rollup_hdrs", c.AllowRollup)
 	differs("allow_msg_ttl", c.AllowMsgTTL)
@@ -248,7 +247,7 @@ func checkSettings(c jetstream.StreamConfig) error {
 	differs("subject_transform", c.SubjectTransform != nil)
 	differs("mirror or sources", c.Mirror != nil || len(c.Sources) > 0)
 	if len(bad) > 0 {
-		return fmt.Errorf("%w:\n%w", ErrSettings, errors.Join(bad...))
+		return fmt.Errorf("stream %s: %w:\n%w", want.Name, ErrSettings, errors.Join(bad...))
 	}
 	return nil
 }

@@ -39,8 +39,10 @@ type Consumer struct {
 	RecordTime *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=record_time,json=recordTime,proto3" json:"record_time,omitempty"`
 	// The last position that he acknowledged, 0 for none. ListConsumers alone tells it.
 	AcknowledgedPosition uint64 `protobuf:"varint,6,opt,name=acknowledged_position,json=acknowledgedPosition,proto3" json:"acknowledged_position,omitempty"`
-	unknownFields        protoimpl.UnknownFields
-	sizeCache            protoimpl.SizeCache
+	// Whether he is handed CloudEvents, from the stream of them.
+	CloudEvents   bool `protobuf:"varint,7,opt,name=cloud_events,json=cloudEvents,proto3" json:"cloud_events,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Consumer) Reset() {
@@ -113,6 +115,13 @@ func (x *Consumer) GetAcknowledgedPosition() uint64 {
 		return x.AcknowledgedPosition
 	}
 	return 0
+}
+
+func (x *Consumer) GetCloudEvents() bool {
+	if x != nil {
+		return x.CloudEvents
+	}
+	return false
 }
 
 // Access is where and how a consumer connects. With his secret key it is all he needs.
@@ -219,7 +228,11 @@ type AddConsumerRequest struct {
 	// Public key, a NATS user nkey. Whoever follows makes the pair and keeps the other half.
 	PublicKey string `protobuf:"bytes,4,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// Contexts whose records he is handed; all of them where empty.
-	Contexts      []string `protobuf:"bytes,5,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	Contexts []string `protobuf:"bytes,5,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	// Whether he is handed the records as CloudEvents in binary mode. They stand in a stream of
+	// their own, CLOUDEVENTS, which there is as long as somebody asks for them: it is filled with
+	// what is in both stores, from the beginning, and its sequence is the position.
+	CloudEvents   bool `protobuf:"varint,6,opt,name=cloud_events,json=cloudEvents,proto3" json:"cloud_events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -287,6 +300,13 @@ func (x *AddConsumerRequest) GetContexts() []string {
 		return x.Contexts
 	}
 	return nil
+}
+
+func (x *AddConsumerRequest) GetCloudEvents() bool {
+	if x != nil {
+		return x.CloudEvents
+	}
+	return false
 }
 
 // AddConsumerResponse is the answer of AddConsumer.
@@ -598,7 +618,7 @@ var File_maillage_feed_v1_consumer_proto protoreflect.FileDescriptor
 
 const file_maillage_feed_v1_consumer_proto_rawDesc = "" +
 	"\n" +
-	"\x1fmaillage/feed/v1/consumer.proto\x12\x10maillage.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmaillage/event/v1/event.proto\"\xe7\x01\n" +
+	"\x1fmaillage/feed/v1/consumer.proto\x12\x10maillage.feed.v1\x1a\x1bbuf/validate/validate.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dmaillage/event/v1/event.proto\"\x8a\x02\n" +
 	"\bConsumer\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -607,7 +627,8 @@ const file_maillage_feed_v1_consumer_proto_rawDesc = "" +
 	"\bposition\x18\x04 \x01(\x04R\bposition\x12;\n" +
 	"\vrecord_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"recordTime\x123\n" +
-	"\x15acknowledged_position\x18\x06 \x01(\x04R\x14acknowledgedPosition\"\xb8\x01\n" +
+	"\x15acknowledged_position\x18\x06 \x01(\x04R\x14acknowledgedPosition\x12!\n" +
+	"\fcloud_events\x18\a \x01(\bR\vcloudEvents\"\xb8\x01\n" +
 	"\x06Access\x12\x10\n" +
 	"\x03url\x18\x01 \x01(\tR\x03url\x12\x16\n" +
 	"\x06stream\x18\x02 \x01(\tR\x06stream\x12\x18\n" +
@@ -615,7 +636,7 @@ const file_maillage_feed_v1_consumer_proto_rawDesc = "" +
 	"\fhead_subject\x18\x04 \x01(\tR\vheadSubject\x12(\n" +
 	"\x10head_get_subject\x18\x05 \x01(\tR\x0eheadGetSubject\x12\x1d\n" +
 	"\n" +
-	"api_prefix\x18\x06 \x01(\tR\tapiPrefix\"\xcf\x02\n" +
+	"api_prefix\x18\x06 \x01(\tR\tapiPrefix\"\xf2\x02\n" +
 	"\x12AddConsumerRequest\x12;\n" +
 	"\n" +
 	"request_id\x18\x01 \x01(\tB\x1c\xbaH\x19r\x172\x15^[A-Za-z0-9_-]{0,64}$R\trequestId\x126\n" +
@@ -623,7 +644,8 @@ const file_maillage_feed_v1_consumer_proto_rawDesc = "" +
 	"\x04name\x18\x03 \x01(\tB&\xbaH#r!\x18 2\x1d^[a-z][a-z0-9]*(-[a-z0-9]+)*$R\x04name\x125\n" +
 	"\n" +
 	"public_key\x18\x04 \x01(\tB\x16\xbaH\x13r\x112\x0f^U[A-Z2-7]{55}$R\tpublicKey\x12Q\n" +
-	"\bcontexts\x18\x05 \x03(\tB5\xbaH2\x92\x01/\x10\x04\x18\x01\")r'R\btopologyR\tlabellingR\bactivityR\x06ledgerR\bcontexts\"\x8c\x01\n" +
+	"\bcontexts\x18\x05 \x03(\tB5\xbaH2\x92\x01/\x10\x04\x18\x01\")r'R\btopologyR\tlabellingR\bactivityR\x06ledgerR\bcontexts\x12!\n" +
+	"\fcloud_events\x18\x06 \x01(\bR\vcloudEvents\"\x8c\x01\n" +
 	"\x13AddConsumerResponse\x12\x1a\n" +
 	"\bposition\x18\x01 \x01(\x04R\bposition\x120\n" +
 	"\x06access\x18\x02 \x01(\v2\x18.maillage.feed.v1.AccessR\x06access\x12'\n" +

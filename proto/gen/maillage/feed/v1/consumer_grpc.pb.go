@@ -28,10 +28,10 @@ const (
 //
 // For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
 //
-// ConsumerService says who may follow the log at the broker itself. Each has a durable of
-// the stream, made for him, and a key: he may take what the durable hands him, say how far
-// he has come, and set it to another place; he may publish nothing, change nothing and see
-// nothing else.
+// ConsumerService says who may follow the log at the broker itself. Each has a durable, made
+// for him, of the stream of the log or, where he asks for it, of that of CloudEvents, and a
+// key: he may take what the durable hands him, say how far he has come, and set it to another
+// place; he may publish nothing, change nothing and see nothing else.
 //
 // Every command has a request_id, unique for ever within the caller's account: repeated with
 // the same body it returns the first answer, with another body it is refused with
@@ -89,10 +89,10 @@ func (c *consumerServiceClient) ListConsumers(ctx context.Context, in *ListConsu
 // All implementations must embed UnimplementedConsumerServiceServer
 // for forward compatibility.
 //
-// ConsumerService says who may follow the log at the broker itself. Each has a durable of
-// the stream, made for him, and a key: he may take what the durable hands him, say how far
-// he has come, and set it to another place; he may publish nothing, change nothing and see
-// nothing else.
+// ConsumerService says who may follow the log at the broker itself. Each has a durable, made
+// for him, of the stream of the log or, where he asks for it, of that of CloudEvents, and a
+// key: he may take what the durable hands him, say how far he has come, and set it to another
+// place; he may publish nothing, change nothing and see nothing else.
 //
 // Every command has a request_id, unique for ever within the caller's account: repeated with
 // the same body it returns the first answer, with another body it is refused with

@@ -369,7 +369,10 @@ type ConsumerAdded struct {
 	// never comes here.
 	PublicKey string `protobuf:"bytes,2,opt,name=public_key,json=publicKey,proto3" json:"public_key,omitempty"`
 	// Contexts whose records he is handed; all of them where empty.
-	Contexts      []string `protobuf:"bytes,3,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	Contexts []string `protobuf:"bytes,3,rep,name=contexts,proto3" json:"contexts,omitempty"`
+	// Whether he is handed them as CloudEvents in binary mode, from a stream that the log is
+	// copied to, in place of the log's own.
+	CloudEvents   bool `protobuf:"varint,4,opt,name=cloud_events,json=cloudEvents,proto3" json:"cloud_events,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -423,6 +426,13 @@ func (x *ConsumerAdded) GetContexts() []string {
 		return x.Contexts
 	}
 	return nil
+}
+
+func (x *ConsumerAdded) GetCloudEvents() bool {
+	if x != nil {
+		return x.CloudEvents
+	}
+	return false
 }
 
 // ConsumerRemoved takes leave to follow at the broker from somebody. His key is never
@@ -573,12 +583,13 @@ const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"VaultBound\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\fR\x05check\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"^\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x81\x01\n" +
 	"\rConsumerAdded\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"public_key\x18\x02 \x01(\tR\tpublicKey\x12\x1a\n" +
-	"\bcontexts\x18\x03 \x03(\tR\bcontexts\"=\n" +
+	"\bcontexts\x18\x03 \x03(\tR\bcontexts\x12!\n" +
+	"\fcloud_events\x18\x04 \x01(\bR\vcloudEvents\"=\n" +
 	"\x0fConsumerRemoved\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\"D\n" +
