@@ -271,7 +271,7 @@ func (p *process) follows() error {
 	case unprepared != nil:
 		return unprepared
 	}
-	return nil
+	return p.damaged()
 }
 
 // admit lets calls in once the log is joined, and the position that the caller has been

@@ -191,6 +191,8 @@ func (p *process) hearCheckpoints(ctx context.Context, log *jetstream.Log) {
 	}
 }
 
+var errNoLedger = fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
+
 // proofs implements ledgerv1.ProofServiceServer.
 type proofs struct {
 	ledgerv1.UnsafeProofServiceServer
@@ -205,7 +207,7 @@ func (s *proofs) log() (*notary.Log, error) {
 		return nil, *told
 	}
 	if log == nil {
-		return nil, fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
+		return nil, errNoLedger
 	}
 	return log, nil
 }
