@@ -110,6 +110,9 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 		return err
 	}
 	if p.config.gates() {
+		if err := p.bindKeys(ctx); err != nil {
+			return err
+		}
 		if err := p.answerBinding(running); err != nil {
 			return err
 		}

@@ -162,7 +162,7 @@ type process struct {
 	digests registry.Digests // of the log joined
 	signing signing
 
-	recounting sync.Mutex                   // one at a time
+	recounting sync.Mutex                  // one at a time
 	damage     atomic.Pointer[fault.Error] // what the last one found; nil for none
 
 	consumers consumers // what the broker was told of those who follow there

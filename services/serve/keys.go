@@ -1,0 +1,140 @@
+package serve
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	eventv1 "maillage/proto/gen/maillage/event/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/fault"
+	"maillage/services/ledger"
+	"maillage/services/notary"
+	"maillage/services/projection"
+)
+
+// keyMissing says whether an error is that there is no key.
+func keyMissing(err error) bool {
+	own, is := errors.AsType[*fault.Error](err)
+	return is && own.Reason == "KEY_MISSING"
+}
+
+// firstKeys are the public halves of the keys of a log that is opened here: one that was made
+// before, or a new one. None where what there is cannot be used, which is told of later: the
+// log goes on without.
+func (p *process) firstKeys(name string) ([]string, error) {
+	keys, err := notary.ReadKeys(p.config.Key)
+	if keyMissing(err) {
+		return p.newKey(name)
+	}
+	if err != nil {
+		return nil, nil //nolint:nilerr // see openNotary
+	}
+	return keys.Public(), nil
+}
+
+// newKey makes the first key of a log, unless checkpoints were signed beside it before: then
+// it is not new.
+func (p *process) newKey(name string) ([]string, error) {
+	for _, signed := range p.signedFiles() {
+		if _, err := os.Stat(signed); err == nil || !errors.Is(err, fs.ErrNotExist) {
+			return nil, errors.Join(err, p.errKeyMissing())
+		}
+	}
+	keys, err := notary.NewKey(p.config.Key, name)
+	return keys.Public(), err
+}
+
+// signedFiles are where the last checkpoint is kept: beside the key, and in the ledger, so that
+// what was signed is known as long as either is there.
+func (p *process) signedFiles() []string {
+	return []string{p.config.Key + lastSuffix, filepath.Join(p.config.Ledger, "signed")}
+}
+
+func (p *process) errKeyMissing() error {
+	return fault.New(fault.Refused, "KEY_MISSING", "", "checkpoints of this log were signed, and there is no key in %s; bring it back from its backup, or make a new one: maillage ledger key --new", p.config.Key)
+}
+
+// NewKey adds a new key for the log of a ledger to a file of keys, which is made where it is
+// missing, and returns all. No process must serve from the ledger.
+func NewKey(dir, file string) (keys notary.Keys, err error) {
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fault.New(fault.NotFound, "STORE_MISSING", "", "there is no store in %s: %v", dir, err)
+	}
+	store, err := ledger.Open(dir, "")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, store.Close()) }()
+	for first, err := range store.Read(0) {
+		if err != nil {
+			return nil, err
+		}
+		var e ledgerv1.Event
+		if err := proto.Unmarshal(first.Body, &e); err != nil {
+			return nil, fmt.Errorf("position 1: %w", err)
+		}
+		return notary.NewKey(file, logName(e.GetLogOpened().GetOrigin(), e.GetLogOpened().GetLogId()))
+	}
+	return nil, fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: it has no name yet", dir)
+}
+
+// bindKeys sees to it that the log says which keys sign its checkpoints. Where it says of some,
+// and there are none, the process is not to go on: whoever trusts the old one would be shown
+// another unsaid. KEY_MISSING: the key is to be brought back, or a new one made expressly.
+func (p *process) bindKeys(ctx context.Context) error {
+	var bound []string
+	var since uint64
+	var name, id string
+	err := p.runner.View(ctx, 1, func(uint64) error {
+		bound, since = p.state.CheckpointKeys()
+		of := p.state.Identity()
+		name, id = logName(of.Origin, of.LogID), of.LogID
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	keys, err := notary.ReadKeys(p.config.Key)
+	public := keys.Public()
+	switch {
+	case keyMissing(err) && len(bound) > 0:
+		return p.errKeyMissing()
+	case keyMissing(err):
+		if public, err = p.newKey(name); err != nil {
+			return err
+		}
+	case err != nil:
+		return nil //nolint:nilerr // the register goes on without: see openNotary
+	}
+	if slices.Equal(public, bound) {
+		return nil
+	}
+	digest := sha256.Sum256([]byte(strings.Join(public, "\n")))
+	_, err = p.runner.Do(ctx, projection.Command{
+		Actor:     &eventv1.Actor{Role: "system"},
+		RequestID: fmt.Sprintf("keys-%d-%x", since, digest[:8]),
+		Digest:    digest[:],
+		Rights:    Ledger.rights(),
+		Decide: func() ([]projection.Event, error) {
+			m := &ledgerv1.Event{
+				Meta: &eventv1.Meta{Basis: &eventv1.Basis{Source: p.config.Origin, Evidence: eventv1.Evidence_EVIDENCE_STATED}},
+				Fact: &ledgerv1.Event_CheckpointKeysBound{CheckpointKeysBound: &ledgerv1.CheckpointKeysBound{Keys: public}},
+			}
+			return []projection.Event{{Subject: "registry.ledger.log." + id, Message: m, Meta: m.GetMeta()}}, nil
+		},
+	})
+	if err == nil {
+		slog.InfoContext(ctx, "other keys sign the checkpoints", "keys", public, "before", bound)
+	}
+	return err
+}
