@@ -42,16 +42,24 @@ func (p *process) firstKeys(name string) ([]string, error) {
 	return keys.Public(), nil
 }
 
-// newKey makes the first key of a log, unless checkpoints were signed beside it before: then
-// it is not new.
+// newKey makes the first key of a log, unless checkpoints were signed before: then it is not
+// new.
 func (p *process) newKey(name string) ([]string, error) {
-	for _, signed := range p.signedFiles() {
-		if _, err := os.Stat(signed); err == nil || !errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.Join(err, p.errKeyMissing())
-		}
+	if signed, err := p.wasSigned(); signed || err != nil {
+		return nil, errors.Join(err, p.errKeyMissing())
 	}
 	keys, err := notary.NewKey(p.config.Key, name)
 	return keys.Public(), err
+}
+
+// wasSigned says whether a checkpoint is kept that was signed before.
+func (p *process) wasSigned() (bool, error) {
+	for _, signed := range p.signedFiles() {
+		if _, err := os.Stat(signed); !errors.Is(err, fs.ErrNotExist) {
+			return err == nil, err
+		}
+	}
+	return false, nil
 }
 
 // signedFiles are where the last checkpoint is kept: beside the key, and in the ledger, so that
@@ -110,14 +118,16 @@ func (p *process) bindKeys(ctx context.Context) error {
 	case keyMissing(err) && len(bound) > 0:
 		return p.errKeyMissing()
 	case keyMissing(err):
-		if public, err = p.newKey(name); err != nil {
-			return err
-		}
+		_, err := p.newKey(name)
+		return err
 	case err != nil:
 		return nil //nolint:nilerr // the register goes on without: see openNotary
-	}
-	if slices.Equal(public, bound) {
+	case slices.Equal(public, bound):
 		return nil
+	case len(bound) == 0: // it was opened before logs told of keys: it is told of one that signed
+		if signed, err := p.wasSigned(); !signed {
+			return err
+		}
 	}
 	digest := sha256.Sum256([]byte(strings.Join(public, "\n")))
 	_, err = p.runner.Do(ctx, projection.Command{

@@ -83,6 +83,31 @@ func TestKeyMissing(t *testing.T) {
 	}
 }
 
+// TestOldLogIsBound: a log that was opened before logs told of keys is opened as it is, and
+// told of the key once that has signed it.
+func TestOldLogIsBound(t *testing.T) {
+	dir := t.TempDir()
+	config := serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off"}
+	key := filepath.Join(dir, "key", "checkpoint")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(key), 0o711), os.WriteFile(key, nil, 0o600)); err != nil { // so that it is opened without
+		t.Fatal(err)
+	}
+	_, stop := beginAgain(t, config)
+	stop()
+	if err := os.Remove(key); err != nil {
+		t.Fatal(err)
+	}
+	for _, bound := range []int{0, 1, 1} {
+		at, stop := beginAgain(t, config)
+		conn := dialAs(t, at.GRPC)
+		if got, facts := keysBound(t, feedv1.NewFeedServiceClient(conn)); facts != bound || bound > 0 && !slices.Equal(got, []string{public(t, key)}) {
+			t.Errorf("the log binds %q, in %d facts", got, facts)
+		}
+		signedAt(t, ledgerv1.NewProofServiceClient(conn), 2)
+		stop()
+	}
+}
+
 // TestLastIsKeptTwice: what was signed last is known as long as either place that keeps it is
 // there.
 func TestLastIsKeptTwice(t *testing.T) {
