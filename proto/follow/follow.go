@@ -11,7 +11,9 @@
 //   - Without a filter, positions are dense and the root of the tree of all that was handed
 //     on is compared with every head that the register announces at that size. A follower
 //     that began at the beginning has then proved its copy right.
-//   - What a filter leaves out is not proved.
+//   - What a filter leaves out is not proved. A follower that has the register's keys still
+//     checks that every checkpoint it is shown is signed by one of them and extends the one
+//     before.
 package follow
 
 import (
@@ -62,8 +64,9 @@ type Place struct {
 // Proved reports whether all up to the place can be compared with the log's root.
 func (p Place) Proved() bool { return p.tree != nil || p.Position == 0 }
 
-// Checkpoint is the last checkpoint that all up to the place was verified against, a signed
-// note; nil for none.
+// Checkpoint is the last checkpoint that was verified, a signed note; nil for none. Where the
+// place is Proved, all up to the place was verified against it, else that it extends those
+// before it.
 func (p Place) Checkpoint() []byte { return p.signed }
 
 type placeJSON struct {
@@ -165,9 +168,11 @@ type Follower struct {
 	// nothing for three times as long is asked again.
 	Heartbeat time.Duration
 	// Keys are those that the register signs with: where there are any, a checkpoint that none
-	// of them signed, or that is not of what was handed on, ends the run. Under a filter, or
-	// from a place that is not proved, checkpoints are passed over.
+	// of them signed, or that is not of what was handed on, ends the run.
 	Keys []note.Verifier
+	// Proofs proves, under a filter or from a place that is not proved, that a checkpoint
+	// extends the last one kept: one that does not ends the run. Needed there with Keys.
+	Proofs ledgerv1.ProofServiceClient
 	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
 	Retry func(err error, delay time.Duration)
 }
@@ -195,6 +200,10 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("position %d came where %d is next", e.Got, e.Want)
 }
 
+// ErrProofs says that a follower with keys, and a filter or a place that is not proved, has
+// nobody to ask for proofs.
+var ErrProofs = errors.New("checkpoints cannot be verified: no proofs to be had")
+
 // ErrFilter says that a place was kept under another filter.
 var ErrFilter = errors.New("the place was kept under another filter: begin again")
 
@@ -211,6 +220,9 @@ func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
 		return ErrFilter
 	}
 	at.filter = filter
+	if len(f.Keys) > 0 && f.Proofs == nil && (len(filter) > 0 || !at.Proved()) {
+		return ErrProofs
+	}
 	for {
 		before := at.Position
 		err := f.watch(ctx, &at, handle)
@@ -283,7 +295,11 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 	if err != nil {
 		return refusal(err)
 	}
-	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys}
+	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys, prove: func(old, size uint64) (tlog.TreeProof, error) {
+		ctx, cancel := context.WithTimeout(outer, 3*interval)
+		defer cancel()
+		return f.consistency(ctx, old, size)
+	}}
 	if root, ok := at.Root(); ok {
 		c.roots = append(c.roots, rooted{at.Position, root})
 	}
@@ -307,6 +323,21 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 	}
 }
 
+// consistency asks for the proof that the log of a size extends that of an older one.
+func (f *Follower) consistency(ctx context.Context, old, size uint64) (proof tlog.TreeProof, err error) {
+	r, err := f.Proofs.GetConsistencyProof(ctx, &ledgerv1.GetConsistencyProofRequest{OldSize: old, TreeSize: size})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	for _, h := range r.GetHashes() {
+		if len(h) != tlog.HashSize {
+			return nil, &ForkError{Err: fmt.Errorf("a hash of %d bytes in a proof", len(h))}
+		}
+		proof = append(proof, tlog.Hash(h))
+	}
+	return proof, nil
+}
+
 // refusal makes LOG_FORKED what it is.
 func refusal(err error) error {
 	st, _ := status.FromError(err)
@@ -327,6 +358,7 @@ type check struct {
 	leaf  []byte         // to be used again
 
 	keys  []note.Verifier
+	prove func(old, size uint64) (tlog.TreeProof, error)
 	roots []rooted // of the tree after the latest commits, in order
 	last  *signed  // checkpoint that is not reached yet
 }
@@ -388,28 +420,56 @@ func (c *check) take(m *feedv1.WatchResponse) error {
 	return c.compare()
 }
 
-// hear takes a checkpoint, to be compared once its size is reached.
+// hear takes a checkpoint, to be compared once its size is reached or, where not all is handed
+// on, with the one before by a proof.
 func (c *check) hear(text []byte) error {
-	if len(c.keys) == 0 || len(text) == 0 || c.place.tree == nil || bytes.Equal(text, c.place.signed) {
+	if len(c.keys) == 0 || len(text) == 0 || bytes.Equal(text, c.place.signed) {
 		return nil
 	}
 	now, _, err := checkpoint.Open(text, c.keys...)
 	if err != nil {
 		return &ForkError{Err: err}
 	}
-	if before, _, err := checkpoint.Open(c.place.signed, c.keys...); err == nil {
-		switch {
-		case before.Origin != now.Origin:
-			return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
-		case before.Size == now.Size && before.Root != now.Root:
-			return &ForkError{Err: fmt.Errorf("two roots were signed at size %d: %v, and now %v", now.Size, before.Root, now.Root)}
-		case before.Size > now.Size: // told by a process that has not heard of the later one yet
-			_, err := c.agrees(now)
-			return err
-		}
+	before, _, err := checkpoint.Open(c.place.signed, c.keys...)
+	first := err != nil // or the last one was signed by a key that is trusted no longer
+	switch {
+	case first:
+	case before.Origin != now.Origin:
+		return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
+	case before.Size == now.Size && before.Root != now.Root:
+		return &ForkError{Err: fmt.Errorf("two roots were signed at size %d: %v, and now %v", now.Size, before.Root, now.Root)}
+	}
+	if c.place.tree == nil {
+		return c.extends(before, now, first, text)
+	}
+	if !first && before.Size > now.Size { // told by a process that has not heard of the later one yet
+		_, err := c.agrees(now)
+		return err
 	}
 	c.last = &signed{now, bytes.Clone(text)}
 	return c.certify()
+}
+
+// extends takes a checkpoint if, by a proof, the one of it and the last that is of more records
+// extends the other; the later is kept. The first is taken as it is.
+func (c *check) extends(before, now checkpoint.Checkpoint, first bool, text []byte) error {
+	if !first && before.Size != now.Size {
+		older, newer := before, now
+		if now.Size < before.Size { // told by a process that has not heard of the later one yet
+			older, newer = now, before
+		}
+		proof, err := c.prove(older.Size, newer.Size)
+		if err != nil {
+			return err
+		}
+		if err := newer.Extends(older, proof); err != nil {
+			return &ForkError{Err: err}
+		}
+	}
+	if first || now.Size >= before.Size {
+		c.place.signed = bytes.Clone(text)
+	}
+	return nil
 }
 
 // agrees compares a checkpoint with the root at its size, if that is known still.
