@@ -112,7 +112,7 @@ func (c *LedgerCheckpointCmd) Run(a *app) error {
 // LedgerKeyCmd shows the keys that sign the checkpoints, or adds one. It is for whoever keeps
 // the register, beside its data.
 type LedgerKeyCmd struct {
-	New       bool   `help:"Faire une nouvelle clé, l'ancienne étant perdue ou pour en changer : elle signe dès le prochain démarrage, à côté de celles qui sont déjà là."`
+	New       bool   `help:"Faire une nouvelle clé, l'ancienne étant perdue ou pour en changer : elle signera une fois le registre relancé, à côté de celles qui sont déjà là."`
 	Data      string `default:"data" type:"path" help:"Répertoire des données."`
 	LedgerDir string `name:"ledger" type:"path" help:"Répertoire du grand livre (par défaut DATA/ledger)."`
 	File      string `name:"key" type:"path" placeholder:"FICHIER" help:"Fichier des clés (par défaut DATA/key/checkpoint)."`
@@ -137,7 +137,7 @@ func (c *LedgerKeyCmd) Run(a *app) error {
 		return a.printJSON(&ledgerv1.CheckpointKeysBound{Keys: public})
 	}
 	if c.New {
-		if _, err := fmt.Fprintf(a.stderr, "La dernière de ces clés publiques est nouvelle. Elle signera dès le prochain démarrage : annoncez-la à qui suit le registre, là où nul ne peut la changer sans que cela se voie (fichier %s.pub).\n", file); err != nil {
+		if _, err := fmt.Fprintf(a.stderr, "La dernière de ces clés publiques est nouvelle. Elle signera une fois le registre relancé : annoncez-la à qui suit le registre, là où nul ne peut la changer sans que cela se voie (fichier %s.pub).\n", file); err != nil {
 			return err
 		}
 	}
