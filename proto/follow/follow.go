@@ -173,6 +173,11 @@ type Follower struct {
 	// Proofs proves, under a filter or from a place that is not proved, that a checkpoint
 	// extends the last one kept: one that does not ends the run. Needed there with Keys.
 	Proofs ledgerv1.ProofServiceClient
+	// Prove has each record proved, under a filter or from a place that is not proved, to be
+	// in the log of a signed checkpoint before it is handed on; one that is not ends the run.
+	// It asks for a proof of each, and waits for the next checkpoint, some seconds at most. It
+	// needs Keys. Where all is handed on it is not needed, and asks for nothing.
+	Prove bool
 	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
 	Retry func(err error, delay time.Duration)
 }
@@ -200,8 +205,8 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("position %d came where %d is next", e.Got, e.Want)
 }
 
-// ErrProofs says that a follower with keys, and a filter or a place that is not proved, has
-// nobody to ask for proofs.
+// ErrProofs says that a follower who is not handed all of the log has keys and nobody to ask for
+// proofs, or asks for proofs and has no keys.
 var ErrProofs = errors.New("checkpoints cannot be verified: no proofs to be had")
 
 // ErrFilter says that a place was kept under another filter.
@@ -220,7 +225,7 @@ func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
 		return ErrFilter
 	}
 	at.filter = filter
-	if len(f.Keys) > 0 && f.Proofs == nil && (len(filter) > 0 || !at.Proved()) {
+	if parted := len(filter) > 0 || !at.Proved(); parted && (len(f.Keys) > 0 && f.Proofs == nil || len(f.Keys) == 0 && f.Prove) {
 		return ErrProofs
 	}
 	for {
@@ -296,7 +301,7 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 		return refusal(err)
 	}
 	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys, prove: func(old, size uint64) (tlog.TreeProof, error) {
-		ctx, cancel := context.WithTimeout(outer, 3*interval)
+		ctx, cancel := context.WithTimeout(outer, proofTime)
 		defer cancel()
 		return f.consistency(ctx, old, size)
 	}}
@@ -315,6 +320,11 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 		if err := c.take(m); err != nil {
 			return err
 		}
+		if f.Prove && c.place.tree == nil && len(m.GetCommits()) > 0 {
+			if err := f.included(outer, &c, m.GetCommits()); err != nil {
+				return err
+			}
+		}
 		if err := handle(outer, Batch{Commits: m.GetCommits(), After: c.kept(), Head: m.GetHeartbeat().GetHead()}); err != nil {
 			return handled{err}
 		}
@@ -329,13 +339,68 @@ func (f *Follower) consistency(ctx context.Context, old, size uint64) (proof tlo
 	if err != nil {
 		return nil, refusal(err)
 	}
-	for _, h := range r.GetHashes() {
+	return hashesOf(r.GetHashes())
+}
+
+// proofTime is how long a proof, or the checkpoint that it is under, may take.
+const proofTime = 30 * time.Second
+
+// included checks that the records of commits are in the log of a checkpoint that extends the
+// last one kept, which is asked for where that ends before them.
+func (f *Follower) included(ctx context.Context, c *check, commits []*feedv1.Commit) error {
+	under, _, err := checkpoint.Open(c.place.signed, c.keys...)
+	if err != nil || under.Size < c.place.Position {
+		timed, cancel := context.WithTimeout(ctx, proofTime)
+		r, err := f.Proofs.GetCheckpoint(timed, &ledgerv1.GetCheckpointRequest{MinSize: c.place.Position})
+		cancel()
+		if err != nil {
+			return refusal(err)
+		}
+		if err := c.hear(r.GetCheckpoint()); err != nil {
+			return err
+		}
+		if under, _, err = checkpoint.Open(c.place.signed, c.keys...); err != nil {
+			return &ForkError{Err: err}
+		}
+	}
+	for _, commit := range commits {
+		for _, one := range commit.GetRecords() {
+			if err := f.includes(ctx, under, one); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// includes checks that a record is in the log of a checkpoint.
+func (f *Follower) includes(ctx context.Context, under checkpoint.Checkpoint, one *feedv1.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	r, err := f.Proofs.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Position: one.GetPosition(), TreeSize: under.Size})
+	if err != nil {
+		return refusal(err)
+	}
+	proof, err := hashesOf(r.GetHashes())
+	if err != nil {
+		return err
+	}
+	leaf := merkle.AppendLeaf(nil, one.GetPosition(), one.GetSubject(), one.GetBody())
+	if err := under.Contains(one.GetPosition(), tlog.RecordHash(leaf), proof); err != nil {
+		return &ForkError{Err: err}
+	}
+	return nil
+}
+
+// hashesOf are the hashes of a proof.
+func hashesOf(proof [][]byte) (all []tlog.Hash, err error) {
+	for _, h := range proof {
 		if len(h) != tlog.HashSize {
 			return nil, &ForkError{Err: fmt.Errorf("a hash of %d bytes in a proof", len(h))}
 		}
-		proof = append(proof, tlog.Hash(h))
+		all = append(all, tlog.Hash(h))
 	}
-	return proof, nil
+	return all, nil
 }
 
 // refusal makes LOG_FORKED what it is.

@@ -358,9 +358,31 @@ func TestCheckpoints(t *testing.T) {
 type prover struct {
 	ledgerv1.UnimplementedProofServiceServer
 
+	sign func(size uint64) []byte
+	away int // how often it is, of inclusion proofs
+
 	mu      sync.Mutex
 	answers []func() (*ledgerv1.GetConsistencyProofResponse, error)
 	asked   []string
+}
+
+func (p *prover) GetCheckpoint(_ context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.GetCheckpointResponse, error) {
+	return &ledgerv1.GetCheckpointResponse{Checkpoint: p.sign(req.GetMinSize())}, nil
+}
+
+func (p *prover) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.GetInclusionProofResponse, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, fmt.Sprintf("%d of %d", req.GetPosition(), req.GetTreeSize()))
+	if p.away--; p.away >= 0 {
+		return nil, errGone
+	}
+	proof, err := tlog.ProveRecord(int64(req.GetTreeSize()), int64(req.GetPosition()-1), tree(req.GetTreeSize()))
+	out := &ledgerv1.GetInclusionProofResponse{}
+	for _, h := range proof {
+		out.Hashes = append(out.Hashes, h[:])
+	}
+	return out, err
 }
 
 func (p *prover) GetConsistencyProof(_ context.Context, req *ledgerv1.GetConsistencyProofRequest) (*ledgerv1.GetConsistencyProofResponse, error) {
@@ -482,6 +504,82 @@ func TestCheckpointsUnderFilter(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// Who asks for it is handed no record under a filter that is not proved to be in the log of a
+// signed checkpoint.
+func TestProve(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	altered := commit(5, 6)
+	altered.Commits[0].Records[1].Body = []byte("another body")
+	moved := commit(5, 5)
+	moved.Commits[0].Records[0].Position = 6
+	labels := &feedv1.Filter{Kinds: []string{"label"}}
+	for name, tc := range map[string]struct {
+		filter *feedv1.Filter
+		then   *feedv1.WatchResponse
+		away   int
+		asked  []string
+		forked bool
+	}{
+		"in the log":               {filter: labels, then: commit(5, 6), asked: []string{"2 of 2", "2 in 6", "5 of 6", "6 of 6"}},
+		"altered":                  {filter: labels, then: altered, asked: []string{"2 of 2", "2 in 6", "5 of 6", "6 of 6"}, forked: true},
+		"at another position":      {filter: labels, then: moved, asked: []string{"2 of 2", "2 in 6", "6 of 6"}, forked: true},
+		"proofs away for a moment": {filter: labels, then: commit(5, 6), away: 1, asked: []string{"2 of 2", "2 of 2", "2 in 6", "5 of 6", "6 of 6"}},
+		"all is handed on":         {then: commit(3, 6)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proofs := &prover{away: tc.away, sign: func(size uint64) []byte {
+				c := checkpoint.Checkpoint{Origin: "log", Size: size, Root: tlog.Hash(beat(size).GetHeartbeat().GetHead().GetRoot())}
+				text, err := note.Sign(&note.Note{Text: c.String()}, signer)
+				if err != nil {
+					t.Error(err)
+				}
+				return text
+			}}
+			first := commit(2, 2)
+			if tc.filter == nil {
+				first = commit(1, 2)
+			}
+			server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{first, tc.then}}}}
+			if tc.away > 0 { // asked again from the beginning, of which nothing was handed on
+				server.watches = append(server.watches, server.watches[0])
+			}
+			f := &follow.Follower{Client: server.client(t), Filter: tc.filter, Prove: true}
+			if tc.filter != nil {
+				if err := f.Run(t.Context(), follow.Place{}, nil); !errors.Is(err, follow.ErrProofs) {
+					t.Fatalf("without keys: %v", err)
+				}
+			}
+			f.Keys, f.Proofs = []note.Verifier{key}, ledgerv1.NewProofServiceClient(dial(t, func(s *grpc.Server) { ledgerv1.RegisterProofServiceServer(s, proofs) }))
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			handed := uint64(0)
+			err := f.Run(ctx, follow.Place{}, func(_ context.Context, b follow.Batch) error {
+				if handed = b.After.Position; handed == 6 {
+					stop()
+				}
+				return nil
+			})
+			if _, forked := errors.AsType[*follow.ForkError](err); forked != tc.forked || forked && handed != 2 {
+				t.Errorf("%d was handed on, and it ended with %v", handed, err)
+			}
+			if !slices.Equal(proofs.asked, tc.asked) {
+				t.Errorf("asked for %q, not %q", proofs.asked, tc.asked)
+			}
+		})
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -20,6 +21,8 @@ import (
 	"golang.org/x/mod/sumdb/note"
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/fault"
+	"maillage/services/notary"
 )
 
 // TestWitnessComesBack: one that was away while the last checkpoint was signed is asked again
@@ -109,6 +112,45 @@ func TestWitnessComesBack(t *testing.T) {
 		t.Errorf("started again, it was asked %d times, and missing are %q", asked.Load(), got)
 	}
 	stop()
+}
+
+// TestSignsOnceTheOtherIsGone: a process that comes while another one still signs from the same
+// key says so, and signs once that one is gone.
+func TestSignsOnceTheOtherIsGone(t *testing.T) {
+	dir := t.TempDir()
+	p := joined(t, Config{Data: dir, NATS: natsOff})
+	keys, err := notary.ReadKeys(p.config.Key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := notary.NewSigner(p.signedFiles()[0], "another", keys, p.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.startNotary(t.Context())()
+	ask := func() (string, error) {
+		_, err := (&proofs{p: p}).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: 1})
+		own, _ := fault.FromStatus(err)
+		if own == nil {
+			return "", err
+		}
+		return own.Reason, nil
+	}
+	if reason, err := ask(); reason != "KEY_TAKEN" {
+		t.Errorf("while another signs: %q, %v", reason, err)
+	}
+	p.signing.wake()
+	opened := *p.signing.moved.Load()
+	if err := other.Close(); err != nil {
+		t.Fatal(err)
+	}
+	<-opened
+	for p.signing.log.Load() == nil {
+		runtime.Gosched()
+	}
+	if reason, err := ask(); reason != "" || err != nil {
+		t.Errorf("once it is gone: %q, %v", reason, err)
+	}
 }
 
 func fileOf(t *testing.T, name string) []byte {
