@@ -100,6 +100,9 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 		if err := p.alone(ctx); err != nil {
 			return err
 		}
+		if err := p.keyThere(); err != nil {
+			return Damaged(err)
+		}
 		if err := p.firstRecord(ctx); err != nil {
 			return Damaged(err)
 		}

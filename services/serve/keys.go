@@ -83,6 +83,18 @@ func NewKey(dir, file string) (keys notary.Keys, err error) {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, store.Close()) }()
+	first, err := opening(store)
+	if err != nil {
+		return nil, err
+	}
+	if first == nil {
+		return nil, fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: it has no name yet", dir)
+	}
+	return notary.NewKey(file, logName(first.GetOrigin(), first.GetLogId()))
+}
+
+// opening is the first fact of a ledger, nil where it is empty.
+func opening(store *ledger.Store) (*ledgerv1.LogOpened, error) {
 	for first, err := range store.Read(0) {
 		if err != nil {
 			return nil, err
@@ -91,14 +103,34 @@ func NewKey(dir, file string) (keys notary.Keys, err error) {
 		if err := proto.Unmarshal(first.Body, &e); err != nil {
 			return nil, fmt.Errorf("position 1: %w", err)
 		}
-		return notary.NewKey(file, logName(e.GetLogOpened().GetOrigin(), e.GetLogOpened().GetLogId()))
+		return e.GetLogOpened(), nil
 	}
-	return nil, fault.New(fault.Refused, "LEDGER_EMPTY", "", "the ledger in %s is empty: it has no name yet", dir)
+	return nil, nil
 }
 
-// bindKeys sees to it that the log says which keys sign its checkpoints. Where it says of some,
-// and there are none, the process is not to go on: whoever trusts the old one would be shown
-// another unsaid. KEY_MISSING: the key is to be brought back, or a new one made expressly.
+// keyThere refuses to keep the ledger of a log that was signed where there is no key: whoever
+// trusts the old one would be shown another unsaid. KEY_MISSING: the key is to be brought back,
+// or a new one made expressly.
+func (p *process) keyThere() error {
+	if _, err := notary.ReadKeys(p.config.Key); !keyMissing(err) {
+		return nil // what else there is to say of it openNotary does
+	}
+	signed, err := p.wasSigned()
+	if err != nil {
+		return err
+	}
+	first, err := opening(p.store)
+	if err != nil {
+		return err
+	}
+	if signed || len(first.GetCheckpointKeys()) > 0 {
+		return p.errKeyMissing()
+	}
+	return nil
+}
+
+// bindKeys sees to it that the log says which keys sign its checkpoints. Keys that were made for
+// another log, such as one that was opened at the same moment and is none, do not sign this one.
 func (p *process) bindKeys(ctx context.Context) error {
 	var bound []string
 	var since uint64
@@ -112,11 +144,14 @@ func (p *process) bindKeys(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.unsigned = nil
 	keys, err := notary.ReadKeys(p.config.Key)
 	public := keys.Public()
+	own := slices.ContainsFunc(keys, func(k notary.Key) bool { return k.Name() == name || slices.Contains(bound, k.Public) })
 	switch {
-	case keyMissing(err) && len(bound) > 0:
-		return p.errKeyMissing()
+	case len(bound) > 0 && (keyMissing(err) || err == nil && !own):
+		p.unsigned = p.errKeyMissing()
+		return nil
 	case keyMissing(err):
 		_, err := p.newKey(name)
 		return err

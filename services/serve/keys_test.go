@@ -14,6 +14,7 @@ import (
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
+	"maillage/services/notary"
 	"maillage/services/serve"
 )
 
@@ -80,6 +81,31 @@ func TestKeyMissing(t *testing.T) {
 			t.Errorf("%+v does not extend %+v: %v", now, before, err)
 		}
 		stop()
+	}
+}
+
+// TestKeyOfAnotherLog: it signs nothing here, and the log is not told of it; all else goes on.
+func TestKeyOfAnotherLog(t *testing.T) {
+	dir := t.TempDir()
+	config := serve.Config{Data: dir, GRPC: "127.0.0.1:0", HTTP: "off", NATS: "off"}
+	key := filepath.Join(dir, "key", "checkpoint")
+	_, stop := beginAgain(t, config)
+	bound := public(t, key)
+	stop()
+	if err := os.RemoveAll(filepath.Dir(key)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notary.NewKey(key, "another/log"); err != nil {
+		t.Fatal(err)
+	}
+	conn := dialAs(t, begin(t, config).GRPC)
+	head := registerCentre(t, conn, "Équipe")
+	_, err := ledgerv1.NewProofServiceClient(conn).GetCheckpoint(t.Context(), &ledgerv1.GetCheckpointRequest{MinSize: head})
+	if own, is := fault.FromStatus(err); !is || own.Reason != "KEY_MISSING" {
+		t.Errorf("a checkpoint: %v", err)
+	}
+	if got, facts := keysBound(t, feedv1.NewFeedServiceClient(conn)); facts != 1 || !slices.Equal(got, []string{bound}) {
+		t.Errorf("the log binds %q, not %q, in %d facts", got, bound, facts)
 	}
 }
 

@@ -161,6 +161,9 @@ func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	if p.unsigned != nil {
+		return nil, nil, p.unsigned
+	}
 	keys, err := notary.ReadKeys(p.config.Key)
 	if err != nil {
 		return nil, nil, err
