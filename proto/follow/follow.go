@@ -11,7 +11,9 @@
 //   - Without a filter, positions are dense and the root of the tree of all that was handed
 //     on is compared with every head that the register announces at that size. A follower
 //     that began at the beginning has then proved its copy right.
-//   - What a filter leaves out is not proved.
+//   - What a filter leaves out is not proved. A follower that has the register's keys still
+//     checks that every checkpoint it is shown is signed by one of them and extends the one
+//     before.
 package follow
 
 import (
@@ -62,8 +64,9 @@ type Place struct {
 // Proved reports whether all up to the place can be compared with the log's root.
 func (p Place) Proved() bool { return p.tree != nil || p.Position == 0 }
 
-// Checkpoint is the last checkpoint that all up to the place was verified against, a signed
-// note; nil for none.
+// Checkpoint is the last checkpoint that was verified, a signed note; nil for none. Where the
+// place is Proved, all up to the place was verified against it, else that it extends those
+// before it.
 func (p Place) Checkpoint() []byte { return p.signed }
 
 type placeJSON struct {
@@ -165,9 +168,16 @@ type Follower struct {
 	// nothing for three times as long is asked again.
 	Heartbeat time.Duration
 	// Keys are those that the register signs with: where there are any, a checkpoint that none
-	// of them signed, or that is not of what was handed on, ends the run. Under a filter, or
-	// from a place that is not proved, checkpoints are passed over.
+	// of them signed, or that is not of what was handed on, ends the run.
 	Keys []note.Verifier
+	// Proofs proves, under a filter or from a place that is not proved, that a checkpoint
+	// extends the last one kept: one that does not ends the run. Needed there with Keys.
+	Proofs ledgerv1.ProofServiceClient
+	// Prove has each record proved, under a filter or from a place that is not proved, to be
+	// in the log of a signed checkpoint before it is handed on; one that is not ends the run.
+	// It asks for a proof of each, and waits for the next checkpoint, some seconds at most. It
+	// needs Keys. Where all is handed on it is not needed, and asks for nothing.
+	Prove bool
 	// Retry is told of what interrupts a run, which goes on after the delay. May be nil.
 	Retry func(err error, delay time.Duration)
 }
@@ -195,6 +205,10 @@ func (e *GapError) Error() string {
 	return fmt.Sprintf("position %d came where %d is next", e.Got, e.Want)
 }
 
+// ErrProofs says that a follower who is not handed all of the log has keys and nobody to ask for
+// proofs, or asks for proofs and has no keys.
+var ErrProofs = errors.New("checkpoints cannot be verified: no proofs to be had")
+
 // ErrFilter says that a place was kept under another filter.
 var ErrFilter = errors.New("the place was kept under another filter: begin again")
 
@@ -211,6 +225,9 @@ func (f *Follower) Run(ctx context.Context, from Place, handle Handler) error {
 		return ErrFilter
 	}
 	at.filter = filter
+	if parted := len(filter) > 0 || !at.Proved(); parted && (len(f.Keys) > 0 && f.Proofs == nil || len(f.Keys) == 0 && f.Prove) {
+		return ErrProofs
+	}
 	for {
 		before := at.Position
 		err := f.watch(ctx, &at, handle)
@@ -283,7 +300,11 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 	if err != nil {
 		return refusal(err)
 	}
-	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys}
+	c := check{whole: proto.Size(f.Filter) == 0, place: *at, keys: f.Keys, prove: func(old, size uint64) (tlog.TreeProof, error) {
+		ctx, cancel := context.WithTimeout(outer, proofTime)
+		defer cancel()
+		return f.consistency(ctx, old, size)
+	}}
 	if root, ok := at.Root(); ok {
 		c.roots = append(c.roots, rooted{at.Position, root})
 	}
@@ -299,12 +320,87 @@ func (f *Follower) watch(ctx context.Context, at *Place, handle Handler) error {
 		if err := c.take(m); err != nil {
 			return err
 		}
+		if f.Prove && c.place.tree == nil && len(m.GetCommits()) > 0 {
+			if err := f.included(outer, &c, m.GetCommits()); err != nil {
+				return err
+			}
+		}
 		if err := handle(outer, Batch{Commits: m.GetCommits(), After: c.kept(), Head: m.GetHeartbeat().GetHead()}); err != nil {
 			return handled{err}
 		}
 		*at = c.kept()
 		silence.Reset(3 * interval)
 	}
+}
+
+// consistency asks for the proof that the log of a size extends that of an older one.
+func (f *Follower) consistency(ctx context.Context, old, size uint64) (proof tlog.TreeProof, err error) {
+	r, err := f.Proofs.GetConsistencyProof(ctx, &ledgerv1.GetConsistencyProofRequest{OldSize: old, TreeSize: size})
+	if err != nil {
+		return nil, refusal(err)
+	}
+	return hashesOf(r.GetHashes())
+}
+
+// proofTime is how long a proof, or the checkpoint that it is under, may take.
+const proofTime = 30 * time.Second
+
+// included checks that the records of commits are in the log of a checkpoint that extends the
+// last one kept, which is asked for where that ends before them.
+func (f *Follower) included(ctx context.Context, c *check, commits []*feedv1.Commit) error {
+	under, _, err := checkpoint.Open(c.place.signed, c.keys...)
+	if err != nil || under.Size < c.place.Position {
+		timed, cancel := context.WithTimeout(ctx, proofTime)
+		r, err := f.Proofs.GetCheckpoint(timed, &ledgerv1.GetCheckpointRequest{MinSize: c.place.Position})
+		cancel()
+		if err != nil {
+			return refusal(err)
+		}
+		if err := c.hear(r.GetCheckpoint()); err != nil {
+			return err
+		}
+		if under, _, err = checkpoint.Open(c.place.signed, c.keys...); err != nil {
+			return &ForkError{Err: err}
+		}
+	}
+	for _, commit := range commits {
+		for _, one := range commit.GetRecords() {
+			if err := f.includes(ctx, under, one); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// includes checks that a record is in the log of a checkpoint.
+func (f *Follower) includes(ctx context.Context, under checkpoint.Checkpoint, one *feedv1.Record) error {
+	ctx, cancel := context.WithTimeout(ctx, proofTime)
+	defer cancel()
+	r, err := f.Proofs.GetInclusionProof(ctx, &ledgerv1.GetInclusionProofRequest{Position: one.GetPosition(), TreeSize: under.Size})
+	if err != nil {
+		return refusal(err)
+	}
+	proof, err := hashesOf(r.GetHashes())
+	if err != nil {
+		return err
+	}
+	leaf := merkle.AppendLeaf(nil, one.GetPosition(), one.GetSubject(), one.GetBody())
+	if err := under.Contains(one.GetPosition(), tlog.RecordHash(leaf), proof); err != nil {
+		return &ForkError{Err: err}
+	}
+	return nil
+}
+
+// hashesOf are the hashes of a proof.
+func hashesOf(proof [][]byte) (all []tlog.Hash, err error) {
+	for _, h := range proof {
+		if len(h) != tlog.HashSize {
+			return nil, &ForkError{Err: fmt.Errorf("a hash of %d bytes in a proof", len(h))}
+		}
+		all = append(all, tlog.Hash(h))
+	}
+	return all, nil
 }
 
 // refusal makes LOG_FORKED what it is.
@@ -327,6 +423,7 @@ type check struct {
 	leaf  []byte         // to be used again
 
 	keys  []note.Verifier
+	prove func(old, size uint64) (tlog.TreeProof, error)
 	roots []rooted // of the tree after the latest commits, in order
 	last  *signed  // checkpoint that is not reached yet
 }
@@ -388,28 +485,56 @@ func (c *check) take(m *feedv1.WatchResponse) error {
 	return c.compare()
 }
 
-// hear takes a checkpoint, to be compared once its size is reached.
+// hear takes a checkpoint, to be compared once its size is reached or, where not all is handed
+// on, with the one before by a proof.
 func (c *check) hear(text []byte) error {
-	if len(c.keys) == 0 || len(text) == 0 || c.place.tree == nil || bytes.Equal(text, c.place.signed) {
+	if len(c.keys) == 0 || len(text) == 0 || bytes.Equal(text, c.place.signed) {
 		return nil
 	}
 	now, _, err := checkpoint.Open(text, c.keys...)
 	if err != nil {
 		return &ForkError{Err: err}
 	}
-	if before, _, err := checkpoint.Open(c.place.signed, c.keys...); err == nil {
-		switch {
-		case before.Origin != now.Origin:
-			return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
-		case before.Size == now.Size && before.Root != now.Root:
-			return &ForkError{Err: fmt.Errorf("two roots were signed at size %d: %v, and now %v", now.Size, before.Root, now.Root)}
-		case before.Size > now.Size: // told by a process that has not heard of the later one yet
-			_, err := c.agrees(now)
-			return err
-		}
+	before, _, err := checkpoint.Open(c.place.signed, c.keys...)
+	first := err != nil // or the last one was signed by a key that is trusted no longer
+	switch {
+	case first:
+	case before.Origin != now.Origin:
+		return &ForkError{Err: fmt.Errorf("a checkpoint of %s, size %d, comes after one of %s, size %d", now.Origin, now.Size, before.Origin, before.Size)}
+	case before.Size == now.Size && before.Root != now.Root:
+		return &ForkError{Err: fmt.Errorf("two roots were signed at size %d: %v, and now %v", now.Size, before.Root, now.Root)}
+	}
+	if c.place.tree == nil {
+		return c.extends(before, now, first, text)
+	}
+	if !first && before.Size > now.Size { // told by a process that has not heard of the later one yet
+		_, err := c.agrees(now)
+		return err
 	}
 	c.last = &signed{now, bytes.Clone(text)}
 	return c.certify()
+}
+
+// extends takes a checkpoint if, by a proof, the one of it and the last that is of more records
+// extends the other; the later is kept. The first is taken as it is.
+func (c *check) extends(before, now checkpoint.Checkpoint, first bool, text []byte) error {
+	if !first && before.Size != now.Size {
+		older, newer := before, now
+		if now.Size < before.Size { // told by a process that has not heard of the later one yet
+			older, newer = now, before
+		}
+		proof, err := c.prove(older.Size, newer.Size)
+		if err != nil {
+			return err
+		}
+		if err := newer.Extends(older, proof); err != nil {
+			return &ForkError{Err: err}
+		}
+	}
+	if first || now.Size >= before.Size {
+		c.place.signed = bytes.Clone(text)
+	}
+	return nil
 }
 
 // agrees compares a checkpoint with the root at its size, if that is known still.

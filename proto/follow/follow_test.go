@@ -71,9 +71,15 @@ func (r *recorded) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingSe
 
 func (r *recorded) client(t *testing.T) feedv1.FeedServiceClient {
 	t.Helper()
+	return feedv1.NewFeedServiceClient(dial(t, func(s *grpc.Server) { feedv1.RegisterFeedServiceServer(s, r) }))
+}
+
+// dial connects to a server within the test.
+func dial(t *testing.T, register func(*grpc.Server)) *grpc.ClientConn {
+	t.Helper()
 	lis := bufconn.Listen(1 << 20)
 	server := grpc.NewServer()
-	feedv1.RegisterFeedServiceServer(server, r)
+	register(server)
 	go func() { _ = server.Serve(lis) }()
 	t.Cleanup(server.Stop)
 	conn, err := grpc.NewClient("passthrough:///recorded", grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -82,7 +88,7 @@ func (r *recorded) client(t *testing.T) feedv1.FeedServiceClient {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = conn.Close() })
-	return feedv1.NewFeedServiceClient(conn)
+	return conn
 }
 
 func record(position uint64) *feedv1.Record {
@@ -100,6 +106,14 @@ func commit(from, to uint64) *feedv1.WatchResponse {
 
 // beat is a heartbeat at a size, with the root that the log has there.
 func beat(size uint64) *feedv1.WatchResponse {
+	root, _ := tlog.TreeHash(int64(size), tree(size))
+	return &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{
+		Head: &ledgerv1.Head{Epoch: 1, Size: size, Root: root[:]}, Cursor: fmt.Sprintf("c%d", size),
+	}}
+}
+
+// tree is the hashes of the log up to a size.
+func tree(size uint64) tlog.HashReader {
 	hashes := map[int64]tlog.Hash{}
 	read := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		out := make([]tlog.Hash, len(indexes))
@@ -116,10 +130,7 @@ func beat(size uint64) *feedv1.WatchResponse {
 			hashes[tlog.StoredHashIndex(0, int64(p-1))+int64(i)] = h
 		}
 	}
-	root, _ := tlog.TreeHash(int64(size), read)
-	return &feedv1.WatchResponse{Heartbeat: &feedv1.Heartbeat{
-		Head: &ledgerv1.Head{Epoch: 1, Size: size, Root: root[:]}, Cursor: fmt.Sprintf("c%d", size),
-	}}
+	return read
 }
 
 func forkedAt(common string) error {
@@ -337,6 +348,236 @@ func TestCheckpoints(t *testing.T) {
 				if kept, _, err := checkpoint.Open(place.Checkpoint(), key); err != nil || kept.Size != tc.kept {
 					t.Errorf("called again: %v; %+v is kept, %v", again, kept, err)
 				}
+			}
+		})
+	}
+}
+
+// prover proves of the log what it is asked for, or answers what it is told to, first one and
+// then the other.
+type prover struct {
+	ledgerv1.UnimplementedProofServiceServer
+
+	sign func(size uint64) []byte
+	away int // how often it is, of inclusion proofs
+
+	mu      sync.Mutex
+	answers []func() (*ledgerv1.GetConsistencyProofResponse, error)
+	asked   []string
+}
+
+func (p *prover) GetCheckpoint(_ context.Context, req *ledgerv1.GetCheckpointRequest) (*ledgerv1.GetCheckpointResponse, error) {
+	return &ledgerv1.GetCheckpointResponse{Checkpoint: p.sign(req.GetMinSize())}, nil
+}
+
+func (p *prover) GetInclusionProof(_ context.Context, req *ledgerv1.GetInclusionProofRequest) (*ledgerv1.GetInclusionProofResponse, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, fmt.Sprintf("%d of %d", req.GetPosition(), req.GetTreeSize()))
+	if p.away--; p.away >= 0 {
+		return nil, errGone
+	}
+	proof, err := tlog.ProveRecord(int64(req.GetTreeSize()), int64(req.GetPosition()-1), tree(req.GetTreeSize()))
+	out := &ledgerv1.GetInclusionProofResponse{}
+	for _, h := range proof {
+		out.Hashes = append(out.Hashes, h[:])
+	}
+	return out, err
+}
+
+func (p *prover) GetConsistencyProof(_ context.Context, req *ledgerv1.GetConsistencyProofRequest) (*ledgerv1.GetConsistencyProofResponse, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.asked = append(p.asked, fmt.Sprintf("%d in %d", req.GetOldSize(), req.GetTreeSize()))
+	if len(p.answers) > 0 {
+		answer := p.answers[0]
+		p.answers = p.answers[1:]
+		return answer()
+	}
+	proof, err := tlog.ProveTree(int64(req.GetTreeSize()), int64(req.GetOldSize()), tree(req.GetTreeSize()))
+	out := &ledgerv1.GetConsistencyProofResponse{}
+	for _, h := range proof {
+		out.Hashes = append(out.Hashes, h[:])
+	}
+	return out, err
+}
+
+// Who is not handed all of the log still verifies that each checkpoint is signed by a key he
+// trusts and extends the last one, by a proof; also one that is older than that.
+func TestCheckpointsUnderFilter(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	otherPrivate, _, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stranger, err := note.NewSigner(otherPrivate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := func(size, root uint64) checkpoint.Checkpoint {
+		return checkpoint.Checkpoint{Origin: "log", Size: size, Root: tlog.Hash(beat(root).GetHeartbeat().GetHead().GetRoot())}
+	}
+	signed := func(c checkpoint.Checkpoint, by note.Signer) *feedv1.WatchResponse {
+		m := beat(max(c.Size, 7))
+		if m.Heartbeat.Checkpoint, err = note.Sign(&note.Note{Text: c.String()}, by); err != nil {
+			t.Fatal(err)
+		}
+		return m
+	}
+	answer := func(r *ledgerv1.GetConsistencyProofResponse, err error) func() (*ledgerv1.GetConsistencyProofResponse, error) {
+		return func() (*ledgerv1.GetConsistencyProofResponse, error) { return r, err }
+	}
+	short := answer(&ledgerv1.GetConsistencyProofResponse{Hashes: [][]byte{{1, 2, 3}}}, nil)
+	away, refused := answer(nil, errGone), answer(nil, status.Error(codes.FailedPrecondition, "no ledger here"))
+	other := at(7, 7)
+	other.Origin = "log/2"
+	labels := &feedv1.Filter{Kinds: []string{"label"}}
+	for name, tc := range map[string]struct {
+		then    *feedv1.WatchResponse
+		answers []func() (*ledgerv1.GetConsistencyProofResponse, error)
+		asked   []string
+		kept    uint64 // size of the checkpoint that is kept
+		ends    codes.Code
+	}{
+		"a later one":                          {then: signed(at(7, 7), signer), asked: []string{"4 in 7"}, kept: 7},
+		"an older one":                         {then: signed(at(2, 2), signer), asked: []string{"2 in 4"}, kept: 4},
+		"the same":                             {then: signed(at(4, 4), signer), kept: 4},
+		"another root later":                   {then: signed(at(7, 6), signer), asked: []string{"4 in 7"}},
+		"another root earlier":                 {then: signed(at(2, 3), signer), asked: []string{"2 in 4"}},
+		"another root at the same size":        {then: signed(at(4, 3), signer)},
+		"another log":                          {then: signed(other, signer)},
+		"of a key that is not trusted":         {then: signed(at(7, 7), stranger)},
+		"a proof that is none":                 {then: signed(at(7, 7), signer), answers: []func() (*ledgerv1.GetConsistencyProofResponse, error){short}, asked: []string{"4 in 7"}},
+		"proofs that cannot be had for a time": {then: signed(at(7, 7), signer), answers: []func() (*ledgerv1.GetConsistencyProofResponse, error){away, away}, asked: []string{"4 in 7", "4 in 7", "4 in 7"}, kept: 7},
+		"proofs that are not to be had":        {then: signed(at(7, 7), signer), answers: []func() (*ledgerv1.GetConsistencyProofResponse, error){refused}, asked: []string{"4 in 7"}, ends: codes.FailedPrecondition},
+	} {
+		for _, filter := range []*feedv1.Filter{labels, nil} {
+			t.Run(fmt.Sprintf("%s, filter %v", name, filter != nil), func(t *testing.T) {
+				from, err := follow.From(2, "c2", filter)
+				if err != nil {
+					t.Fatal(err)
+				}
+				first := []*feedv1.WatchResponse{commit(3, 3), signed(at(4, 4), signer)}
+				proofs := &prover{answers: tc.answers}
+				server := &recorded{watches: []play{{answers: append(slices.Clone(first), tc.then)}, {answers: []*feedv1.WatchResponse{tc.then}}, {answers: []*feedv1.WatchResponse{tc.then}}}}
+				ctx, stop := context.WithCancel(t.Context())
+				defer stop()
+				f := &follow.Follower{Client: server.client(t), Filter: filter, Keys: []note.Verifier{key}}
+				if err := f.Run(ctx, from, nil); !errors.Is(err, follow.ErrProofs) {
+					t.Fatalf("with nobody to prove anything: %v", err)
+				}
+				f.Proofs = ledgerv1.NewProofServiceClient(dial(t, func(s *grpc.Server) { ledgerv1.RegisterProofServiceServer(s, proofs) }))
+				beats, place := 0, follow.Place{}
+				err = f.Run(ctx, from, func(_ context.Context, b follow.Batch) error {
+					if text, err := b.After.MarshalText(); err != nil || place.UnmarshalText(text) != nil { // as one that is kept
+						t.Errorf("%s: %v", text, err)
+					}
+					if b.Head != nil {
+						beats++
+					}
+					if beats == 2 {
+						stop()
+					}
+					return nil
+				})
+				_, forked := errors.AsType[*follow.ForkError](err)
+				switch {
+				case tc.ends != 0 && status.Code(err) != tc.ends, tc.ends == 0 && forked != (tc.kept == 0):
+					t.Errorf("it ended with %v", err)
+				case !slices.Equal(proofs.asked, tc.asked):
+					t.Errorf("proofs were asked for %q, not %q", proofs.asked, tc.asked)
+				}
+				kept, _, err := checkpoint.Open(place.Checkpoint(), key)
+				if want := max(tc.kept, 4); err != nil || kept.Size != want {
+					t.Errorf("%+v is kept, not of %d: %v", kept, want, err)
+				}
+			})
+		}
+	}
+}
+
+// Who asks for it is handed no record under a filter that is not proved to be in the log of a
+// signed checkpoint.
+func TestProve(t *testing.T) {
+	private, public, err := note.GenerateKey(rand.Reader, "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := note.NewSigner(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key, err := note.NewVerifier(public)
+	if err != nil {
+		t.Fatal(err)
+	}
+	altered := commit(5, 6)
+	altered.Commits[0].Records[1].Body = []byte("another body")
+	moved := commit(5, 5)
+	moved.Commits[0].Records[0].Position = 6
+	labels := &feedv1.Filter{Kinds: []string{"label"}}
+	for name, tc := range map[string]struct {
+		filter *feedv1.Filter
+		then   *feedv1.WatchResponse
+		away   int
+		asked  []string
+		forked bool
+	}{
+		"in the log":               {filter: labels, then: commit(5, 6), asked: []string{"2 of 2", "2 in 6", "5 of 6", "6 of 6"}},
+		"altered":                  {filter: labels, then: altered, asked: []string{"2 of 2", "2 in 6", "5 of 6", "6 of 6"}, forked: true},
+		"at another position":      {filter: labels, then: moved, asked: []string{"2 of 2", "2 in 6", "6 of 6"}, forked: true},
+		"proofs away for a moment": {filter: labels, then: commit(5, 6), away: 1, asked: []string{"2 of 2", "2 of 2", "2 in 6", "5 of 6", "6 of 6"}},
+		"all is handed on":         {then: commit(3, 6)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proofs := &prover{away: tc.away, sign: func(size uint64) []byte {
+				c := checkpoint.Checkpoint{Origin: "log", Size: size, Root: tlog.Hash(beat(size).GetHeartbeat().GetHead().GetRoot())}
+				text, err := note.Sign(&note.Note{Text: c.String()}, signer)
+				if err != nil {
+					t.Error(err)
+				}
+				return text
+			}}
+			first := commit(2, 2)
+			if tc.filter == nil {
+				first = commit(1, 2)
+			}
+			server := &recorded{watches: []play{{answers: []*feedv1.WatchResponse{first, tc.then}}}}
+			if tc.away > 0 { // asked again from the beginning, of which nothing was handed on
+				server.watches = append(server.watches, server.watches[0])
+			}
+			f := &follow.Follower{Client: server.client(t), Filter: tc.filter, Prove: true}
+			if tc.filter != nil {
+				if err := f.Run(t.Context(), follow.Place{}, nil); !errors.Is(err, follow.ErrProofs) {
+					t.Fatalf("without keys: %v", err)
+				}
+			}
+			f.Keys, f.Proofs = []note.Verifier{key}, ledgerv1.NewProofServiceClient(dial(t, func(s *grpc.Server) { ledgerv1.RegisterProofServiceServer(s, proofs) }))
+			ctx, stop := context.WithCancel(t.Context())
+			defer stop()
+			handed := uint64(0)
+			err := f.Run(ctx, follow.Place{}, func(_ context.Context, b follow.Batch) error {
+				if handed = b.After.Position; handed == 6 {
+					stop()
+				}
+				return nil
+			})
+			if _, forked := errors.AsType[*follow.ForkError](err); forked != tc.forked || forked && handed != 2 {
+				t.Errorf("%d was handed on, and it ended with %v", handed, err)
+			}
+			if !slices.Equal(proofs.asked, tc.asked) {
+				t.Errorf("asked for %q, not %q", proofs.asked, tc.asked)
 			}
 		})
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/base64"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -72,6 +73,15 @@ func TestSecondLedger(t *testing.T) {
 
 	first.kill()
 	second.stop()
+	keyless := launch(t, "serve", "ledger", "--nats", url, "--data", two, "--grpc", "127.0.0.1:0", "--http", "off")
+	if code := keyless.exit(); code != 3 {
+		t.Errorf("without the key of the log: exit code %d, want 3", code)
+	}
+	if text, _ := keyless.log.get(); !strings.Contains(text, "(KEY_MISSING)") || !strings.Contains(text, "maillage ledger key --new") {
+		t.Errorf("without the key of the log:\n%s", tailOf(text, 2000))
+	}
+	must(t, os.CopyFS(filepath.Join(two, "key"), os.DirFS(filepath.Join(one, "key"))))
+	must(t, os.Chmod(filepath.Join(two, "key", "checkpoint"), 0o600))
 	promoted := part(t, url, "ledger", "--data", two)
 	if got := root(t, promoted); got != before {
 		t.Errorf("promoted, it announces %s, it held %s", got, before)
@@ -122,7 +132,7 @@ func TestSecondLedgerDiverges(t *testing.T) {
 	if out, errs, code := verb(t, "restore", "--ledger", "--data", forged, "--nats", other.URL()); code != 0 {
 		t.Fatalf("restore: exit code %d\n%s%s", code, out, errs)
 	}
-	first = part(t, other.URL(), "ledger", "--data", forged)
+	first = part(t, other.URL(), "ledger", "--data", forged, "--key", filepath.Join(one, "key", "checkpoint"))
 	second = launch(t, "serve", "ledger", "--follow", "--nats", other.URL(), "--data", two, "--grpc", "127.0.0.1:0", "--http", "off")
 	if code := second.exit(); code != exitDamage {
 		t.Errorf("exit code %d, want %d", code, exitDamage)

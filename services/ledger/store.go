@@ -8,6 +8,7 @@
 //	hashes                    tlog's stored hashes, 32 bytes each; derived, rebuilt where it does not fit
 //	head                      the last head, overwritten in place
 //	announced                 the last head that the gating ledger announced while this one followed it
+//	signed                    the last signed checkpoint again, of whoever signs this ledger; not read here
 //	lock                      held while a process has the ledger open
 //	quarantine/               tails of a stream that contradicted the ledger
 //

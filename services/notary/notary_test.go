@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -47,15 +48,33 @@ func sign(tb testing.TB, dir string) *signing {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { _ = store.Close() })
-	keys, err := notary.ReadKeys(filepath.Join(dir, "key"), name)
+	keys, err := notary.ReadKeys(filepath.Join(dir, "key"))
+	if reason(err) == "KEY_MISSING" {
+		keys, err = notary.NewKey(filepath.Join(dir, "key"), name)
+	}
 	if err != nil {
 		tb.Fatal(err)
 	}
 	s := &signing{tb: tb, dir: dir, store: store, keys: keys, Log: notary.Log{Hashes: store, Read: store.Read}}
-	if s.Signer, err = notary.NewSigner(filepath.Join(dir, "checkpoint"), name, keys, store); err != nil {
-		tb.Fatal(err)
-	}
+	s.again()
 	return s
+}
+
+// again signs on from what is kept, as a process that was started again.
+func (s *signing) again(copies ...string) {
+	s.tb.Helper()
+	s.closeSigner()
+	var err error
+	if s.Signer, err = notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, s.keys, s.store, copies...); err != nil {
+		s.tb.Fatal(err)
+	}
+	s.tb.Cleanup(s.closeSigner)
+}
+
+func (s *signing) closeSigner() {
+	if s.Signer != nil {
+		_ = s.Signer.Close() // which may be closed already
+	}
 }
 
 // grow appends events, each a commit, and signs the head.
@@ -278,6 +297,7 @@ func TestNeverTwoRoots(t *testing.T) {
 // instead signs the head of another ledger, with so many events and maybe a new epoch,
 // beside what was signed of this one.
 func (s *signing) instead(t *testing.T, events int, text string, epoch uint64) error {
+	s.closeSigner()
 	other := &signing{tb: t}
 	var err error
 	if other.store, err = ledger.Open(filepath.Join(t.TempDir(), "ledger"), ""); err != nil {
@@ -294,6 +314,7 @@ func (s *signing) instead(t *testing.T, events int, text string, epoch uint64) e
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer signer.Close()
 	_, err = signer.Sign(other.store.Head())
 	return err
 }
@@ -311,10 +332,17 @@ func TestKeys(t *testing.T) {
 	if err := errors.Join(os.Remove(file), os.WriteFile(file+".next", nil, 0o644)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := notary.ReadKeys(file, name); err != nil {
+	if _, err := notary.ReadKeys(file); reason(err) != "KEY_MISSING" {
+		t.Fatalf("a key that is not there: %v", err)
+	}
+	made, err := notary.NewKey(file, name)
+	if err != nil {
 		t.Fatal(err)
 	}
 	second, fresh := s.verifier(), read(t, file)
+	if told := read(t, file+".pub"); told != made[0].Public+"\n" {
+		t.Errorf("the public half is told as %q", told)
+	}
 	for _, tc := range []struct {
 		keys    string
 		trusted []note.Verifier
@@ -325,13 +353,10 @@ func TestKeys(t *testing.T) {
 		if err := os.WriteFile(file, []byte(tc.keys), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		keys, err := notary.ReadKeys(file, name)
-		if err != nil {
+		if s.keys, err = notary.ReadKeys(file); err != nil {
 			t.Fatal(err)
 		}
-		if s.Signer, err = notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, keys, s.store); err != nil {
-			t.Fatal(err)
-		}
+		s.again()
 		for _, when := range []string{"nothing came since", "something came"} {
 			_, signed, _ := s.Signer.Last()
 			for _, v := range tc.trusted {
@@ -355,15 +380,51 @@ func TestKeys(t *testing.T) {
 		if err := os.WriteFile(file, []byte(given), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := notary.ReadKeys(file, name); reason(err) != want {
+		if _, err := notary.ReadKeys(file); reason(err) != want {
 			t.Errorf("%.200q: %v", given, err)
 		}
 	}
 	if err := os.Chmod(file, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := notary.ReadKeys(file, name); reason(err) != "KEY_EXPOSED" {
+	if _, err := notary.ReadKeys(file); reason(err) != "KEY_EXPOSED" {
 		t.Errorf("a key that others can read: %v", err)
+	}
+}
+
+// TestNewKey: a new key comes after those that are there, which stay as they are; all of them
+// are told, also where the file was written by hand.
+func TestNewKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "keys", "checkpoint")
+	var all []string
+	for n := range 3 {
+		keys, err := notary.NewKey(file, name)
+		if err != nil || len(keys) != n+1 || !slices.Equal(keys.Public()[:n], all) {
+			t.Fatalf("%v, after %v: %v", keys.Public(), all, err)
+		}
+		all = keys.Public()
+		for i, key := range keys {
+			if v, err := note.NewVerifier(all[i]); err != nil || v.KeyHash() != key.KeyHash() || v.Name() != name {
+				t.Errorf("%s is not the public half: %v", all[i], err)
+			}
+		}
+		if told := read(t, file+".pub"); told != strings.Join(all, "\n")+"\n" {
+			t.Errorf("told is %q", told)
+		}
+	}
+	lines := strings.SplitAfter(read(t, file), "\n")
+	if err := os.WriteFile(file, []byte("# the last of them\n"+lines[2]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := notary.ReadKeys(file)
+	if err := errors.Join(err, keys.Publish(file)); err != nil || read(t, file+".pub") != all[2]+"\n" {
+		t.Errorf("told is %q: %v", read(t, file+".pub"), err)
+	}
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := notary.NewKey(file, name); reason(err) != "KEY_EXPOSED" {
+		t.Errorf("beside a key that others can read: %v", err)
 	}
 }
 

@@ -3,9 +3,7 @@
 package notary
 
 import (
-	"bufio"
 	"bytes"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -18,69 +16,12 @@ import (
 
 	"golang.org/x/mod/sumdb/note"
 	"golang.org/x/mod/sumdb/tlog"
+	"golang.org/x/sys/unix"
 
 	"maillage/proto/checkpoint"
 	"maillage/services/fault"
 	"maillage/services/ledger"
 )
-
-// Keys sign. The first is the one in use; those after it are on their way in or out, and sign
-// too, so that whoever trusts any of them goes on.
-type Keys []note.Signer
-
-// ReadKeys reads a file of keys: one a line in the encoding of package note, lines that begin
-// with # left out. It is made, with a new key of a name, where it is missing. A file that
-// others can read is refused: KEY_EXPOSED.
-func ReadKeys(file, name string) (Keys, error) {
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		if err = newKey(file, name); err == nil {
-			f, err = os.Open(file)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("key of the checkpoints: %w", err)
-	}
-	defer f.Close()
-	if is, err := f.Stat(); err != nil || is.Mode().Perm()&0o077 != 0 {
-		return nil, errors.Join(err, fault.New(fault.Refused, "KEY_EXPOSED", "", "others can read the key %s: chmod 600", file))
-	}
-	var keys Keys
-	in := bufio.NewScanner(f)
-	for in.Scan() {
-		line := strings.TrimSpace(in.Text())
-		if line == "" || strings.HasPrefix(line, "#") {
-			continue
-		}
-		key, err := note.NewSigner(line)
-		if err != nil { // which would show it
-			return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "a line of %s is no key of a signed note", file)
-		}
-		keys = append(keys, key)
-	}
-	if err := in.Err(); err != nil { // what follows may be a key that would be left out
-		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s cannot be read to its end: %v", file, err)
-	}
-	if len(keys) == 0 {
-		return nil, fault.New(fault.Invalid, "KEY_UNREADABLE", "", "%s holds no key", file)
-	}
-	return keys, nil
-}
-
-// newKey makes a file with a new key, and beside it FILE.pub, which is told to all.
-func newKey(file, name string) error {
-	private, public, err := note.GenerateKey(rand.Reader, name)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
-		return err
-	}
-	if err := replace(file+".pub", []byte(public+"\n"), 0o644); err != nil {
-		return err
-	}
-	return replace(file, []byte(private+"\n"), 0o600)
-}
 
 // replace puts a file in the place of one, whole or not at all, and flushes it.
 func replace(name string, content []byte, mode fs.FileMode) error {
@@ -106,9 +47,11 @@ func replace(name string, content []byte, mode fs.FileMode) error {
 }
 
 // Signer signs the heads of one ledger. It never signs two roots of one size, nor a head that
-// does not extend the last one it signed, which it keeps.
+// does not extend the last one it signed, which it keeps. While it is open no other one signs
+// from the same file.
 type Signer struct {
-	file   string
+	files  []string // that keep the last checkpoint, each the same
+	lock   *os.File
 	log    string
 	keys   Keys
 	hashes tlog.HashReader
@@ -120,12 +63,53 @@ type Signer struct {
 }
 
 // NewSigner signs for a log that has a name, and goes on from the checkpoint that a file
-// holds; where there is none, from nothing.
-func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, error) {
-	s := &Signer{file: file, log: log, keys: keys, hashes: hashes}
+// holds or, where that is lost or older, one of its copies elsewhere; where there is none,
+// from nothing. KEY_TAKEN: another process signs from this file.
+func NewSigner(file, log string, keys Keys, hashes tlog.HashReader, copies ...string) (_ *Signer, err error) {
+	s := &Signer{files: append([]string{file}, copies...), log: log, keys: keys, hashes: hashes}
+	if s.lock, err = lock(file + ".lock"); err != nil {
+		return nil, err
+	}
+	var last *note.Note
+	for _, one := range s.files {
+		if last, err = s.resume(one, last); err != nil {
+			break
+		}
+	}
+	if err == nil && last != nil {
+		err = s.vouch(last)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.lock.Close())
+	}
+	return s, nil
+}
+
+// Close lets another one sign. Nothing more is to be signed by this one.
+func (s *Signer) Close() error { return s.lock.Close() }
+
+// lock holds a file for this process alone, as long as it is open.
+func lock(file string) (*os.File, error) {
+	if err := os.MkdirAll(filepath.Dir(file), 0o711); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(file, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("lock of the checkpoints: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		taken := fault.New(fault.Unavailable, "KEY_TAKEN", "", "another process signs from %s: %v", strings.TrimSuffix(file, ".lock"), err)
+		return nil, errors.Join(taken, f.Close())
+	}
+	return f, nil
+}
+
+// resume takes the checkpoint that a file holds for the last one, unless a later one is
+// already; it returns the note of the last.
+func (s *Signer) resume(file string, last *note.Note) (*note.Note, error) {
 	signed, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, nil
+		return last, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("last checkpoint: %w", err)
@@ -134,17 +118,34 @@ func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, er
 	if unknown, is := errors.AsType[*note.UnverifiedNoteError](err); is { // of a key that is gone: what it signed still binds
 		n, err = unknown.Note, nil
 	}
+	var c checkpoint.Checkpoint
 	if err == nil {
-		s.last, err = checkpoint.Parse(n.Text)
+		c, err = checkpoint.Parse(n.Text)
 	}
+	var epoch uint64
 	if err == nil {
-		s.epoch, err = s.epochOf(s.last.Origin)
+		epoch, err = s.epochOf(c.Origin)
 	}
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, conflict("the last checkpoint, in %s, cannot be gone on from: %v", file, err)
+	case last == nil, epoch > s.epoch, epoch == s.epoch && c.Size > s.last.Size:
+		s.last, s.epoch, s.signed = c, epoch, signed
+		return n, nil
+	case epoch == s.epoch && c.Size == s.last.Size && c.Root != s.last.Root:
+		return nil, conflict("two roots were signed at size %d: %v, and %v in %s", c.Size, s.last.Root, c.Root, file)
 	}
-	s.signed = signed
-	return s, s.vouch(n)
+	return last, nil
+}
+
+// keep writes the last checkpoint wherever it is kept, flushed.
+func (s *Signer) keep(signed []byte) error {
+	for _, file := range s.files {
+		if err := replace(file, signed, 0o644); err != nil {
+			return fmt.Errorf("keep a checkpoint: %w", err)
+		}
+	}
+	return nil
 }
 
 // vouch has the last checkpoint signed by the keys that were not there when it was: whoever
@@ -152,23 +153,34 @@ func NewSigner(file, log string, keys Keys, hashes tlog.HashReader) (*Signer, er
 // left as it is, for Sign to refuse what comes after.
 func (s *Signer) vouch(last *note.Note) error {
 	all := slices.Concat(last.Sigs, last.UnverifiedSigs)
-	missing := slices.DeleteFunc(slices.Clone(s.keys), func(key note.Signer) bool {
+	missing := slices.DeleteFunc(slices.Clone(s.keys), func(key Key) bool {
 		return slices.ContainsFunc(all, func(had note.Signature) bool { return had.Name == key.Name() && had.Hash == key.KeyHash() })
 	})
 	if len(missing) == 0 {
-		return nil
+		return s.mend()
 	}
 	if root, err := tlog.TreeHash(int64(s.last.Size), s.hashes); err != nil || root != s.last.Root {
-		return nil //nolint:nilerr // it is not vouched for
+		return s.mend()
 	}
-	signed, err := note.Sign(last, missing...)
+	signed, err := note.Sign(last, missing.signers()...)
 	if err != nil {
 		return fmt.Errorf("sign a checkpoint: %w", err)
 	}
-	if err := replace(s.file, signed, 0o644); err != nil {
-		return fmt.Errorf("keep a checkpoint: %w", err)
+	if err := s.keep(signed); err != nil {
+		return err
 	}
 	s.signed = signed
+	return nil
+}
+
+// mend writes the last checkpoint where it is lost or older.
+func (s *Signer) mend() error {
+	for _, file := range s.files {
+		if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, s.signed) {
+			continue
+		}
+		return s.keep(s.signed)
+	}
 	return nil
 }
 
@@ -210,12 +222,12 @@ func (s *Signer) Sign(head ledger.Head) ([]byte, error) {
 	if err := s.extends(now, head.Epoch); err != nil {
 		return nil, err
 	}
-	signed, err := note.Sign(&note.Note{Text: now.String()}, s.keys...)
+	signed, err := note.Sign(&note.Note{Text: now.String()}, s.keys.signers()...)
 	if err != nil {
 		return nil, fmt.Errorf("sign a checkpoint: %w", err)
 	}
-	if err := replace(s.file, signed, 0o644); err != nil {
-		return nil, fmt.Errorf("keep a checkpoint: %w", err)
+	if err := s.keep(signed); err != nil {
+		return nil, err
 	}
 	s.last, s.epoch, s.signed = now, head.Epoch, signed
 	return signed, nil
@@ -314,8 +326,8 @@ func (s *Signer) Keep(cosigned []byte) error {
 	if !bytes.HasPrefix(cosigned, s.signed) {
 		return errors.New("another checkpoint than the last")
 	}
-	if err := replace(s.file, cosigned, 0o644); err != nil {
-		return fmt.Errorf("keep a checkpoint: %w", err)
+	if err := s.keep(cosigned); err != nil {
+		return err
 	}
 	s.signed = cosigned
 	return nil

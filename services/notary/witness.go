@@ -43,9 +43,27 @@ func NewWitnesses(policy []byte, client *http.Client) (*Witnesses, error) {
 // Satisfied reports whether enough of them cosigned a checkpoint.
 func (w *Witnesses) Satisfied(signed []byte) bool { return w.policy.Satisfied(signed) }
 
-// Cosign shows a signed checkpoint of a log to all of them and returns it with the
-// cosignatures of those who gave theirs; the error says who did not, and why. They need not
-// all be there: whether those who are suffice is for Satisfied to say.
+// Missing names the witnesses whose cosignature a signed checkpoint does not carry, in order.
+func (w *Witnesses) Missing(signed []byte) (names []string) {
+	for _, key := range w.policy.Endpoints() {
+		if !cosigned(signed, key) {
+			names = append(names, key.Name())
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// cosigned reports whether a checkpoint carries a signature of a key, and no bad one.
+func cosigned(signed []byte, key note.Verifier) bool {
+	_, err := note.Open(signed, note.VerifierList(key))
+	return err == nil
+}
+
+// Cosign shows a signed checkpoint of a log to those of them whose cosignature it does not
+// carry, and returns it with the cosignatures of those who gave theirs; the error says who did
+// not, and why. They need not all be there: whether those who are suffice is for Satisfied to
+// say.
 func (w *Witnesses) Cosign(ctx context.Context, l *Log, c checkpoint.Checkpoint, signed []byte) ([]byte, error) {
 	var (
 		mu    sync.Mutex
@@ -54,6 +72,9 @@ func (w *Witnesses) Cosign(ctx context.Context, l *Log, c checkpoint.Checkpoint,
 		all   sync.WaitGroup
 	)
 	for url, key := range w.policy.Endpoints() {
+		if cosigned(signed, key) {
+			continue
+		}
 		all.Go(func() {
 			line, err := w.ask(ctx, url, key, l, c, signed)
 			mu.Lock()

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -29,8 +30,9 @@ type witnessing struct {
 	key    string // its verifier key
 	refuse bool
 
-	mu   sync.Mutex
-	last checkpoint.Checkpoint
+	mu    sync.Mutex
+	last  checkpoint.Checkpoint
+	asked int
 }
 
 func newWitness(t *testing.T, name string, log note.Verifier) *witnessing {
@@ -54,6 +56,7 @@ func newWitness(t *testing.T, name string, log note.Verifier) *witnessing {
 func (w *witnessing) cosign(out http.ResponseWriter, r *http.Request) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.asked++
 	body, _ := io.ReadAll(r.Body)
 	head, signed, _ := strings.Cut(string(body), "\n\n")
 	var old uint64
@@ -127,6 +130,43 @@ func TestWitnesses(t *testing.T) {
 	s.grow(1, "a")
 	if _, err := cosign(w); err == nil {
 		t.Error("one that is away cosigned")
+	}
+}
+
+// TestAskedAgain: a witness that was away is asked again for the same checkpoint, and those who
+// gave theirs are not.
+func TestAskedAgain(t *testing.T) {
+	s := sign(t, t.TempDir())
+	s.grow(3, "a")
+	one, two := newWitness(t, "one.example", s.verifier()), newWitness(t, "two.example", s.verifier())
+	policy := fmt.Sprintf("witness one %s %s\nwitness two %s %s\ngroup both all one two\nquorum both\n", one.key, one.URL, two.key, two.URL)
+	w, err := notary.NewWitnesses([]byte(policy), http.DefaultClient)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, signed, _ := s.Signer.Last()
+	if got := w.Missing(signed); !slices.Equal(got, []string{"one.example", "two.example"}) {
+		t.Errorf("nobody was asked, and %q are missing", got)
+	}
+	two.refuse = true
+	for n, missing := range [][]string{{"two.example"}, {"two.example"}, nil, nil} {
+		two.refuse = n < 2
+		if signed, err = w.Cosign(t.Context(), &s.Log, c, signed); err == nil != (missing == nil) {
+			t.Errorf("call %d: %v", n, err)
+		}
+		if err := s.Signer.Keep(signed); err != nil {
+			t.Fatal(err)
+		}
+		if got := w.Missing(signed); !slices.Equal(got, missing) || w.Satisfied(signed) != (missing == nil) {
+			t.Errorf("call %d: %q are missing", n, got)
+		}
+	}
+	if one.asked != 1 || two.asked != 3 {
+		t.Errorf("they were asked %d and %d times", one.asked, two.asked)
+	}
+	s.again()
+	if _, kept, _ := s.Signer.Last(); string(kept) != string(signed) || strings.Count(string(kept), "— ") != 3 {
+		t.Errorf("kept is\n%s", kept)
 	}
 }
 

@@ -41,6 +41,7 @@ type State struct {
 	identity Identity
 	epochs   []Epoch  // those after the first, in order of position
 	vaults   []bound  // in order of position
+	keys     []keys   // in order of position
 	notices  []Notice // in order of position
 	byAct    byAct
 	metas    fact.MetaReader
@@ -74,6 +75,12 @@ type bound struct {
 	check    [32]byte
 }
 
+// keys are those that sign the checkpoints from a position on.
+type keys struct {
+	position uint64
+	public   []string
+}
+
 // Position is the last position folded, 0 for none.
 func (s *State) Position() uint64 { return s.position }
 
@@ -87,6 +94,15 @@ func (s *State) Identity() Identity {
 		id.Vault = s.vaults[n-1].check
 	}
 	return id
+}
+
+// CheckpointKeys are the public halves of the keys that sign the checkpoints, and the position
+// that says so; none where nothing does. They must not be changed.
+func (s *State) CheckpointKeys() (public []string, position uint64) {
+	if n := len(s.keys); n > 0 {
+		return s.keys[n-1].public, s.keys[n-1].position
+	}
+	return nil, 0
 }
 
 // Epochs are those of the log after the first, in order. They must not be changed.
@@ -208,6 +224,9 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 			return errors.New("a log opens at position 1 only")
 		}
 		s.identity = Identity{LogID: f.LogOpened.GetLogId(), Origin: f.LogOpened.GetOrigin(), Epoch: 1}
+		if public := f.LogOpened.GetCheckpointKeys(); len(public) > 0 {
+			s.keys = append(s.keys, keys{position, public})
+		}
 	case *ledgerv1.Event_EpochOpened:
 		if now := s.Identity().Epoch; f.EpochOpened.GetEpoch() <= now {
 			return fmt.Errorf("epoch %d does not follow epoch %d", f.EpochOpened.GetEpoch(), now)
@@ -218,6 +237,11 @@ func (s *State) evolveLedger(position uint64, e *ledgerv1.Event) error {
 			return fmt.Errorf("the check of a vault has %d bytes, not 32", len(f.VaultBound.GetCheck()))
 		}
 		s.vaults = append(s.vaults, bound{position, [32]byte(f.VaultBound.GetCheck())})
+	case *ledgerv1.Event_CheckpointKeysBound:
+		if len(f.CheckpointKeysBound.GetKeys()) == 0 {
+			return errors.New("no key is bound")
+		}
+		s.keys = append(s.keys, keys{position, f.CheckpointKeysBound.GetKeys()})
 	case *ledgerv1.Event_ConsumerAdded, *ledgerv1.Event_ConsumerRemoved:
 		return s.Consumers.Evolve(position, e)
 	default:
@@ -238,6 +262,9 @@ func (s *State) Rollback(to uint64) {
 	}
 	for n := len(s.vaults); n > 0 && s.vaults[n-1].position > to; n-- {
 		s.vaults = s.vaults[:n-1]
+	}
+	for n := len(s.keys); n > 0 && s.keys[n-1].position > to; n-- {
+		s.keys = s.keys[:n-1]
 	}
 	for n := len(s.notices); n > 0 && s.notices[n-1].Position > to; n-- {
 		s.notices = s.notices[:n-1]

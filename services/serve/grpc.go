@@ -230,6 +230,7 @@ func (s *statusServer) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*
 		out.Halted = progress.Halted.Error()
 	}
 	out.Kept = s.p.kept(s.p.runner)
+	out.MissingWitnesses = s.p.signing.missing()
 	return out, nil
 }
 

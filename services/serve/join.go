@@ -100,6 +100,9 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 		if err := p.alone(ctx); err != nil {
 			return err
 		}
+		if err := p.keyThere(); err != nil {
+			return Damaged(err)
+		}
 		if err := p.firstRecord(ctx); err != nil {
 			return Damaged(err)
 		}
@@ -111,6 +114,9 @@ func (p *process) joinOnce(ctx, running context.Context) (err error) {
 	}
 	if p.config.gates() {
 		if err := p.contradicted(ctx); err != nil {
+			return err
+		}
+		if err := p.bindKeys(ctx); err != nil {
 			return err
 		}
 		if err := p.answerBinding(running); err != nil {
@@ -274,7 +280,7 @@ func (p *process) follows() error {
 	case unprepared != nil:
 		return unprepared
 	}
-	return nil
+	return p.damaged()
 }
 
 // admit lets calls in once the log is joined, and the position that the caller has been

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -20,8 +21,8 @@ import (
 )
 
 const (
-	signPause    = 2 * time.Second  // between two checkpoints, while something changes
-	witnessPause = 10 * time.Second // that witnesses may take together
+	signPause  = 2 * time.Second // between two checkpoints, while something changes
+	lastSuffix = ".last"         // of the file with the last one, beside the key
 )
 
 // signing is what signs the heads of the ledger that gates, once the log is known.
@@ -30,6 +31,9 @@ type signing struct {
 	moved atomic.Pointer[chan struct{}] // closed once there is another checkpoint
 	told  atomic.Pointer[error]         // why none is signed any longer, nil while they are
 	heard atomic.Pointer[[]byte]        // the last one that another process told of
+
+	witnesses atomic.Pointer[notary.Witnesses] // nil where there are none
+	satisfied atomic.Pointer[time.Time]        // when the last one that satisfies the policy did so, nil for not known
 }
 
 func (s *signing) wake() {
@@ -50,50 +54,95 @@ func (s *signing) end() {
 // here; stop ends that. Where it cannot, such as with a key that others can read, the register
 // goes on without, and says so to whoever asks for a checkpoint.
 func (p *process) startNotary(running context.Context) (stop func()) {
-	if p.store == nil || p.config.Follow {
+	if !p.config.gates() {
 		return func() {}
 	}
 	log, witnesses, err := p.openNotary()
 	if err != nil {
 		slog.ErrorContext(running, "no checkpoint is signed", "err", err)
 		p.signing.told.Store(&err)
-		return func() {}
+		if own, is := errors.AsType[*fault.Error](err); !is || own.Kind != fault.Unavailable {
+			return func() {}
+		}
+	} else {
+		p.signing.offer(log, witnesses)
 	}
 	ctx, cancel := context.WithCancel(running)
-	done := make(chan struct{})
-	p.signing.log.Store(log)
+	stopMetrics, done := p.signing.observe(), make(chan struct{})
 	go func() {
 		defer close(done)
-		often, said := time.NewTicker(signPause), ""
-		defer often.Stop()
-		for {
-			err := p.sign(ctx, log, witnesses)
-			switch {
-			case err == nil:
-				said = ""
-			case ctx.Err() != nil:
-			case conflicts(err):
-				slog.ErrorContext(ctx, "no checkpoint is signed any longer", "err", err)
-				p.signing.told.Store(&err)
-				p.signing.wake()
-				return
-			case said != err.Error(): // such as of a full disk, which passes
-				said = err.Error()
-				slog.WarnContext(ctx, "no checkpoint is signed yet", "err", err)
-			}
-			if _, signed, ok := log.Signer.Last(); ok { // again: others may have come since
-				if err := p.log.TellCheckpoint(signed); err != nil {
-					slog.DebugContext(ctx, "telling of a checkpoint", "err", err) // there will be another
-				}
-			}
-			select {
-			case <-often.C:
-			case <-ctx.Done():
+		if err != nil {
+			if log, witnesses = p.awaitNotary(ctx, &err); log == nil {
 				return
 			}
 		}
+		p.notarise(ctx, log, witnesses)
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); <-done; stopMetrics() }
+}
+
+// offer lets what is signed be asked for.
+func (s *signing) offer(log *notary.Log, witnesses *notary.Witnesses) {
+	s.witnesses.Store(witnesses)
+	s.log.Store(log)
+}
+
+// awaitNotary waits until the process that signs from the same key is gone, as it stops. told
+// is what was said of it.
+func (p *process) awaitNotary(ctx context.Context, told *error) (*notary.Log, *notary.Witnesses) {
+	for {
+		select {
+		case <-time.After(signPause):
+		case <-ctx.Done():
+			return nil, nil
+		}
+		if log, witnesses, err := p.openNotary(); err == nil {
+			p.signing.offer(log, witnesses)
+			p.signing.told.CompareAndSwap(told, nil)
+			slog.InfoContext(ctx, "checkpoints are signed")
+			return log, witnesses
+		}
+	}
+}
+
+// notarise signs what is announced, and has it cosigned, until the context ends.
+func (p *process) notarise(ctx context.Context, log *notary.Log, witnesses *notary.Witnesses) {
+	var cosigning sync.WaitGroup
+	cosigning.Go(func() { p.keepCosigned(ctx, log, witnesses) })
+	defer func() {
+		cosigning.Wait()
+		if err := log.Signer.Close(); err != nil {
+			slog.WarnContext(ctx, "close the signer", "err", err)
+		}
+	}()
+	often, said := time.NewTicker(signPause), ""
+	defer often.Stop()
+	for {
+		err := p.sign(log)
+		switch {
+		case err == nil:
+			said = ""
+		case ctx.Err() != nil:
+		case conflicts(err):
+			slog.ErrorContext(ctx, "no checkpoint is signed any longer", "err", err)
+			p.signing.told.Store(&err)
+			p.signing.wake()
+			return
+		case said != err.Error(): // such as of a full disk, which passes
+			said = err.Error()
+			slog.WarnContext(ctx, "no checkpoint is signed yet", "err", err)
+		}
+		if _, signed, ok := log.Signer.Last(); ok { // again: others may have come since
+			if err := p.log.TellCheckpoint(signed); err != nil {
+				slog.DebugContext(ctx, "telling of a checkpoint", "err", err) // there will be another
+			}
+		}
+		select {
+		case <-often.C:
+		case <-ctx.Done():
+			return
+		}
+	}
 }
 
 // conflicts says that what was signed is not what the ledger holds, which no waiting mends.
@@ -110,10 +159,12 @@ func (p *process) contradicted(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	signer, err := notary.NewSigner(p.config.Key+".last", name, nil, p.store)
+	files := p.signedFiles()
+	signer, err := notary.NewSigner(files[0], name, nil, p.store, files[1:]...)
 	if err != nil {
 		return nil //nolint:nilerr // startNotary says so
 	}
+	defer func() { _ = signer.Close() }()
 	head, _, err := p.log.Head(ctx)
 	if err != nil {
 		return err
@@ -141,25 +192,33 @@ func (p *process) openNotary() (*notary.Log, *notary.Witnesses, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	keys, err := notary.ReadKeys(p.config.Key, name)
+	if p.unsigned != nil {
+		return nil, nil, p.unsigned
+	}
+	keys, err := notary.ReadKeys(p.config.Key)
 	if err != nil {
 		return nil, nil, err
 	}
-	signer, err := notary.NewSigner(p.config.Key+".last", name, keys, p.store)
+	if err := keys.Publish(p.config.Key); err != nil {
+		slog.Warn("the public key is not beside the key", "err", err)
+	}
+	var witnesses *notary.Witnesses
+	if p.config.Witnesses != "" {
+		policy, err := os.ReadFile(p.config.Witnesses)
+		if err != nil {
+			return nil, nil, err
+		}
+		if witnesses, err = notary.NewWitnesses(policy, &http.Client{Timeout: witnessPause}); err != nil {
+			return nil, nil, err
+		}
+	}
+	files := p.signedFiles()
+	signer, err := notary.NewSigner(files[0], name, keys, p.store, files[1:]...)
 	if err != nil {
 		return nil, nil, err
 	}
-	log := &notary.Log{Signer: signer, Hashes: p.store, Read: p.store.Read}
 	p.signing.wake()
-	if p.config.Witnesses == "" {
-		return log, nil, nil
-	}
-	policy, err := os.ReadFile(p.config.Witnesses)
-	if err != nil {
-		return nil, nil, err
-	}
-	witnesses, err := notary.NewWitnesses(policy, &http.Client{Timeout: witnessPause})
-	return log, witnesses, err
+	return &notary.Log{Signer: signer, Hashes: p.store, Read: p.store.Read}, witnesses, nil
 }
 
 // logName is the name that a log's checkpoints bear.
@@ -168,25 +227,14 @@ func logName(origin, id string) string {
 }
 
 // sign signs the head that is announced, if it is another one than before.
-func (p *process) sign(ctx context.Context, log *notary.Log, witnesses *notary.Witnesses) error {
+func (p *process) sign(log *notary.Log) error {
 	head := p.runner.Progress().Gate
 	before, _, ok := log.Signer.Last()
 	if head.Size == 0 || ok && before.Size == head.Size && before.Root == head.Root && head.Epoch == log.Signer.Epoch() {
 		return nil
 	}
-	signed, err := log.Signer.Sign(head)
-	if err != nil {
+	if _, err := log.Signer.Sign(head); err != nil {
 		return err
-	}
-	if witnesses != nil {
-		c, _, _ := log.Signer.Last()
-		cosigned, err := witnesses.Cosign(ctx, log, c, signed)
-		if err != nil && ctx.Err() == nil {
-			slog.WarnContext(ctx, "not every witness cosigned", "size", head.Size, "enough", witnesses.Satisfied(cosigned), "err", err)
-		}
-		if err := log.Signer.Keep(cosigned); err != nil {
-			return err
-		}
 	}
 	p.signing.wake()
 	return nil
@@ -220,6 +268,8 @@ func (p *process) hearCheckpoints(ctx context.Context, log *jetstream.Log) {
 	}
 }
 
+var errNoLedger = fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
+
 // proofs implements ledgerv1.ProofServiceServer.
 type proofs struct {
 	ledgerv1.UnsafeProofServiceServer
@@ -234,7 +284,7 @@ func (s *proofs) log() (*notary.Log, error) {
 		return nil, *told
 	}
 	if log == nil {
-		return nil, fault.New(fault.Refused, "NO_LEDGER_HERE", "", "this process keeps no gating ledger, which alone proves what it holds")
+		return nil, errNoLedger
 	}
 	return log, nil
 }

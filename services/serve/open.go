@@ -95,9 +95,13 @@ func (p *process) firstRecord(ctx context.Context) error {
 		return nil
 	}
 	id := identifier.NewID()
+	public, err := p.firstKeys(logName(p.config.Origin, id))
+	if err != nil {
+		return err
+	}
 	body, err := proto.Marshal(&ledgerv1.Event{
 		Meta: &eventv1.Meta{Schema: projection.Schema, RecordTime: timestamppb.New(now.UTC()), CommitSize: 1, Basis: &eventv1.Basis{Source: p.config.Origin, Evidence: eventv1.Evidence_EVIDENCE_STATED}},
-		Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: id, Origin: p.config.Origin}},
+		Fact: &ledgerv1.Event_LogOpened{LogOpened: &ledgerv1.LogOpened{LogId: id, Origin: p.config.Origin, CheckpointKeys: public}},
 	})
 	if err != nil {
 		return err

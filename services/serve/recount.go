@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 	"google.golang.org/protobuf/types/known/durationpb"
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
@@ -16,6 +18,9 @@ import (
 	"maillage/services/ledger"
 	"maillage/services/notary"
 )
+
+// scope names what this package measures.
+const scope = "maillage/services/serve"
 
 // recountAt is when every record is hashed again each night, by the clock of Paris.
 const recountAt = 3 * time.Hour
@@ -53,7 +58,7 @@ func (p *process) startRecount(running context.Context) (stop func()) {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(running)
-	done := make(chan struct{})
+	stopMetrics, done := p.observeDamage(), make(chan struct{})
 	go func() {
 		defer close(done)
 		for {
@@ -64,10 +69,10 @@ func (p *process) startRecount(running context.Context) (stop func()) {
 				timer.Stop()
 				return
 			}
-			p.tellRecount(ctx)
+			_, _ = p.tellRecount(ctx) // it is told of
 		}
 	}()
-	return func() { cancel(); <-done }
+	return func() { cancel(); <-done; stopMetrics() }
 }
 
 // untilRecount is how long to wait for the next night's.
@@ -80,45 +85,66 @@ func untilRecount(now time.Time) time.Duration {
 	return next.Sub(now)
 }
 
-func (p *process) tellRecount(ctx context.Context) {
+// tellRecount recounts, and tells of what it finds in the log, to readiness and in a metric,
+// until another recount finds nothing.
+func (p *process) tellRecount(ctx context.Context) (*ledgerv1.RecountLogResponse, error) {
 	began := time.Now()
 	head, err := p.recount(ctx)
+	took := time.Since(began)
 	own, is := errors.AsType[*fault.Error](err)
 	switch {
 	case ctx.Err() != nil:
 	case is && own.Kind == fault.Damaged:
-		slog.ErrorContext(ctx, "a record is not what it was", "size", head.Size, "err", err)
-		p.tellDamage(fault.New(fault.Unavailable, recountDamage, "", "the recount of the night: %v", err))
+		slog.ErrorContext(ctx, "a record is not what it was", "size", head.Size, "position", own.Position, "err", err)
+		p.damage.Store(own)
 	case err != nil: // such as a broker that is away: it says nothing of the records
 		slog.WarnContext(ctx, "the records could not be hashed again", "size", head.Size, "err", err)
 	default:
-		p.tellDamage(nil)
-		slog.InfoContext(ctx, "every record was hashed again, and is what it was", "size", head.Size, "root", head.Root.String(), "seconds", time.Since(began).Seconds())
+		p.damage.Store(nil)
+		slog.InfoContext(ctx, "every record was hashed again, and is what it was", "size", head.Size, "root", head.Root.String(), "seconds", took.Seconds())
 	}
+	return &ledgerv1.RecountLogResponse{Head: head.Proto(), Took: durationpb.New(took)}, err
 }
 
-// recountDamage is the reason of what readiness says of damage that a recount found.
-const recountDamage = "LOG_DAMAGED"
-
-// tellDamage has readiness say what a recount found; nil where it found none.
-func (p *process) tellDamage(found *fault.Error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if found != nil || p.unprepared != nil && p.unprepared.Reason == recountDamage {
-		p.unprepared = found
+// damaged is what readiness says of damage that the last recount found, nil for none.
+func (p *process) damaged() error {
+	found := p.damage.Load()
+	if found == nil {
+		return nil
 	}
+	e := fault.New(fault.Unavailable, found.Reason, "", "a recount found it: %s", found.Message)
+	e.Position = found.Position
+	return e
+}
+
+// observeDamage measures what the last recount found, until the function returned is called.
+func (p *process) observeDamage() (end func()) {
+	meter := otel.Meter(scope)
+	// An error leaves a no-op instrument: measuring must not stop the register.
+	position, _ := meter.Int64ObservableGauge("maillage.recount.damage", metric.WithUnit("{position}"),
+		metric.WithDescription("First position that the last recount found damaged, 0 for none"))
+	registration, err := meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		var at uint64
+		if found := p.damage.Load(); found != nil {
+			at = found.Position
+		}
+		o.ObserveInt64(position, int64(at))
+		return nil
+	}, position)
+	if err != nil {
+		return func() {}
+	}
+	return func() { _ = registration.Unregister() }
 }
 
 // RecountLog implements the RPC of that name.
 func (s *proofs) RecountLog(ctx context.Context, _ *ledgerv1.RecountLogRequest) (*ledgerv1.RecountLogResponse, error) {
-	if _, err := s.log(); err != nil {
-		return nil, err
+	if !s.p.config.gates() {
+		return nil, errNoLedger
 	}
-	began := time.Now()
-	head, err := s.p.recount(ctx)
+	found, err := s.p.tellRecount(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s.p.tellDamage(nil)
-	return &ledgerv1.RecountLogResponse{Head: head.Proto(), Took: durationpb.New(time.Since(began))}, nil
+	return found, nil
 }

@@ -159,10 +159,12 @@ type process struct {
 	runner *projection.Runner
 	waits  error // what the process waits for before it has a runner
 
-	digests registry.Digests // of the log joined
-	signing signing
+	digests  registry.Digests // of the log joined
+	signing  signing
+	unsigned error // why nothing of it can be signed, nil where it can
 
-	recounting sync.Mutex // one at a time
+	recounting sync.Mutex                  // one at a time
+	damage     atomic.Pointer[fault.Error] // what the last one found; nil for none
 
 	consumers consumers // what the broker was told of those who follow there
 

@@ -186,7 +186,7 @@ func (b *bench) loads(ctx context.Context) error {
 		return nil
 	}
 	b.goals(all)
-	return b.acting(ctx, up)
+	return errors.Join(b.ledgerAdds(ctx), b.acting(ctx, up))
 }
 
 // below makes a directory of the run.

@@ -41,7 +41,7 @@ func (b *bench) proofs(ctx context.Context) error {
 	}
 	defer func() { _ = store.Close() }()
 	key := filepath.Join(dir, "key")
-	keys, err := notary.ReadKeys(key, "maillage/bench")
+	keys, err := notary.NewKey(key, "maillage/bench")
 	if err != nil {
 		return err
 	}

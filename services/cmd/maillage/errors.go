@@ -294,6 +294,8 @@ var reasons = map[string]string{ //nolint:gosec // G101 takes PAGE_TOKEN_INVALID
 	"ENTRY_MISSING":            "il manque un événement, ou ils ne sont pas dans l'ordre",
 	"KEPT_UNREADABLE":          "le point de contrôle gardé (--kept) n'en est pas un, ou aucune des clés données ne l'a signé",
 	"KEY_EXPOSED":              "la clé qui signe les points de contrôle est lisible par d'autres : chmod 600",
+	"KEY_MISSING":              "ce registre a signé des points de contrôle et leur clé n'est plus là : remettez-la d'après sa sauvegarde (--key FICHIER, avec son fichier .last) ; si elle est perdue, faites-en une autre avec « maillage ledger key --new », et annoncez la nouvelle clé publique à qui suit le registre",
+	"KEY_TAKEN":                "un autre processus signe déjà les points de contrôle d'ici : arrêtez l'un des deux",
 	"KEY_UNREADABLE":           "la clé qui signe les points de contrôle ne se lit pas",
 	"NOT_YET_SIGNED":           "cela n'est pas encore signé : redemandez dans quelques secondes",
 	"NO_CHECKPOINT":            "aucun point de contrôle n'est encore signé : redemandez dans quelques secondes",
@@ -421,14 +423,19 @@ func unjoined(err error) error {
 }
 
 // detail is what an error says besides its reason, in French: of the register's own
-// English sentence the values, and all of it for a program (--json) or for whoever runs
-// the process itself, of which the error is then.
+// English sentence the values, and all of it for a program (--json) or, where it has no words
+// in French, for whoever runs the process itself, of which the error is then.
 func (a *app) detail(e *fault.Error, local bool) string {
 	said := strings.TrimSuffix(e.Message, ".")
 	switch {
 	case said == "":
 		return ""
-	case a.json || local && a.client.Server == "":
+	case a.json:
+		return " [" + said + "]"
+	case local && a.client.Server == "":
+		if told, is := telling(said); is {
+			return prefixed(" — ", told)
+		}
 		return " [" + said + "]"
 	case local: // of a verb, in French
 		return " — " + said

@@ -11,6 +11,7 @@ import (
 
 	"maillage/proto/follow"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
+	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
 	"maillage/services/sink"
 )
@@ -27,7 +28,8 @@ type FollowCmd struct {
 	ID           []string      `name:"id" placeholder:"ID" help:"Ce qui concerne ces entités."`
 	Notices      bool          `help:"Les avis seuls (voir « maillage notice list »)."`
 	Sink         string        `placeholder:"COPIE" help:"Tenir une copie : jsonl:FICHIER ou postgres:URL."`
-	Key          []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie."`
+	Key          []string      `type:"existingfile" placeholder:"CLÉ.pub" help:"Clé publique du registre : ses points de contrôle sont vérifiés et gardés avec la copie ; avec un filtre, que chacun prolonge le précédent."`
+	Prove        bool          `help:"Avec --key et un filtre : ne rien prendre qui ne soit prouvé être dans un journal signé ; chaque événement demande une preuve de plus."`
 	Heartbeat    time.Duration `default:"5s" help:"Le plus long silence demandé au registre, d'une seconde à une minute ; après trois, il est rappelé."`
 	UntilUp      bool          `name:"until-up-to-date" help:"S'arrêter une fois à jour ; échouer si le registre ne dit rien pendant --timeout."`
 }
@@ -55,8 +57,11 @@ func (c *FollowCmd) follow(a *app, conn grpc.ClientConnInterface) error {
 	if err != nil {
 		return err
 	}
+	if c.Prove && len(keys) == 0 {
+		return usage("--prove demande la clé publique du registre : --key CLÉ.pub")
+	}
 	heard := time.Now()
-	f := &follow.Follower{Keys: keys, Client: feedv1.NewFeedServiceClient(conn), Filter: c.filter(), Heartbeat: c.Heartbeat, Retry: func(err error, delay time.Duration) {
+	f := &follow.Follower{Keys: keys, Client: feedv1.NewFeedServiceClient(conn), Proofs: ledgerv1.NewProofServiceClient(conn), Prove: c.Prove, Filter: c.filter(), Heartbeat: c.Heartbeat, Retry: func(err error, delay time.Duration) {
 		if c.UntilUp && time.Since(heard) > a.client.Timeout { // somebody waits for the end
 			giveUp(err)
 			return

@@ -1,14 +1,19 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
 
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	"maillage/services/notary"
+	"maillage/services/serve"
 )
 
 // LedgerCmd is the verbs about the ledger.
@@ -17,6 +22,7 @@ type LedgerCmd struct {
 	Status     LedgerStatusCmd     `cmd:"" help:"Jusqu'où va le registre, et sous quelle empreinte."`
 	Checkpoint LedgerCheckpointCmd `cmd:"" help:"Le dernier point de contrôle signé, à garder pour « audit verify --kept »."`
 	Recount    LedgerRecountCmd    `cmd:"" help:"Recalculer l'empreinte de chaque événement dans les deux copies, comme chaque nuit."`
+	Key        LedgerKeyCmd        `cmd:"" help:"Clés publiques qui vérifient les points de contrôle ; --new en fait une nouvelle, à l'arrêt."`
 	Digest     LedgerDigestCmd     `cmd:"" help:"Empreinte de tout ce que tient le registre, la même dans toutes ses copies."`
 }
 
@@ -33,9 +39,9 @@ func (c *LedgerStatusCmd) Run(a *app) error {
 		if a.json {
 			return a.printJSON(r)
 		}
-		_, err = fmt.Fprintf(a.stdout, "Registre %s\nÉpoque %d, position %d dans les deux copies\nEmpreinte %s\nLu jusqu'à la position %d\n%s%s",
+		_, err = fmt.Fprintf(a.stdout, "Registre %s\nÉpoque %d, position %d dans les deux copies\nEmpreinte %s\nLu jusqu'à la position %d\n%s%s%s",
 			r.GetLogId(), r.GetHead().GetEpoch(), r.GetHead().GetSize(), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()), r.GetFoldedPosition(),
-			follows(r.GetKept()), halted(r.GetHalted()))
+			follows(r.GetKept()), unwitnessed(r.GetMissingWitnesses()), halted(r.GetHalted()))
 		return err
 	})
 }
@@ -47,6 +53,14 @@ func follows(kept *ledgerv1.KeptLedger) string {
 	}
 	return fmt.Sprintf("Ce grand livre suit celui qui fait foi : position %d sur son disque, retard %d\nSon empreinte %s\n",
 		kept.GetHead().GetSize(), kept.GetLag(), base64.StdEncoding.EncodeToString(kept.GetHead().GetRoot()))
+}
+
+// unwitnessed names the witnesses who did not cosign yet.
+func unwitnessed(names []string) string {
+	if len(names) == 0 {
+		return ""
+	}
+	return "Témoins qui n'ont pas encore contresigné, et sont redemandés : " + strings.Join(names, ", ") + "\n"
 }
 
 func halted(why string) string {
@@ -93,6 +107,42 @@ func (c *LedgerCheckpointCmd) Run(a *app) error {
 		_, err = a.stdout.Write(r.GetCheckpoint())
 		return err
 	})
+}
+
+// LedgerKeyCmd shows the keys that sign the checkpoints, or adds one. It is for whoever keeps
+// the register, beside its data.
+type LedgerKeyCmd struct {
+	New       bool   `help:"Faire une nouvelle clé, l'ancienne étant perdue ou pour en changer : elle signera une fois le registre relancé, à côté de celles qui sont déjà là."`
+	Data      string `default:"data" type:"path" help:"Répertoire des données."`
+	LedgerDir string `name:"ledger" type:"path" help:"Répertoire du grand livre (par défaut DATA/ledger)."`
+	File      string `name:"key" type:"path" placeholder:"FICHIER" help:"Fichier des clés (par défaut DATA/key/checkpoint)."`
+}
+
+// Run implements the verb.
+func (c *LedgerKeyCmd) Run(a *app) error {
+	file := cmp.Or(c.File, filepath.Join(c.Data, "key", "checkpoint"))
+	read := notary.ReadKeys
+	if c.New {
+		read = func(file string) (notary.Keys, error) {
+			return serve.NewKey(cmp.Or(c.LedgerDir, filepath.Join(c.Data, "ledger")), file)
+		}
+	}
+	keys, err := read(file)
+	if err != nil {
+		a.client.Server = "" // it is of these files, not of a register that was asked
+		return serve.Damaged(err)
+	}
+	public := keys.Public()
+	if a.json {
+		return a.printJSON(&ledgerv1.CheckpointKeysBound{Keys: public})
+	}
+	if c.New {
+		if _, err := fmt.Fprintf(a.stderr, "La dernière de ces clés publiques est nouvelle. Elle signera une fois le registre relancé : annoncez-la à qui suit le registre, là où nul ne peut la changer sans que cela se voie (fichier %s.pub).\n", file); err != nil {
+			return err
+		}
+	}
+	_, err = fmt.Fprintln(a.stdout, strings.Join(public, "\n"))
+	return err
 }
 
 // LedgerRecountCmd hashes everything again.

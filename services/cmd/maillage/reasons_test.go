@@ -101,8 +101,15 @@ func TestDetailsAreInFrench(t *testing.T) {
 	if text, _ := officer.explain(fault.New(fault.Refused, "LAPSES_NOT_ACCEPTED", "", "--accept-lapses 3")); !strings.Contains(text, " — --accept-lapses 3") {
 		t.Errorf("of a verb's own an officer is told %s", text)
 	}
-	if text, _ := (&app{}).explain(fault.New(fault.Damaged, "LEDGER_MISSING", "", "no ledger in data")); !strings.Contains(text, "[no ledger in data]") {
-		t.Errorf("who runs the process is told %s", text)
+	for given, want := range map[*fault.Error]string{
+		fault.New(fault.Damaged, "LEDGER_MISSING", "", "no ledger in data"):                                                                          " [no ledger in data] (",
+		fault.New(fault.Refused, "LEDGER_TAKEN", "", "another process keeps the ledger of this log; a second one follows it (serve)"):                "le suit) (LEDGER_TAKEN)",
+		fault.New(fault.Refused, "KEY_MISSING", "", "checkpoints of this log were signed, and there is no key in data/key/checkpoint"):               "ledger key --new », et annoncez la nouvelle clé publique à qui suit le registre — data/key/checkpoint (KEY_MISSING)",
+		fault.New(fault.Damaged, "LEDGER_MISSING", "", "the stream holds 7 positions and there is no ledger in data/x: position 1 is missing there"): " — le journal a 7 positions, et data/x n'en a aucune (",
+	} {
+		if text, _ := (&app{}).explain(given); !strings.Contains(text, want) {
+			t.Errorf("who runs the process is told %s, want %s", text, want)
+		}
 	}
 }
 

@@ -52,6 +52,23 @@ var tellings = []struct {
 	{regexp.MustCompile(`^The network is printed under (.+) too: that one counts`), "$1 en est une autre"},
 	{regexp.MustCompile(`^(\S+) is printed of another new hospital too`), "$1"},
 	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
+	{regexp.MustCompile(`^another process keeps the ledger of this log`), ""},
+	{regexp.MustCompile(`^the vault in (.+) is not the one that belongs to this log$`), "coffre : $1"},
+	{regexp.MustCompile(`^(?:another vault belongs to|the vault of the process that keeps the ledger is not the one that belongs to) this log$`), ""},
+	{regexp.MustCompile(`^(?:checkpoints of this log were signed, and )?there is no key in ([^;]+)(?:$|;)`), "$1"},
+	{regexp.MustCompile(`^others can read the key (.+): chmod 600$`), "$1"},
+	{regexp.MustCompile(`^a line of (.+) is no key of a signed note$`), "une ligne de $1"},
+	{regexp.MustCompile(`^(.+) holds no key$`), "$1"},
+	{regexp.MustCompile(`^the stream holds (\d+) positions and there is no ledger in (.+): position 1 is missing there$`), "le journal a $1 positions, et $2 n'en a aucune"},
+	{regexp.MustCompile(`^position (\d+) was announced, the stream ends at (\d+) and the ledger at (\d+): `), "la position $1 a été annoncée ; le journal s'arrête à $2, le grand livre à $3"},
+	{regexp.MustCompile(`^position (\d+) was announced and both stores end at (\d+): `), "la position $1 a été annoncée, et les deux copies s'arrêtent à $2 : reconstruire l'une d'après l'autre n'apporte rien (« maillage restore --new-epoch »)"},
+	{regexp.MustCompile(`^the ledger ends at (\d+) and the stream at (\d+): `), "le grand livre s'arrête à $1 et le journal à $2 : refaites le premier (« maillage restore --ledger »)"},
+	{regexp.MustCompile(`^the stream ends at (\d+) and the ledger at (\d+): `), "le journal s'arrête à $1, le grand livre à $2"},
+	{regexp.MustCompile(`^nothing announced is missing: the ledger holds (\d+) positions$`), "le grand livre en a $1"},
+	{regexp.MustCompile(`^the ledger in (.+) is empty: `), "$1"},
+	{regexp.MustCompile(`^there is no store in (.+?): `), "$1"},
+	{regexp.MustCompile(`^the process halted and must be started again: `), ""},
+	{regexp.MustCompile(`^this process answers no reads: only the part (\S+) keeps rows in PostgreSQL$`), "seul le service $1 tient des tables"},
 	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et $5 autre(s) ($6)"},
 	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et $3 autre(s) ($4)"},
 }
@@ -69,11 +86,8 @@ var (
 // toldInFrench is what a sentence of the register says besides its reason: its values,
 // in French where words go with them. Empty for none.
 func toldInFrench(said string) string {
-	for _, t := range tellings {
-		if m := t.said.FindStringSubmatchIndex(said); m != nil {
-			text := string(t.said.ExpandString(nil, t.french, said, m))
-			return valueInFrench(unsaid.Replace(text + "|"))
-		}
+	if told, is := telling(said); is {
+		return told
 	}
 	var values []string
 	for _, v := range valueSaid.FindAllString(said, -1) {
@@ -89,6 +103,18 @@ func toldInFrench(said string) string {
 		}
 	}
 	return strings.Join(values, ", ")
+}
+
+// telling is the French of a sentence of the register that has words of its own; is says
+// whether it has.
+func telling(said string) (told string, is bool) {
+	for _, t := range tellings {
+		if m := t.said.FindStringSubmatchIndex(said); m != nil {
+			text := string(t.said.ExpandString(nil, t.french, said, m))
+			return valueInFrench(unsaid.Replace(text + "|")), true
+		}
+	}
+	return "", false
 }
 
 // valueInFrench writes days, lines of an act and words of the contract as an officer

@@ -25,7 +25,7 @@ type Process struct {
 	Ledger    string `type:"path" help:"Répertoire du grand livre ; sur un autre disque de préférence (par défaut DATA/ledger)."`
 	Vault     string `type:"path" help:"Répertoire du coffre des données personnelles, le même pour tous les processus qui enregistrent (par défaut DATA/vault)."`
 	HeadCopy  string `type:"path" placeholder:"FICHIER" help:"Fichier, en un troisième lieu, qui garde la dernière tête annoncée."`
-	Key       string `type:"path" placeholder:"FICHIER" help:"Fichier des clés qui signent les points de contrôle du grand livre (par défaut DATA/key/checkpoint, créé s'il manque ; sa clé publique est à côté, en .pub)."`
+	Key       string `type:"path" placeholder:"FICHIER" help:"Fichier des clés qui signent les points de contrôle du grand livre (par défaut DATA/key/checkpoint, créé avec un registre neuf ; sa clé publique est à côté, en .pub)."`
 	Witnesses string `type:"existingfile" placeholder:"FICHIER" help:"Témoins à qui montrer chaque point de contrôle, et combien doivent le contresigner."`
 	GRPC      string `name:"grpc" default:"127.0.0.1:9090" help:"Adresse gRPC."`
 	HTTP      string `name:"http" default:"127.0.0.1:8080" help:"Adresse HTTP (lectures, /v1/events, /openapi.json, /readyz), ou « off »."`

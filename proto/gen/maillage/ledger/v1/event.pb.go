@@ -39,6 +39,7 @@ type Event struct {
 	//	*Event_VaultBound
 	//	*Event_ConsumerAdded
 	//	*Event_ConsumerRemoved
+	//	*Event_CheckpointKeysBound
 	Fact          isEvent_Fact `protobuf_oneof:"fact"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -133,6 +134,15 @@ func (x *Event) GetConsumerRemoved() *ConsumerRemoved {
 	return nil
 }
 
+func (x *Event) GetCheckpointKeysBound() *CheckpointKeysBound {
+	if x != nil {
+		if x, ok := x.Fact.(*Event_CheckpointKeysBound); ok {
+			return x.CheckpointKeysBound
+		}
+	}
+	return nil
+}
+
 type isEvent_Fact interface {
 	isEvent_Fact()
 }
@@ -162,6 +172,11 @@ type Event_ConsumerRemoved struct {
 	ConsumerRemoved *ConsumerRemoved `protobuf:"bytes,14,opt,name=consumer_removed,json=consumerRemoved,proto3,oneof"`
 }
 
+type Event_CheckpointKeysBound struct {
+	// Other keys sign the checkpoints of the log.
+	CheckpointKeysBound *CheckpointKeysBound `protobuf:"bytes,15,opt,name=checkpoint_keys_bound,json=checkpointKeysBound,proto3,oneof"`
+}
+
 func (*Event_LogOpened) isEvent_Fact() {}
 
 func (*Event_EpochOpened) isEvent_Fact() {}
@@ -172,15 +187,20 @@ func (*Event_ConsumerAdded) isEvent_Fact() {}
 
 func (*Event_ConsumerRemoved) isEvent_Fact() {}
 
+func (*Event_CheckpointKeysBound) isEvent_Fact() {}
+
 // LogOpened begins a log and gives it its identity.
 type LogOpened struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Opaque id of the log.
 	LogId string `protobuf:"bytes,1,opt,name=log_id,json=logId,proto3" json:"log_id,omitempty"`
 	// Who keeps the log: the origin line of its checkpoints.
-	Origin        string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Origin string `protobuf:"bytes,2,opt,name=origin,proto3" json:"origin,omitempty"`
+	// Public halves of the keys that sign its checkpoints from the beginning, as verifier keys
+	// of signed notes; none where it was opened without.
+	CheckpointKeys []string `protobuf:"bytes,3,rep,name=checkpoint_keys,json=checkpointKeys,proto3" json:"checkpoint_keys,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *LogOpened) Reset() {
@@ -225,6 +245,13 @@ func (x *LogOpened) GetOrigin() string {
 		return x.Origin
 	}
 	return ""
+}
+
+func (x *LogOpened) GetCheckpointKeys() []string {
+	if x != nil {
+		return x.CheckpointKeys
+	}
+	return nil
 }
 
 // EpochOpened says that positions from here on are not those that were announced
@@ -358,6 +385,55 @@ func (x *VaultBound) GetReason() string {
 	return ""
 }
 
+// CheckpointKeysBound says which keys sign the checkpoints of the log from here on, in place
+// of those that did. So that a key that is lost is missed, and no other one takes its place
+// unsaid. It is no reason to trust them: whoever rewrites a log writes this too. A public key
+// is told where nobody can change it unseen.
+type CheckpointKeysBound struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Public halves of all of them, as verifier keys of signed notes, the one in use first.
+	Keys          []string `protobuf:"bytes,1,rep,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CheckpointKeysBound) Reset() {
+	*x = CheckpointKeysBound{}
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CheckpointKeysBound) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CheckpointKeysBound) ProtoMessage() {}
+
+func (x *CheckpointKeysBound) ProtoReflect() protoreflect.Message {
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CheckpointKeysBound.ProtoReflect.Descriptor instead.
+func (*CheckpointKeysBound) Descriptor() ([]byte, []int) {
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *CheckpointKeysBound) GetKeys() []string {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
 // ConsumerAdded lets somebody follow the log at the broker itself, through a durable made
 // for him, and do nothing else there. He is shown by the key alone: his name in the world is
 // for the basis to say, where it is no person's.
@@ -379,7 +455,7 @@ type ConsumerAdded struct {
 
 func (x *ConsumerAdded) Reset() {
 	*x = ConsumerAdded{}
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +467,7 @@ func (x *ConsumerAdded) String() string {
 func (*ConsumerAdded) ProtoMessage() {}
 
 func (x *ConsumerAdded) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[4]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +480,7 @@ func (x *ConsumerAdded) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumerAdded.ProtoReflect.Descriptor instead.
 func (*ConsumerAdded) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{4}
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConsumerAdded) GetName() string {
@@ -449,7 +525,7 @@ type ConsumerRemoved struct {
 
 func (x *ConsumerRemoved) Reset() {
 	*x = ConsumerRemoved{}
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -461,7 +537,7 @@ func (x *ConsumerRemoved) String() string {
 func (*ConsumerRemoved) ProtoMessage() {}
 
 func (x *ConsumerRemoved) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[5]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -474,7 +550,7 @@ func (x *ConsumerRemoved) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsumerRemoved.ProtoReflect.Descriptor instead.
 func (*ConsumerRemoved) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{5}
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ConsumerRemoved) GetName() string {
@@ -507,7 +583,7 @@ type Head struct {
 
 func (x *Head) Reset() {
 	*x = Head{}
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -519,7 +595,7 @@ func (x *Head) String() string {
 func (*Head) ProtoMessage() {}
 
 func (x *Head) ProtoReflect() protoreflect.Message {
-	mi := &file_maillage_ledger_v1_event_proto_msgTypes[6]
+	mi := &file_maillage_ledger_v1_event_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -532,7 +608,7 @@ func (x *Head) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Head.ProtoReflect.Descriptor instead.
 func (*Head) Descriptor() ([]byte, []int) {
-	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{6}
+	return file_maillage_ledger_v1_event_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Head) GetEpoch() uint64 {
@@ -560,7 +636,7 @@ var File_maillage_ledger_v1_event_proto protoreflect.FileDescriptor
 
 const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\n" +
-	"\x1emaillage/ledger/v1/event.proto\x12\x12maillage.ledger.v1\x1a\x1dmaillage/event/v1/event.proto\"\xa3\x03\n" +
+	"\x1emaillage/ledger/v1/event.proto\x12\x12maillage.ledger.v1\x1a\x1dmaillage/event/v1/event.proto\"\x82\x04\n" +
 	"\x05Event\x12+\n" +
 	"\x04meta\x18\x01 \x01(\v2\x17.maillage.event.v1.MetaR\x04meta\x12>\n" +
 	"\n" +
@@ -570,11 +646,13 @@ const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\vvault_bound\x18\f \x01(\v2\x1e.maillage.ledger.v1.VaultBoundH\x00R\n" +
 	"vaultBound\x12J\n" +
 	"\x0econsumer_added\x18\r \x01(\v2!.maillage.ledger.v1.ConsumerAddedH\x00R\rconsumerAdded\x12P\n" +
-	"\x10consumer_removed\x18\x0e \x01(\v2#.maillage.ledger.v1.ConsumerRemovedH\x00R\x0fconsumerRemovedB\x06\n" +
-	"\x04fact\":\n" +
+	"\x10consumer_removed\x18\x0e \x01(\v2#.maillage.ledger.v1.ConsumerRemovedH\x00R\x0fconsumerRemoved\x12]\n" +
+	"\x15checkpoint_keys_bound\x18\x0f \x01(\v2'.maillage.ledger.v1.CheckpointKeysBoundH\x00R\x13checkpointKeysBoundB\x06\n" +
+	"\x04fact\"c\n" +
 	"\tLogOpened\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12\x16\n" +
-	"\x06origin\x18\x02 \x01(\tR\x06origin\"q\n" +
+	"\x06origin\x18\x02 \x01(\tR\x06origin\x12'\n" +
+	"\x0fcheckpoint_keys\x18\x03 \x03(\tR\x0echeckpointKeys\"q\n" +
 	"\vEpochOpened\x12\x14\n" +
 	"\x05epoch\x18\x01 \x01(\x04R\x05epoch\x12\x19\n" +
 	"\bold_size\x18\x02 \x01(\x04R\aoldSize\x12\x19\n" +
@@ -583,7 +661,9 @@ const file_maillage_ledger_v1_event_proto_rawDesc = "" +
 	"\n" +
 	"VaultBound\x12\x14\n" +
 	"\x05check\x18\x01 \x01(\fR\x05check\x12\x16\n" +
-	"\x06reason\x18\x02 \x01(\tR\x06reason\"\x81\x01\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\")\n" +
+	"\x13CheckpointKeysBound\x12\x12\n" +
+	"\x04keys\x18\x01 \x03(\tR\x04keys\"\x81\x01\n" +
 	"\rConsumerAdded\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
@@ -610,29 +690,31 @@ func file_maillage_ledger_v1_event_proto_rawDescGZIP() []byte {
 	return file_maillage_ledger_v1_event_proto_rawDescData
 }
 
-var file_maillage_ledger_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_maillage_ledger_v1_event_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_maillage_ledger_v1_event_proto_goTypes = []any{
-	(*Event)(nil),           // 0: maillage.ledger.v1.Event
-	(*LogOpened)(nil),       // 1: maillage.ledger.v1.LogOpened
-	(*EpochOpened)(nil),     // 2: maillage.ledger.v1.EpochOpened
-	(*VaultBound)(nil),      // 3: maillage.ledger.v1.VaultBound
-	(*ConsumerAdded)(nil),   // 4: maillage.ledger.v1.ConsumerAdded
-	(*ConsumerRemoved)(nil), // 5: maillage.ledger.v1.ConsumerRemoved
-	(*Head)(nil),            // 6: maillage.ledger.v1.Head
-	(*v1.Meta)(nil),         // 7: maillage.event.v1.Meta
+	(*Event)(nil),               // 0: maillage.ledger.v1.Event
+	(*LogOpened)(nil),           // 1: maillage.ledger.v1.LogOpened
+	(*EpochOpened)(nil),         // 2: maillage.ledger.v1.EpochOpened
+	(*VaultBound)(nil),          // 3: maillage.ledger.v1.VaultBound
+	(*CheckpointKeysBound)(nil), // 4: maillage.ledger.v1.CheckpointKeysBound
+	(*ConsumerAdded)(nil),       // 5: maillage.ledger.v1.ConsumerAdded
+	(*ConsumerRemoved)(nil),     // 6: maillage.ledger.v1.ConsumerRemoved
+	(*Head)(nil),                // 7: maillage.ledger.v1.Head
+	(*v1.Meta)(nil),             // 8: maillage.event.v1.Meta
 }
 var file_maillage_ledger_v1_event_proto_depIdxs = []int32{
-	7, // 0: maillage.ledger.v1.Event.meta:type_name -> maillage.event.v1.Meta
+	8, // 0: maillage.ledger.v1.Event.meta:type_name -> maillage.event.v1.Meta
 	1, // 1: maillage.ledger.v1.Event.log_opened:type_name -> maillage.ledger.v1.LogOpened
 	2, // 2: maillage.ledger.v1.Event.epoch_opened:type_name -> maillage.ledger.v1.EpochOpened
 	3, // 3: maillage.ledger.v1.Event.vault_bound:type_name -> maillage.ledger.v1.VaultBound
-	4, // 4: maillage.ledger.v1.Event.consumer_added:type_name -> maillage.ledger.v1.ConsumerAdded
-	5, // 5: maillage.ledger.v1.Event.consumer_removed:type_name -> maillage.ledger.v1.ConsumerRemoved
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	5, // 4: maillage.ledger.v1.Event.consumer_added:type_name -> maillage.ledger.v1.ConsumerAdded
+	6, // 5: maillage.ledger.v1.Event.consumer_removed:type_name -> maillage.ledger.v1.ConsumerRemoved
+	4, // 6: maillage.ledger.v1.Event.checkpoint_keys_bound:type_name -> maillage.ledger.v1.CheckpointKeysBound
+	7, // [7:7] is the sub-list for method output_type
+	7, // [7:7] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_maillage_ledger_v1_event_proto_init() }
@@ -646,6 +728,7 @@ func file_maillage_ledger_v1_event_proto_init() {
 		(*Event_VaultBound)(nil),
 		(*Event_ConsumerAdded)(nil),
 		(*Event_ConsumerRemoved)(nil),
+		(*Event_CheckpointKeysBound)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -653,7 +736,7 @@ func file_maillage_ledger_v1_event_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_maillage_ledger_v1_event_proto_rawDesc), len(file_maillage_ledger_v1_event_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

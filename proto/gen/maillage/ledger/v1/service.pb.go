@@ -71,9 +71,12 @@ type GetStatusResponse struct {
 	// Why this process refuses service, empty where it does not.
 	Halted string `protobuf:"bytes,4,opt,name=halted,proto3" json:"halted,omitempty"`
 	// The ledger that this process keeps, absent where it keeps none.
-	Kept          *KeptLedger `protobuf:"bytes,5,opt,name=kept,proto3" json:"kept,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Kept *KeptLedger `protobuf:"bytes,5,opt,name=kept,proto3" json:"kept,omitempty"`
+	// Witnesses who did not cosign the last checkpoint yet; they are asked again. None where
+	// this process signs none, or has none to show it to.
+	MissingWitnesses []string `protobuf:"bytes,6,rep,name=missing_witnesses,json=missingWitnesses,proto3" json:"missing_witnesses,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetStatusResponse) Reset() {
@@ -137,6 +140,13 @@ func (x *GetStatusResponse) GetHalted() string {
 func (x *GetStatusResponse) GetKept() *KeptLedger {
 	if x != nil {
 		return x.Kept
+	}
+	return nil
+}
+
+func (x *GetStatusResponse) GetMissingWitnesses() []string {
+	if x != nil {
+		return x.MissingWitnesses
 	}
 	return nil
 }
@@ -345,13 +355,14 @@ var File_maillage_ledger_v1_service_proto protoreflect.FileDescriptor
 const file_maillage_ledger_v1_service_proto_rawDesc = "" +
 	"\n" +
 	" maillage/ledger/v1/service.proto\x12\x12maillage.ledger.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1emaillage/ledger/v1/event.proto\"\x12\n" +
-	"\x10GetStatusRequest\"\xcd\x01\n" +
+	"\x10GetStatusRequest\"\xfa\x01\n" +
 	"\x11GetStatusResponse\x12\x15\n" +
 	"\x06log_id\x18\x01 \x01(\tR\x05logId\x12,\n" +
 	"\x04head\x18\x02 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12'\n" +
 	"\x0ffolded_position\x18\x03 \x01(\x04R\x0efoldedPosition\x12\x16\n" +
 	"\x06halted\x18\x04 \x01(\tR\x06halted\x122\n" +
-	"\x04kept\x18\x05 \x01(\v2\x1e.maillage.ledger.v1.KeptLedgerR\x04kept\"f\n" +
+	"\x04kept\x18\x05 \x01(\v2\x1e.maillage.ledger.v1.KeptLedgerR\x04kept\x12+\n" +
+	"\x11missing_witnesses\x18\x06 \x03(\tR\x10missingWitnesses\"f\n" +
 	"\n" +
 	"KeptLedger\x12,\n" +
 	"\x04head\x18\x01 \x01(\v2\x18.maillage.ledger.v1.HeadR\x04head\x12\x18\n" +
