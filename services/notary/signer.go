@@ -133,7 +133,9 @@ func (s *Signer) resume(file string, last *note.Note) (*note.Note, error) {
 		s.last, s.epoch, s.signed = c, epoch, signed
 		return n, nil
 	case epoch == s.epoch && c.Size == s.last.Size && c.Root != s.last.Root:
-		return nil, conflict("two roots were signed at size %d: %v, and %v in %s", c.Size, s.last.Root, c.Root, file)
+		err := conflict("two roots were signed at size %d: %v, and %v in %s", c.Size, s.last.Root, c.Root, file)
+		err.Position = c.Size
+		return nil, err
 	}
 	return last, nil
 }

@@ -369,6 +369,19 @@ func TestCloudEventsGoOn(t *testing.T) {
 		}
 		return s.CachedInfo().Created
 	}
+	// isAnew waits until another stream stands in the place of one.
+	isAnew := func(t *testing.T, before time.Time) {
+		t.Helper()
+		for look := time.NewTicker(2 * time.Millisecond); ; <-look.C {
+			s, err := o.js.Stream(t.Context(), "CLOUDEVENTS")
+			if err == nil && !s.CachedInfo().Created.Equal(before) {
+				return
+			}
+			if err != nil && !errors.Is(err, natsjs.ErrStreamNotFound) {
+				t.Fatal(err)
+			}
+		}
+	}
 	same := func(t *testing.T, anew bool, before time.Time) {
 		t.Helper()
 		if got := o.all(head); !reflect.DeepEqual(got, first) || created(t).Equal(before) == anew {
@@ -414,6 +427,9 @@ func TestCloudEventsGoOn(t *testing.T) {
 			before := holding(t, tc.holds, tc.change)
 			_, stop := beginAgain(t, config)
 			defer stop()
+			if tc.anew {
+				isAnew(t, before)
+			}
 			o.reaches(head)
 			same(t, tc.anew, before)
 		})
@@ -426,24 +442,17 @@ func TestCloudEventsGoOn(t *testing.T) {
 		}
 		_, stop := beginAgain(t, config)
 		defer stop()
+		isAnew(t, before)
 		o.reaches(head)
 		same(t, true, before)
 	})
 	t.Run("another public address", func(t *testing.T) {
-		before := created(t)
+		before := holding(t, len(first), nil)
 		moved := config
 		moved.PublicURL = "https://registre.example.org/"
 		_, stop := beginAgain(t, moved)
 		defer stop()
-		for look := time.NewTicker(2 * time.Millisecond); ; <-look.C {
-			s, err := o.js.Stream(t.Context(), "CLOUDEVENTS")
-			if err == nil && !s.CachedInfo().Created.Equal(before) {
-				break
-			}
-			if err != nil && !errors.Is(err, natsjs.ErrStreamNotFound) {
-				t.Fatal(err)
-			}
-		}
+		isAnew(t, before)
 		if e := o.all(o.reaches(head))[5]; e.DataSchema != "https://registre.example.org/schemas/maillage/topology/v1/event.proto" {
 			t.Errorf("the schema of %s is at %q", e.ID, e.DataSchema)
 		}

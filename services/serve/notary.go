@@ -161,6 +161,9 @@ func (p *process) contradicted(ctx context.Context) error {
 	}
 	files := p.signedFiles()
 	signer, err := notary.NewSigner(files[0], name, nil, p.store, files[1:]...)
+	if own, is := errors.AsType[*fault.Error](err); is && own.Kind == fault.Damaged && own.Position > 0 {
+		return err // the copies contradict each other, and so one of them the history
+	}
 	if err != nil {
 		return nil //nolint:nilerr // startNotary says so
 	}
