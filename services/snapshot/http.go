@@ -41,6 +41,9 @@ func (s *Store) Handler(fail func(http.ResponseWriter, *http.Request, error)) ht
 		mux.HandleFunc("GET /opendata/{set}"+tail, h.openData)
 	}
 	mux.HandleFunc("GET /opendata/{$}", h.openData)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, fault.New(fault.NotFound, "FILE_UNKNOWN", "", "no file has this path: see /openapi.json"))
+	})
 	return mux
 }
 
@@ -158,20 +161,38 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, k key, root, fir
 	}
 	defer func() { _ = f.Close() }()
 	header(w.Header(), is)
-	http.ServeContent(slowly{w, http.NewResponseController(w)}, r, "", h.src.KnownTime(k.position), f)
+	refuse := func() {
+		h.fail(w, r, fault.New(fault.Invalid, "RANGE_INVALID", "Range", "the file has %d bytes, and none of them is asked for", is.GetBytes()))
+	}
+	http.ServeContent(&slowly{ResponseWriter: w, control: http.NewResponseController(w), refuse: refuse}, r, "", h.src.KnownTime(k.position), f)
 }
 
 // untaken is how long a part of a file may wait to be taken: a whole register over a slow
 // line takes longer than any other answer has.
 const untaken = time.Minute
 
-// slowly gives a reader time anew for each part.
+// slowly gives a reader time anew for each part, and refuses ranges as all else is refused.
 type slowly struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	refuse  func()
+	refused bool
 }
 
-func (s slowly) Write(b []byte) (int, error) {
+// WriteHeader implements http.ResponseWriter.
+func (s *slowly) WriteHeader(code int) {
+	if code == http.StatusRequestedRangeNotSatisfiable {
+		s.refused = true
+		s.refuse()
+		return
+	}
+	s.ResponseWriter.WriteHeader(code)
+}
+
+func (s *slowly) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(untaken)) // who cannot set one has none
 	return s.ResponseWriter.Write(b)
 }

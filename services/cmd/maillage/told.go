@@ -19,6 +19,7 @@ var tellings = []struct {
 	{regexp.MustCompile(`^no \S+ is known as "([^"]*)"(?:; near it: (.*))?$`), "« $1 » ; noms voisins : $2"},
 	{regexp.MustCompile(` is known from (\S+) on, not on `), "à compter du $1"},
 	{regexp.MustCompile(` is known until (\S+), not on `), "jusqu'au $1"},
+	{regexp.MustCompile(`^"([^"]*)" is no kind of entity; those are (.*)$`), "« $1 » n'est aucune de celles-ci : $2"},
 	{regexp.MustCompile(`^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
 	{regexp.MustCompile(`^Label (\S+) goes on in label (\S+)`), "il se poursuit dans le label $2"},
 	{regexp.MustCompile(`^Label \S+ is repealed from (\S+)`), "il est abrogé à compter du $1"},
@@ -52,8 +53,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^The network is printed under (.+) too: that one counts`), "$1 en est une autre"},
 	{regexp.MustCompile(`^(\S+) is printed of another new hospital too`), "$1"},
 	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
-	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et $5 autre(s) ($6)"},
-	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et $3 autre(s) ($4)"},
+	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et encore $5 ($6)"},
+	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et encore $3 ($4)"},
 }
 
 var (
@@ -63,7 +64,7 @@ var (
 	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
 	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
 	// unsaid is what a telling says of a value that is not there, and of a quote within one.
-	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s) ()|", "", " ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et encore 0 ()|", "", " ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
 )
 
 // toldInFrench is what a sentence of the register says besides its reason: its values,
