@@ -24,24 +24,27 @@ type AuditExplainCmd struct {
 
 // story is what is told: all of it is checked.
 type story struct {
-	Label    string
-	Lines    []told // what it is
-	Episodes []episode
-	Origin   string
-	Size     uint64
-	Root     string
-	SignedBy string
-	Day      string
+	Label    string    `json:"label"`
+	Lines    []told    `json:"lines"` // what it is
+	Episodes []episode `json:"episodes"`
+	Origin   string    `json:"origin"`
+	Size     uint64    `json:"size,string"`
+	Root     string    `json:"root"`
+	SignedBy string    `json:"signedBy"`
+	Day      string    `json:"day"`
 }
 
-type told struct{ Name, Value string }
+type told struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 // episode is an event.
 type episode struct {
-	Position uint64
-	Title    string
-	Lines    []told
-	Leaf     string
+	Position uint64 `json:"position,string"`
+	Title    string `json:"title"`
+	Lines    []told `json:"lines"`
+	Leaf     string `json:"leaf"`
 }
 
 // Run tells it.
@@ -95,7 +98,7 @@ func (s *story) gather(a *app, c *AuditExplainCmd, conn grpc.ClientConnInterface
 		name, content := factOf(fact)
 		m := metaOf(fact)
 		one := episode{Position: fact.GetPosition(), Title: name, Leaf: replica.Leaf(fact.GetPosition()).String()}
-		one.Lines = appendTold(one.Lines, "Enregistré", m.GetRecordTime().AsTime().In(paris).Format("02/01/2006 à 15:04:05")+" (heure de Paris)")
+		one.Lines = appendTold(one.Lines, "Enregistré", frTime(m.GetRecordTime())+" (heure de Paris)")
 		one.Lines = appendTold(one.Lines, "Par", joined(" puis ", m.GetActor().GetAccount(), m.GetApprover().GetAccount()))
 		one.Lines = appendTold(one.Lines, "Ce qui change", changesText(fact.GetChanges()))
 		one.Lines = appendTold(one.Lines, "Contenu", content)
@@ -131,8 +134,8 @@ func (s *story) text() string {
 }
 
 func (s *story) proof() string {
-	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %d événements, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal.",
-		s.Origin, s.Size, s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"))
+	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %s, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal.",
+		s.Origin, counted(s.Size, "événement(s)"), s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"))
 }
 
 // Proof is what a page says of how it was verified.

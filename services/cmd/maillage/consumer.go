@@ -179,12 +179,12 @@ func (c *ConsumerListCmd) Run(a *app) error {
 				contexts = "tous"
 			}
 			rows = append(rows, []string{
-				one.GetName(), one.GetRecordTime().AsTime().In(paris).Format("2006-01-02 15:04"), contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
+				one.GetName(), frTime(one.GetRecordTime()), contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
 			})
 		}
 		if a.json {
 			return nil
 		}
-		return a.printTable(rows, []cutting{whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), lineCount(len(rows)-1)))
+		return a.printTable(rows, []cutting{whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), counted(len(rows)-1, "ligne(s)")))
 	})
 }
