@@ -90,7 +90,7 @@ func (h handler) openData(w http.ResponseWriter, r *http.Request) {
 	}
 	r.SetPathValue("file", name) // of the latest
 	k := key{kind: openData}
-	day, err := given(r, "validAt")
+	day, err := given(r, "validAt", "valid_at")
 	if err == nil {
 		k.day, err = h.dayOf(day)
 	}
@@ -100,14 +100,17 @@ func (h handler) openData(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, k, "/", "datapackage.json", err)
 }
 
-// given is the one parameter that a request may have, empty where it has none.
-func given(r *http.Request, name string) (string, error) {
-	for other, texts := range r.URL.Query() {
-		if other != name || len(texts) > 1 {
+// given is the one parameter that a request may have, by its name or by that of the schemas,
+// empty where it has none.
+func given(r *http.Request, name, schemas string) (value string, err error) {
+	all := r.URL.Query()
+	for other, texts := range all {
+		if other != name && other != schemas || len(texts) > 1 || len(all) > 1 {
 			return "", fault.New(fault.Invalid, "REQUEST_INVALID", other, "the only parameter here is %s, once", name)
 		}
+		value = texts[0]
 	}
-	return r.URL.Query().Get(name), nil
+	return value, nil
 }
 
 func number(r *http.Request, name string) (uint64, error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -686,5 +687,14 @@ func TestFollowNamesFacts(t *testing.T) {
 	lines := strings.Split(out.String(), "\n")
 	if len(lines) != 3 || !strings.Contains(lines[0], "7  01/07/2026 12:00:00  Label accordé ") || !strings.HasSuffix(lines[0], "  labelling.label.L") || !strings.Contains(lines[1], unknownFact) {
 		t.Errorf("it is shown\n%s", out.String())
+	}
+}
+
+// What is told of a label for programs has the names and numbers of the API's JSON.
+func TestStoryAsJSON(t *testing.T) {
+	b, err := json.Marshal(&story{Label: "L", Size: 9, Lines: []told{{"a", "b"}}, Episodes: []episode{{Position: 7, Title: "t", Leaf: "x"}}})
+	want := `{"label":"L","lines":[{"name":"a","value":"b"}],"episodes":[{"position":"7","title":"t","lines":null,"leaf":"x"}],"origin":"","size":"9","root":"","signedBy":"","day":""}`
+	if err != nil || string(b) != want {
+		t.Errorf("%v: %s", err, b)
 	}
 }
