@@ -209,7 +209,7 @@ func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint6
 		}
 		if waiting == nil {
 			var cancel context.CancelFunc
-			waiting, cancel = early(ctx)
+			waiting, cancel = Early(ctx)
 			defer cancel()
 		}
 		select {
@@ -223,12 +223,12 @@ func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint6
 	}
 }
 
-// early ends a moment before a context does, so that whoever waited in vain hears why before
+// Early ends a moment before a context does, so that whoever waited in vain hears why before
 // he gives up.
-func early(ctx context.Context) (context.Context, context.CancelFunc) {
+func Early(ctx context.Context) (context.Context, context.CancelFunc) {
 	by, ends := ctx.Deadline()
 	if !ends {
-		return ctx, func() {}
+		return context.WithCancel(ctx)
 	}
 	return context.WithDeadline(ctx, by.Add(-min(time.Until(by)/10, time.Second/2)))
 }

@@ -20,7 +20,7 @@ var tellings = []struct {
 	{regexp.MustCompile(` is known from (\S+) on, not on `), "à compter du $1"},
 	{regexp.MustCompile(` is known until (\S+), not on `), "jusqu'au $1"},
 	{regexp.MustCompile(`^"([^"]*)" is no kind of entity; those are (.*)$`), "« $1 » n'est aucune de celles-ci : $2"},
-	{regexp.MustCompile(`^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
+	{regexp.MustCompile(`(?i)^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
 	{regexp.MustCompile(`^Label (\S+) goes on in label (\S+)`), "il se poursuit dans le label $2"},
 	{regexp.MustCompile(`^Label \S+ is repealed from (\S+)`), "il est abrogé à compter du $1"},
 	{regexp.MustCompile(`^Label \S+ is annulled from (\S+)`), "il est annulé à compter du $1"},
