@@ -102,7 +102,7 @@ func TestExampleConforms(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PYTHONDONTWRITEBYTECODE", "1")
-	for way, command := range map[string][]string{"stream": {interpreter, example, "--heartbeat=1"}, "pages": {interpreter, example, "--heartbeat=1", "--pages"}} {
+	for way, command := range map[string][]string{"stream": {interpreter, example, "--heartbeat=3"}, "pages": {interpreter, example, "--heartbeat=3", "--pages"}} {
 		for _, day := range conformance.Scenarios() {
 			t.Run(way+"/"+day.Name, func(t *testing.T) {
 				t.Parallel()
