@@ -3,9 +3,10 @@
 // that the consumer keeps.
 //
 // A consumer is a command. It is told by the environment where the register is
-// (MAILLAGE_SERVER, the address of maillage.feed.v1.FeedService without TLS), which file to
-// keep its copy in (MAILLAGE_COPY), and the key that the register signs with (MAILLAGE_KEY, a
-// verifier key of a signed note). The copy is JSON, a line each: either a record, with
+// (MAILLAGE_SERVER, the address of maillage.feed.v1.FeedService without TLS, and MAILLAGE_HTTP,
+// the same over HTTP, where a [Scenario] has a Front: it follows through whichever it likes),
+// which file to keep its copy in (MAILLAGE_COPY), and the key that the register signs with
+// (MAILLAGE_KEY, a verifier key of a signed note). The copy is JSON, a line each: either a record, with
 // its position, subject and body (base64), or a commit with its records, as
 // maillage.feed.v1 has them in JSON. What a line holds must stay there. Beside that file the
 // consumer may keep others, such as its cursor. It follows until it is killed, and may be at
@@ -38,8 +39,11 @@ type Scenario struct {
 	Name string
 	// Story is what happens and what the consumer must do.
 	Story string
+	// Front puts HTTP before the register that is played, given the address of that: it
+	// returns where it is reached, http://host:port. Nil: it is played over gRPC alone.
+	Front func(ctx context.Context, server string) (url string, stop func(), err error)
 
-	turns []turn // one for each call of Watch; the last one for all that follow
+	turns []turn // one after the other; the last one for all calls that follow
 	log   []*feedv1.Commit
 	kills []uint64 // the consumer is killed once it was handed the first, and once it has written the others
 	stops bool     // it must stop by itself
@@ -68,6 +72,14 @@ func (s *Scenario) Run(ctx context.Context, dir string, command ...string) error
 	r := &run{Scenario: s, dir: dir, command: command, server: server}
 	defer r.server.serve(lis)()
 	r.env = append(os.Environ(), "MAILLAGE_SERVER="+lis.Addr().String(), "MAILLAGE_COPY="+r.copy(), "MAILLAGE_KEY="+server.public)
+	if s.Front != nil {
+		url, stop, err := s.Front(ctx, lis.Addr().String())
+		if err != nil {
+			return err
+		}
+		defer stop()
+		r.env = append(r.env, "MAILLAGE_HTTP="+url)
+	}
 	for i, position := range s.kills {
 		if err := r.untilKilled(ctx, position, i > 0); err != nil {
 			return err
@@ -133,7 +145,10 @@ func (r *run) untilKilled(ctx context.Context, position uint64, written bool) er
 	if err != nil {
 		return err
 	}
-	defer c.kill()
+	defer func() {
+		c.kill()
+		r.server.over()
+	}()
 	handed := r.server.handed(position)
 	look := time.NewTicker(time.Millisecond)
 	defer look.Stop()

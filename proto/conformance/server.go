@@ -1,11 +1,13 @@
 package conformance
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/base64"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -26,7 +28,8 @@ import (
 	"maillage/proto/merkle"
 )
 
-// turn is how the register behaves during one call of Watch.
+// turn is how the register behaves during one call of Watch, or during calls of ListEvents up
+// to the one that ends as the turn does.
 type turn struct {
 	log      []*feedv1.Commit                      // that it holds
 	common   uint64                                // the last position at which it is the log of the turn before, where it is another one
@@ -40,15 +43,19 @@ type turn struct {
 	signed   func(*ledgerv1.Head) *ledgerv1.Head   // what is signed in place of the head
 }
 
-// server plays turns.
+// server plays turns: the feed, and as much of the ledger as whoever reads it in pages needs to
+// check what it got.
 type server struct {
 	feedv1.UnimplementedFeedServiceServer
+	ledgerv1.UnimplementedLedgerServiceServer
+	ledgerv1.UnimplementedProofServiceServer
 
 	key, stranger note.Signer
 	public        string // of key
 
 	mu    sync.Mutex
 	turns []turn
+	paged bool                     // pages of the first of the turns were asked for
 	far   map[uint64]chan struct{} // closed once the position was handed on
 }
 
@@ -87,6 +94,8 @@ func (s *server) sign(t *turn, head *ledgerv1.Head) ([]byte, error) {
 func (s *server) serve(lis net.Listener) (stop func()) {
 	server := grpc.NewServer()
 	feedv1.RegisterFeedServiceServer(server, s)
+	ledgerv1.RegisterLedgerServiceServer(server, s)
+	ledgerv1.RegisterProofServiceServer(server, s)
 	go server.Serve(lis) //nolint:errcheck // it ends when it is stopped
 	return server.Stop
 }
@@ -117,26 +126,61 @@ func (s *server) passed(c *feedv1.Commit) {
 	}
 }
 
-// next is the turn of a call that has just come.
+// next is the turn of a call of Watch that has just come.
 func (s *server) next() turn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	return s.pass()
+}
+
+// page is the turn that a page is of.
+func (s *server) page() turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.paged = true
+	return s.turns[0]
+}
+
+// now is the turn that a call other than those of the feed is answered from.
+func (s *server) now() turn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.turns[0]
+}
+
+// over is told that the consumer was killed: the turn that its pages were of is over.
+func (s *server) over() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.paged {
+		s.pass()
+	}
+}
+
+// pass goes on to the turn after the first, where there is one, and returns that.
+func (s *server) pass() turn {
 	t := s.turns[0]
 	if len(s.turns) > 1 {
 		s.turns = s.turns[1:]
 	}
+	s.paged = false
 	return t
 }
+
+var errFiltered = refuse(codes.InvalidArgument, "REQUEST_INVALID", 0, "follow the whole register: only that can be judged")
 
 // Watch implements feedv1.FeedServiceServer.
 func (s *server) Watch(req *feedv1.WatchRequest, stream grpc.ServerStreamingServer[feedv1.WatchResponse]) error {
 	if proto.Size(req.GetFilter()) > 0 {
-		return refuse(codes.InvalidArgument, "REQUEST_INVALID", 0, "follow the whole register: only that can be judged")
+		return errFiltered
 	}
 	t := s.next()
-	after, err := t.from(req)
+	after, err := t.from(req.GetCursor(), req.GetAfter())
 	if err != nil {
 		return err
+	}
+	if req.GetStart() == feedv1.Start_START_NOW {
+		after = t.end()
 	}
 	for i, c := range t.log {
 		last := lastOf(c)
@@ -195,28 +239,101 @@ func (s *server) beat(t *turn, req *feedv1.WatchRequest, stream grpc.ServerStrea
 	}
 }
 
-// from is the position after which a call begins.
-func (t turn) from(req *feedv1.WatchRequest) (uint64, error) {
-	head := lastOf(t.log[len(t.log)-1])
-	switch from := req.GetFrom().(type) {
-	case *feedv1.WatchRequest_After:
-		return from.After, nil
-	case *feedv1.WatchRequest_Start:
-		if from.Start == feedv1.Start_START_NOW {
-			return head, nil
-		}
-		return 0, nil
-	case *feedv1.WatchRequest_Cursor:
-		position, err := positionOf(from.Cursor)
-		if err != nil {
-			return 0, refuse(codes.InvalidArgument, "CURSOR_INVALID", 0, err.Error())
-		}
-		if t.gullible || cursorAt(t.log, position) == from.Cursor {
-			return position, nil
-		}
-		return 0, refuse(codes.DataLoss, "LOG_FORKED", t.common, "the record at your cursor is gone or is another one")
+// ListEvents implements feedv1.FeedServiceServer.
+func (s *server) ListEvents(ctx context.Context, req *feedv1.ListEventsRequest) (*feedv1.ListEventsResponse, error) {
+	if proto.Size(req.GetFilter()) > 0 {
+		return nil, errFiltered
 	}
-	return 0, nil
+	t := s.page()
+	after, err := t.from(req.GetCursor(), req.GetAfter())
+	if err != nil {
+		return nil, err
+	}
+	head := t.announced().GetSize()
+	if req.GetMinPosition() > head {
+		<-ctx.Done()
+		return nil, refuse(codes.Unavailable, "POSITION_NOT_REACHED", head, "the log has not come so far")
+	}
+	page, listed := &feedv1.ListEventsResponse{HeadPosition: head, NextAfter: after, NextCursor: req.GetCursor()}, 0
+	for _, c := range t.log {
+		last := lastOf(c)
+		if last <= after {
+			continue
+		}
+		if listed += len(c.GetRecords()); t.until > 0 && last > t.until || listed > pageSize(req) && page.GetNextAfter() > after {
+			break
+		}
+		if t.alter == nil {
+			page.Commits = append(page.Commits, c)
+		} else {
+			page.Commits = append(page.Commits, t.alter(c)...)
+		}
+		page.NextAfter, page.NextCursor = last, c.GetCursor()
+		s.passed(c)
+	}
+	page.More = page.GetNextAfter() < head
+	if page.GetNextAfter() > after || t.ends == nil && !t.silent {
+		return page, nil
+	}
+	s.over()
+	if t.silent {
+		<-ctx.Done()
+	}
+	return nil, t.ends
+}
+
+func pageSize(req *feedv1.ListEventsRequest) int {
+	if n := req.GetPageSize(); n > 0 {
+		return int(n)
+	}
+	return 100
+}
+
+// GetStatus implements ledgerv1.LedgerServiceServer.
+func (s *server) GetStatus(context.Context, *ledgerv1.GetStatusRequest) (*ledgerv1.GetStatusResponse, error) {
+	t := s.now()
+	subject := t.log[0].GetRecords()[0].GetSubject()
+	head := t.announced()
+	return &ledgerv1.GetStatusResponse{LogId: subject[strings.LastIndexByte(subject, '.')+1:], Head: head, FoldedPosition: head.GetSize()}, nil
+}
+
+// GetCheckpoint implements ledgerv1.ProofServiceServer.
+func (s *server) GetCheckpoint(context.Context, *ledgerv1.GetCheckpointRequest) (*ledgerv1.GetCheckpointResponse, error) {
+	t := s.now()
+	signed, err := s.sign(&t, t.announced())
+	return &ledgerv1.GetCheckpointResponse{Checkpoint: signed}, err
+}
+
+// announced is the head that is told of outside of heartbeats: where the turn stays open, that
+// of what is handed on.
+func (t turn) announced() *ledgerv1.Head {
+	log := t.log
+	if t.until > 0 && t.ends == nil && !t.silent {
+		log = slices.DeleteFunc(slices.Clone(log), func(c *feedv1.Commit) bool { return lastOf(c) > t.until })
+	}
+	head := headOf(log)
+	if t.head != nil {
+		head = t.head(head)
+	}
+	return head
+}
+
+// end is the last position of the log.
+func (t turn) end() uint64 { return lastOf(t.log[len(t.log)-1]) }
+
+// from is the position after which a call begins.
+func (t turn) from(cursor string, after uint64) (uint64, error) {
+	if cursor == "" {
+		return after, nil
+	}
+	position, err := positionOf(cursor)
+	if err != nil {
+		return 0, refuse(codes.InvalidArgument, "CURSOR_INVALID", 0, err.Error())
+	}
+	if t.gullible || cursorAt(t.log, position) == cursor {
+		return position, nil
+	}
+	return 0, refuse(codes.DataLoss, "LOG_FORKED", t.common, "the record at your cursor is gone or is another one")
 }
 
 // refuse is an error as the register gives it.

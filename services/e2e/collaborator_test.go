@@ -35,7 +35,7 @@ func TestALapsedCentreGoesOnAsCollaborator(t *testing.T) {
 
 	// It is planned, and then said of one of the two that are lost.
 	_, errs, code := d.as("preparer", act("plan")...)
-	if code != 0 || !strings.Contains(errs, "2 label(s) perdu(s) par des centres") {
+	if code != 0 || !strings.Contains(errs, "2 labels perdus par des centres") {
 		t.Fatalf("plan: exit code %d\n%s", code, errs)
 	}
 	before := told(d.server, &labellingv1.Plan{}, act("plan")...)

@@ -78,7 +78,7 @@ func TestRewritten(t *testing.T) {
 				case where == "both and the last checkpoint":
 					must(t, os.Remove(filepath.Join(data, "key", "checkpoint.last")))
 					must(t, os.RemoveAll(filepath.Join(data, "ledger", "signed"))) // where the rewriting left it
-					s := up(t, data, "--postgres", "off") // nothing here knows better
+					s := up(t, data, "--postgres", "off")                          // nothing here knows better
 					fill(t, s, "more-", 10)
 					forged := filepath.Join(t.TempDir(), "forged")
 					s.succeeds("audit", "bundle", "--out", forged)

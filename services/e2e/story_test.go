@@ -48,13 +48,13 @@ func TestStoryFromItsBundle(t *testing.T) {
 		if out := succeeds(t, "audit", "verify", one, "--key", key); !strings.Contains(out, "il ne prouve rien de ce qu'il ne contient pas") {
 			t.Error(out)
 		}
-		part, is := storyIn(t, one, key, id)["Part"].(bool)
+		part, is := storyIn(t, one, key, id)["part"].(bool)
 		if !part || !is {
 			t.Errorf("%s: it is not said that the bundle is of it alone", what)
 		}
 		for _, moment := range [][]string{nil, {"--valid-at", "2023-06-01", "--known-at", fmt.Sprint(size(t, s) - 2)}} {
 			want, got := storyIn(t, all, key, id, moment...), storyIn(t, one, key, id, moment...)
-			delete(got, "Part")
+			delete(got, "part")
 			if told := compactOne(t, got); told != compactOne(t, want) {
 				t.Errorf("%s, %v: the bundle of it alone tells\n%s\nthat of everything\n%s", what, moment, told, compactOne(t, want))
 			}

@@ -127,19 +127,25 @@ func forked(common uint64, format string, args ...any) error {
 }
 
 // reach is how long a position may be away: another process may have answered with it.
-const reach = 5 * time.Second
+const reach = 2 * time.Second
 
 // reached waits for a position that another process may have shown already.
 func (f *Feed) reached(ctx context.Context, position uint64, field string) error {
 	ctx, cancel := context.WithTimeout(ctx, reach)
 	defer cancel()
-	_, err := f.src.Await(ctx, position)
-	if own, ok := errors.AsType[*fault.Error](err); ok && own.Reason == "POSITION_NOT_REACHED" {
-		err := fault.New(fault.Unavailable, own.Reason, field, "%s", own.Message)
-		err.Position = position
-		return err
-	}
+	_, err := f.await(ctx, position, field)
 	return err
+}
+
+// await waits, within ctx, until the head is at least a position, which a field asks for.
+func (f *Feed) await(ctx context.Context, position uint64, field string) (ledger.Head, error) {
+	head, err := f.src.Await(ctx, position)
+	if own, ok := errors.AsType[*fault.Error](err); ok && own.Reason == "POSITION_NOT_REACHED" {
+		late := fault.New(own.Kind, own.Reason, field, "%s", own.Message)
+		late.Position = position
+		return head, late
+	}
+	return head, err
 }
 
 // cursorAt is a place as a token; its epoch and leaf are looked up where they are not known.
@@ -225,7 +231,10 @@ func (f *Feed) message(ctx context.Context, c commit, keep filter) (*feedv1.Comm
 
 // List finds a page of whole commits.
 func (f *Feed) List(ctx context.Context, req *feedv1.ListEventsRequest) (*feedv1.ListEventsResponse, error) {
-	head, err := f.src.Await(ctx, req.GetMinPosition())
+	if err := check(req.GetFilter()); err != nil {
+		return nil, err
+	}
+	head, err := f.await(ctx, req.GetMinPosition(), "min_position")
 	if err != nil {
 		return nil, err
 	}

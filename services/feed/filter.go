@@ -14,6 +14,7 @@ import (
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
+	"maillage/services/fault"
 	"maillage/services/notice"
 )
 
@@ -21,6 +22,23 @@ import (
 type filter struct {
 	contexts, kinds, ids []string
 	notices              bool // no others
+}
+
+// kinds are what a record can be about: the third part of a subject.
+var kinds = []string{
+	"act", "alias", "assertion", "campaign", "centre", "consumer", "contact", "continuity", "cycle", "day", "draft", "establishment",
+	"filiere", "label", "link", "log", "measure", "missions", "network", "office", "period", "person", "plan", "platform",
+	"report", "undertaking",
+}
+
+// check refuses a filter that would find nothing for ever, as a kind that is mistyped does.
+func check(f *feedv1.Filter) error {
+	for _, kind := range f.GetKinds() {
+		if !slices.Contains(kinds, kind) {
+			return fault.New(fault.Invalid, "KIND_UNKNOWN", "filter.kinds", "%q is no kind of entity; those are %s", kind, strings.Join(kinds, ", "))
+		}
+	}
+	return nil
 }
 
 func filterOf(f *feedv1.Filter) filter {

@@ -20,7 +20,7 @@ import (
 
 // Notices finds a page of notices: those of whole commits. It reads those records alone.
 func (f *Feed) Notices(ctx context.Context, req *feedv1.ListNoticesRequest) (*feedv1.ListNoticesResponse, error) {
-	head, err := f.src.Await(ctx, req.GetMinPosition())
+	head, err := f.await(ctx, req.GetMinPosition(), "min_position")
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +121,15 @@ func (n *noticed) look(s *registry.State) {
 		n.about(first.KnownFrom)
 		n.concerns(kindOf(s, first.Value.GetKeptId()), first.Value.GetKeptId())
 		n.concerns(kindOf(s, first.Value.GetOtherId()), first.Value.GetOtherId())
+	case *labellingv1.PersonErased: // whoever keeps a name keeps it with a site
+		for _, id := range f.GetLabelIds() {
+			label, _ := lab.Label(id, n.GetPosition())
+			n.holder(label.GetHolder())
+		}
+		for _, id := range f.GetOfficeIds() {
+			office, _ := lab.Offices.Last(id, n.GetPosition())
+			n.concerns(kindOf(s, office.GetHolderId()), office.GetHolderId())
+		}
 	case interface{ GetLabelId() string }:
 		first, _ := lab.Labels.First(f.GetLabelId())
 		n.about(first.KnownFrom)

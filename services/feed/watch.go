@@ -36,6 +36,9 @@ type reader struct {
 // error it returns. send may hang: after the patience of the feed Watch gives up, and
 // send must fail once it has returned.
 func (f *Feed) Watch(ctx context.Context, req *feedv1.WatchRequest, send func(*feedv1.WatchResponse) error) error {
+	if err := check(req.GetFilter()); err != nil {
+		return err
+	}
 	f.join(ctx)
 	defer f.leave()
 	r := &reader{f: f, keep: filterOf(req.GetFilter()), send: send, heartbeat: defaultHeartbeat, sent: time.Now()}

@@ -162,7 +162,7 @@ func TestTilesVerify(t *testing.T) {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			s := sign(t, t.TempDir())
 			s.grow(size, "a")
-			server := httptest.NewServer(s.Handler())
+			server := httptest.NewServer(s.Handler(fails))
 			defer server.Close()
 			client := served{t, server.URL}
 			c, _, err := checkpoint.Open(client.get("/checkpoint"), s.verifier())
@@ -437,10 +437,19 @@ func read(t *testing.T, file string) string {
 	return string(b)
 }
 
+// fails answers with an error as a server of ours would, by its kind.
+func fails(w http.ResponseWriter, _ *http.Request, err error) {
+	code := http.StatusInternalServerError
+	if own, ok := errors.AsType[*fault.Error](err); ok && own.Kind == fault.NotFound {
+		code = http.StatusNotFound
+	}
+	http.Error(w, err.Error(), code)
+}
+
 // TestTilesNotFound: nothing is served that no checkpoint covers, nor what is no tile.
 func TestTilesNotFound(t *testing.T) {
 	s := sign(t, t.TempDir())
-	server := httptest.NewServer(s.Handler())
+	server := httptest.NewServer(s.Handler(fails))
 	defer server.Close()
 	status := func(path string) int {
 		resp, err := http.Get(server.URL + path)

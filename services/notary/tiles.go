@@ -11,6 +11,7 @@ import (
 
 	"maillage/proto/merkle"
 	"maillage/services/eventlog"
+	"maillage/services/fault"
 )
 
 // Log is what can be proved of a ledger, up to the last checkpoint signed.
@@ -29,34 +30,42 @@ const (
 
 // Handler serves the log as C2SP tlog-tiles, from which generic tools mirror and verify it:
 // GET /checkpoint, /tile/L/N[.p/W] and /tile/entries/N[.p/W]. What is not under the last
-// signed checkpoint is not found.
-func (l *Log) Handler() http.Handler {
+// signed checkpoint is not found. fail answers with an error, which is a *fault.Error where a
+// caller can act on it.
+func (l *Log) Handler(fail func(http.ResponseWriter, *http.Request, error)) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /checkpoint", l.serveCheckpoint)
-	mux.HandleFunc("GET /tile/", l.serveTile)
+	mux.HandleFunc("GET /checkpoint", func(w http.ResponseWriter, r *http.Request) {
+		if err := l.serveCheckpoint(w); err != nil {
+			fail(w, r, err)
+		}
+	})
+	mux.HandleFunc("GET /tile/", func(w http.ResponseWriter, r *http.Request) {
+		if err := l.serveTile(w, r); err != nil {
+			fail(w, r, err)
+		}
+	})
 	return mux
 }
 
-func (l *Log) serveCheckpoint(w http.ResponseWriter, r *http.Request) {
+func (l *Log) serveCheckpoint(w http.ResponseWriter) error {
 	_, signed, ok := l.Signer.Last()
 	if !ok {
-		http.NotFound(w, r)
-		return
+		return fault.New(fault.NotFound, "NO_CHECKPOINT", "", "nothing is signed yet: ask again in a few seconds")
 	}
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-cache")
 	_, _ = w.Write(signed)
+	return nil
 }
 
-func (l *Log) serveTile(w http.ResponseWriter, r *http.Request) {
+func (l *Log) serveTile(w http.ResponseWriter, r *http.Request) error {
 	rest := strings.TrimPrefix(r.URL.Path, "/tile/")
 	if after, entries := strings.CutPrefix(rest, "entries/"); entries {
 		rest = "data/" + after
 	}
 	tile, err := tlog.ParseTilePath(fmt.Sprintf("tile/%d/%s", tileHeight, rest))
 	if err != nil || !l.has(tile) {
-		http.NotFound(w, r)
-		return
+		return fault.New(fault.NotFound, "TILE_UNKNOWN", "", "no tile has this path, or not all of it is under the last signed checkpoint: see c2sp.org/tlog-tiles")
 	}
 	var content []byte
 	if tile.L < 0 {
@@ -65,12 +74,12 @@ func (l *Log) serveTile(w http.ResponseWriter, r *http.Request) {
 		content, err = tlog.ReadTileData(tile, l.Hashes)
 	}
 	if err != nil {
-		http.Error(w, "the ledger cannot be read", http.StatusInternalServerError)
-		return
+		return fmt.Errorf("read the ledger: %w", err)
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	w.Header().Set("Cache-Control", "public, max-age=3600") // a log only grows, but for a new epoch
 	_, _ = w.Write(content)
+	return nil
 }
 
 // has reports whether all that is in a tile is under the last checkpoint.

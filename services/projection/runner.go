@@ -195,6 +195,7 @@ func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint6
 	case <-ctx.Done():
 		return errReplaying
 	}
+	var waiting context.Context
 	for {
 		r.mu.RLock()
 		err, gate, moved := r.halted, r.state.gate.Size, r.moved
@@ -206,13 +207,30 @@ func (r *Runner) View(ctx context.Context, minPosition uint64, f func(head uint6
 		if err != nil {
 			return err
 		}
+		if waiting == nil {
+			var cancel context.CancelFunc
+			waiting, cancel = Early(ctx)
+			defer cancel()
+		}
 		select {
 		case <-moved:
-		case <-ctx.Done():
-			return fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "as_of.min_position",
-				"position %d was asked for and this process can show %d: %v", minPosition, gate, context.Cause(ctx))
+		case <-waiting.Done():
+			late := fault.New(fault.Unavailable, "POSITION_NOT_REACHED", "as_of.min_position",
+				"position %d cannot be read yet, the last one that can is %d", minPosition, gate)
+			late.Position = minPosition
+			return late
 		}
 	}
+}
+
+// Early ends a moment before a context does, so that whoever waited in vain hears why before
+// he gives up.
+func Early(ctx context.Context) (context.Context, context.CancelFunc) {
+	by, ends := ctx.Deadline()
+	if !ends {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, by.Add(-min(time.Until(by)/10, time.Second/2)))
 }
 
 // Latest returns the last position of the log, whether it has come here or not: what a

@@ -379,8 +379,8 @@ func bytesOf[P ~[]tlog.Hash](proof P) (all [][]byte) {
 func (p *process) serveTiles(w http.ResponseWriter, r *http.Request) {
 	log := p.signing.log.Load()
 	if log == nil {
-		http.NotFound(w, r)
+		problem(w, r, fault.New(fault.NotFound, "NO_LEDGER_HERE", "", "another process keeps the ledger: ask that one"))
 		return
 	}
-	log.Handler().ServeHTTP(w, r)
+	log.Handler(problem).ServeHTTP(w, r)
 }

@@ -209,11 +209,13 @@ func (p *process) awaitRows(ctx context.Context, least uint64, head func(context
 		if err == nil {
 			return at, nil
 		}
-		waiting, cancel := context.WithCancel(ctx)
+		waiting, cancel := projection.Early(ctx)
 		defer cancel()
 		go func() {
 			_ = p.runner.View(waiting, math.MaxUint64, nil) // until it halts
-			cancel()
+			if p.runner.Progress().Halted != nil {
+				cancel()
+			}
 		}()
 		if at, err = head(waiting, least); err == nil || ctx.Err() != nil || p.runner.Progress().Halted == nil {
 			return at, err

@@ -41,6 +41,9 @@ func (s *Store) Handler(fail func(http.ResponseWriter, *http.Request, error)) ht
 		mux.HandleFunc("GET /opendata/{set}"+tail, h.openData)
 	}
 	mux.HandleFunc("GET /opendata/{$}", h.openData)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		fail(w, r, fault.New(fault.NotFound, "FILE_UNKNOWN", "", "no file has this path: see /openapi.json"))
+	})
 	return mux
 }
 
@@ -87,7 +90,7 @@ func (h handler) openData(w http.ResponseWriter, r *http.Request) {
 	}
 	r.SetPathValue("file", name) // of the latest
 	k := key{kind: openData}
-	day, err := given(r, "validAt")
+	day, err := given(r, "validAt", "valid_at")
 	if err == nil {
 		k.day, err = h.dayOf(day)
 	}
@@ -97,14 +100,17 @@ func (h handler) openData(w http.ResponseWriter, r *http.Request) {
 	h.answer(w, r, k, "/", "datapackage.json", err)
 }
 
-// given is the one parameter that a request may have, empty where it has none.
-func given(r *http.Request, name string) (string, error) {
-	for other, texts := range r.URL.Query() {
-		if other != name || len(texts) > 1 {
+// given is the one parameter that a request may have, by its name or by that of the schemas,
+// empty where it has none.
+func given(r *http.Request, name, schemas string) (value string, err error) {
+	all := r.URL.Query()
+	for other, texts := range all {
+		if other != name && other != schemas || len(texts) > 1 || len(all) > 1 {
 			return "", fault.New(fault.Invalid, "REQUEST_INVALID", other, "the only parameter here is %s, once", name)
 		}
+		value = texts[0]
 	}
-	return r.URL.Query().Get(name), nil
+	return value, nil
 }
 
 func number(r *http.Request, name string) (uint64, error) {
@@ -158,20 +164,38 @@ func (h handler) answer(w http.ResponseWriter, r *http.Request, k key, root, fir
 	}
 	defer func() { _ = f.Close() }()
 	header(w.Header(), is)
-	http.ServeContent(slowly{w, http.NewResponseController(w)}, r, "", h.src.KnownTime(k.position), f)
+	refuse := func() {
+		h.fail(w, r, fault.New(fault.Invalid, "RANGE_INVALID", "Range", "the file has %d bytes, and none of them is asked for", is.GetBytes()))
+	}
+	http.ServeContent(&slowly{ResponseWriter: w, control: http.NewResponseController(w), refuse: refuse}, r, "", h.src.KnownTime(k.position), f)
 }
 
 // untaken is how long a part of a file may wait to be taken: a whole register over a slow
 // line takes longer than any other answer has.
 const untaken = time.Minute
 
-// slowly gives a reader time anew for each part.
+// slowly gives a reader time anew for each part, and refuses ranges as all else is refused.
 type slowly struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	refuse  func()
+	refused bool
 }
 
-func (s slowly) Write(b []byte) (int, error) {
+// WriteHeader implements http.ResponseWriter.
+func (s *slowly) WriteHeader(code int) {
+	if code == http.StatusRequestedRangeNotSatisfiable {
+		s.refused = true
+		s.refuse()
+		return
+	}
+	s.ResponseWriter.WriteHeader(code)
+}
+
+func (s *slowly) Write(b []byte) (int, error) {
+	if s.refused {
+		return len(b), nil
+	}
 	_ = s.control.SetWriteDeadline(time.Now().Add(untaken)) // who cannot set one has none
 	return s.ResponseWriter.Write(b)
 }

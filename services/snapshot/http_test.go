@@ -94,6 +94,7 @@ func TestHandler(t *testing.T) {
 		"/opendata/":                                   fmt.Sprintf("/opendata/%d-2026-11-22/datapackage.json", head),
 		"/opendata/labels_current.csv":                 fmt.Sprintf("/opendata/%d-2026-11-22/labels_current.csv", head),
 		"/opendata/map.geojson?validAt=2019-01-01":     fmt.Sprintf("/opendata/%d-2019-01-01/map.geojson", head),
+		"/opendata/map.geojson?valid_at=2019-01-01":    fmt.Sprintf("/opendata/%d-2019-01-01/map.geojson", head),
 		fmt.Sprintf("/opendata/%d-2019-01-01", before): fmt.Sprintf("/opendata/%d-2019-01-01/datapackage.json", before),
 		"/opendata/schema_labels_current.json":         fmt.Sprintf("/opendata/%d-2026-11-22/schema_labels_current.json", head),
 	} {
@@ -108,7 +109,7 @@ func TestHandler(t *testing.T) {
 		fmt.Sprintf("/v1/snapshots/%d/x", head):              "FILE_UNKNOWN",
 		"/opendata/x":                                        "FILE_UNKNOWN",
 		"/opendata/labels_current.csv?validAt=2019":          "DATE_INVALID",
-		"/opendata/labels_current.csv?valid_at=2019-01-01":   "REQUEST_INVALID",
+		"/opendata/labels_current.csv?valid=2019-01-01":      "REQUEST_INVALID",
 		fmt.Sprintf("/opendata/%d-2019-01-01/a.csv", head+1): "POSITION_NOT_REACHED",
 	} {
 		if r := ask(t, base, asked); string(bytes.TrimSpace(r.body)) != reason {

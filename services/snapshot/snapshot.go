@@ -66,7 +66,7 @@ const (
 	// maxWaiting is how many sets may be asked for that are not made yet.
 	maxWaiting = 16
 	// reach is how long a position may be away: another process may have answered with it.
-	reach = 5 * time.Second
+	reach = 2 * time.Second
 	// patience is how long a caller waits for a set: then he is to ask again.
 	patience = 20 * time.Second
 	// maxBuild bounds the making of a set, which outlives the caller who asked first.

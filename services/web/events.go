@@ -152,7 +152,14 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(http.StatusNotModified)
 		return
 	}
-	resp, err := h.page(ctx, req, wait)
+	patience := patienceOf(r)
+	if values.Has("wait") {
+		patience = wait
+	}
+	var resp *feedv1.ListEventsResponse
+	if err = h.await(ctx, at, values, patience); err == nil {
+		resp, err = h.page(ctx, req, wait)
+	}
 	if err != nil {
 		problemOf(err).write(w)
 		return
@@ -249,6 +256,10 @@ func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	at, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {
+		problemOf(err).write(w)
+		return
+	}
+	if err := h.await(ctx, at, values, patienceOf(r)); err != nil {
 		problemOf(err).write(w)
 		return
 	}

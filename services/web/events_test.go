@@ -288,9 +288,13 @@ func TestStream(t *testing.T) {
 					HeadPosition uint64 `json:",string"`
 					Root         []byte
 					Cursor       string
+					Checkpoint   string
 				}
 				if err := json.Unmarshal([]byte(m.data), &b); err != nil || len(b.Root) != 32 || b.Cursor == "" {
 					t.Errorf("a heartbeat is %s: %v", m.data, err)
+				}
+				if told == 0 && !strings.HasPrefix(b.Checkpoint, "maillage/") {
+					t.Errorf("a heartbeat has the checkpoint %q", b.Checkpoint)
 				}
 				if told == 0 {
 					told = b.HeadPosition
@@ -303,6 +307,7 @@ func TestStream(t *testing.T) {
 			return true
 		}
 	}
+	r.get("/v1/checkpoint?minSize=1")    // it waits for one
 	follow(t, url(), "", read(r.last+1)) // what is recorded once it has caught up comes as well
 	if told != r.last {
 		t.Errorf("it was told of %d, not %d", told, r.last)

@@ -48,8 +48,8 @@ func problemOf(err error) *problem {
 	st := status.Convert(err)
 	code, reason, detail := statusOf(st.Code(), ""), "INTERNAL", "internal error"
 	switch st.Code() {
-	case codes.InvalidArgument: // the gateway could not read a parameter
-		reason, detail = "REQUEST_INVALID", st.Message()
+	case codes.InvalidArgument: // of the gateway, whose words are about its code
+		reason, detail = "REQUEST_INVALID", "a parameter cannot be read, or two of them exclude each other: see /openapi.json"
 	case codes.Unimplemented:
 		reason, detail = "NOT_OFFERED", "this process does not offer it: ask one that offers the registry"
 	case codes.DeadlineExceeded:
@@ -67,6 +67,8 @@ func statusOf(code codes.Code, reason string) int {
 	switch {
 	case reason == "LOG_FORKED": // what the cursor stands for is no more
 		return http.StatusGone
+	case reason == "RANGE_INVALID":
+		return http.StatusRequestedRangeNotSatisfiable
 	case code == codes.FailedPrecondition:
 		return http.StatusConflict
 	}

@@ -154,7 +154,7 @@ func newReads(h *Handler) (http.Handler, error) {
 		runtime.WithMiddlewares(func(next runtime.HandlerFunc) runtime.HandlerFunc {
 			return func(w http.ResponseWriter, r *http.Request, bound map[string]string) {
 				pattern, _ := runtime.HTTPPattern(r.Context())
-				h.answer(reads[strings.ReplaceAll(pattern.String(), "=*}", "}")], w, r, func(w http.ResponseWriter, r *http.Request) { next(w, r, bound) })
+				h.answer(reads[strings.ReplaceAll(pattern.String(), "=*}", "}")], w, r, bound, func(w http.ResponseWriter, r *http.Request) { next(w, r, bound) })
 			}
 		}),
 		runtime.WithErrorHandler(func(_ context.Context, _ *runtime.ServeMux, _ runtime.Marshaler, w http.ResponseWriter, _ *http.Request, err error) {
@@ -218,11 +218,14 @@ func (q *question) tag(position uint64) string {
 }
 
 // answer answers a read, where the one that the caller has does not still hold.
-func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, next http.HandlerFunc) {
+func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, bound map[string]string, next http.HandlerFunc) {
 	tracePath(r, read.path)
 	values, err := queryOf(r)
 	if err == nil {
 		err = read.check(values)
+	}
+	for name, text := range bound {
+		err = cmp.Or(err, read.fits(name, []string{text}))
 	}
 	if err != nil {
 		problemOf(err).write(w)
@@ -232,6 +235,10 @@ func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, nex
 	defer cancel()
 	status, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {
+		problemOf(err).write(w)
+		return
+	}
+	if err := h.await(ctx, status, values, patienceOf(r)); err != nil {
 		problemOf(err).write(w)
 		return
 	}
@@ -260,7 +267,7 @@ func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, nex
 func queryOf(r *http.Request) (url.Values, error) {
 	values, err := url.ParseQuery(r.URL.RawQuery)
 	if err != nil {
-		return nil, fault.New(fault.Invalid, "REQUEST_INVALID", "", "%v", err)
+		return nil, fault.New(fault.Invalid, "REQUEST_INVALID", "", "the parameters cannot be read: a %% is to be followed by two hexadecimal digits, and a ; stands as %%3B")
 	}
 	for name, texts := range values {
 		if !utf8.ValidString(name + strings.Join(texts, "")) {
@@ -277,13 +284,44 @@ func (r *read) check(values url.Values) error {
 		if slices.Contains(r.bound, name) || fieldOf(r.input.Descriptor(), name) == nil {
 			return fault.New(fault.Invalid, "REQUEST_INVALID", name, "this read has no such parameter: see /openapi.json")
 		}
-		parser := runtime.DefaultQueryParser{}
-		err := parser.Parse(r.input.New().Interface(), url.Values{name: values[name]}, utilities.NewDoubleArray(nil))
-		if err != nil {
-			return fault.New(fault.Invalid, "REQUEST_INVALID", name, "%v", err)
+		if err := r.fits(name, values[name]); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// fits refuses what cannot be the value of a parameter that there is, in a sentence: the
+// gateway's own is about the code that reads it.
+func (r *read) fits(name string, texts []string) error {
+	parser := runtime.DefaultQueryParser{}
+	if parser.Parse(r.input.New().Interface(), url.Values{name: texts}, utilities.NewDoubleArray(nil)) == nil {
+		return nil
+	}
+	f := fieldOf(r.input.Descriptor(), name)
+	what := "a value of this parameter"
+	switch {
+	case f == nil:
+	case len(texts) > 1 && !f.IsList():
+		return fault.New(fault.Invalid, "REQUEST_INVALID", name, "it is given twice")
+	case f.Message() != nil: // no other message is a parameter
+		what = "a time such as 2024-05-01T10:00:00Z"
+	case f.Enum() != nil:
+		var all []string
+		for i := range f.Enum().Values().Len() {
+			if v := f.Enum().Values().Get(i); v.Number() != 0 {
+				all = append(all, string(v.Name()))
+			}
+		}
+		what = "one of " + strings.Join(all, ", ")
+	case f.Kind() == protoreflect.BoolKind:
+		what = "true or false"
+	case slices.Contains([]protoreflect.Kind{protoreflect.Uint32Kind, protoreflect.Uint64Kind}, f.Kind()):
+		what = "a whole number"
+	case slices.Contains([]protoreflect.Kind{protoreflect.FloatKind, protoreflect.DoubleKind}, f.Kind()):
+		what = "a number"
+	}
+	return fault.New(fault.Invalid, "REQUEST_INVALID", name, "%q is not %s", strings.Join(texts, ","), what)
 }
 
 // fieldOf is the field that the name of a parameter leads to, nil where there is none.

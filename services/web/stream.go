@@ -26,6 +26,7 @@ type beat struct {
 	Root         []byte `json:"root,omitempty"` // of the tree of that size
 	Epoch        uint64 `json:"epoch,string,omitempty"`
 	Cursor       string `json:"cursor"`
+	Checkpoint   string `json:"checkpoint,omitempty"` // the last one signed
 	Time         string `json:"time"`
 }
 
@@ -150,7 +151,7 @@ func (s *sender) run(watch grpc.ServerStreamingClient[feedv1.WatchResponse], m *
 		if b := m.GetHeartbeat(); b != nil && err == nil {
 			err = s.message("heartbeat", "", beat{
 				HeadPosition: b.GetHead().GetSize(), Root: b.GetHead().GetRoot(), Epoch: b.GetHead().GetEpoch(),
-				Cursor: b.GetCursor(), Time: b.GetTime().AsTime().Format(time.RFC3339Nano),
+				Cursor: b.GetCursor(), Checkpoint: string(b.GetCheckpoint()), Time: b.GetTime().AsTime().Format(time.RFC3339Nano),
 			})
 			s.flush()
 		}

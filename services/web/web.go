@@ -136,7 +136,7 @@ func edge(next http.Handler) http.Handler {
 		tracePath(r, "")
 		head := w.Header()
 		head.Set("Access-Control-Allow-Origin", "*")
-		head.Set("Access-Control-Expose-Headers", "ETag, Link, Maillage-Position, Retry-After")
+		head.Set("Access-Control-Expose-Headers", "Accept-Ranges, Content-Length, Content-Range, ETag, Link, Maillage-Position, Repr-Digest, Retry-After")
 		head.Set("X-Content-Type-Options", "nosniff")
 		switch {
 		case len(r.RequestURI) > maxURL:
@@ -144,7 +144,7 @@ func edge(next http.Handler) http.Handler {
 		case r.Method == http.MethodOptions:
 			head.Set("Allow", methods)
 			head.Set("Access-Control-Allow-Methods", methods)
-			head.Set("Access-Control-Allow-Headers", "Accept, If-None-Match, Last-Event-ID, Traceparent, Tracestate")
+			head.Set("Access-Control-Allow-Headers", "Accept, Cache-Control, If-None-Match, If-Range, Last-Event-ID, Prefer, Range, Traceparent, Tracestate")
 			head.Set("Access-Control-Max-Age", "86400")
 			w.WriteHeader(http.StatusNoContent)
 		case r.Method == http.MethodHead: // the server leaves the body out

@@ -7,9 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -24,8 +26,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
+	"maillage/services/fault"
 	"maillage/services/serve"
 	"maillage/services/submit"
 )
@@ -226,6 +231,9 @@ func TestEveryReadHasARoute(t *testing.T) {
 	}
 }
 
+// libraries is what the words of those that the parameters go through look like.
+var libraries = regexp.MustCompile(`strconv|proto|parsing|context|deadline|grpc|runtime|type mismatch|invalid URL|EOF`)
+
 // What goes wrong is said as a problem, with the reason and the parameter at fault.
 func TestProblems(t *testing.T) {
 	r := run(t, serve.Config{Data: t.TempDir()}).fill()
@@ -284,9 +292,28 @@ func TestProblems(t *testing.T) {
 		{"GET", "/v1/events:stream?start=now&after=1", 400, "REQUEST_INVALID", "start"},
 		{"GET", "/v1/events:stream?cursor=x", 400, "CURSOR_INVALID", "cursor"},
 		{"GET", "/v1/events:stream?contexts=weather", 400, "REQUEST_INVALID", "contexts[0]"},
+		{"GET", "/v1/events?kinds=label,labels", 400, "KIND_UNKNOWN", "kinds"},
+		{"GET", "/v1/events:stream?kinds=labels", 400, "KIND_UNKNOWN", "kinds"},
+		{"GET", "/v1/events?after=1000000", 503, "POSITION_NOT_REACHED", "after"},
+		{"GET", "/v1/events?wait=0&after=1000000", 503, "POSITION_NOT_REACHED", "after"},
+		{"GET", "/v1/events?minPosition=1000000", 503, "POSITION_NOT_REACHED", "minPosition"},
+		{"GET", "/v1/events/1000000?minPosition=1000000", 503, "POSITION_NOT_REACHED", "minPosition"},
+		{"GET", "/v1/labels?asOf.minPosition=1000000", 503, "POSITION_NOT_REACHED", "asOf.minPosition"},
+		{"GET", "/v1/notices?after=1000000", 503, "POSITION_NOT_REACHED", "after"},
+		{"GET", "/v1/snapshots/1000000/snapshot.json", 503, "POSITION_NOT_REACHED", "position"},
+		{"GET", "/v1/snapshots/1/nothing", 404, "FILE_UNKNOWN", "name"},
+		{"GET", "/v1/snapshots/1/snapshot.json/nothing", 404, "FILE_UNKNOWN", ""},
+		{"GET", "/v1/snapshots/first/snapshot.json", 400, "REQUEST_INVALID", "position"},
+		{"GET", "/tile/0/x999", 404, "TILE_UNKNOWN", ""},
+		{"GET", "/tile/entries/999", 404, "TILE_UNKNOWN", ""},
+		{"GET", "/v1/labels?withinDays=soon", 400, "REQUEST_INVALID", "withinDays"},
+		{"GET", "/v1/coverage?withinDays=soon", 400, "REQUEST_INVALID", "withinDays"},
+		{"GET", "/v1/proofs/first", 400, "REQUEST_INVALID", "position"},
+		{"GET", "/v1/labels?asOf.knownTime=noon", 400, "REQUEST_INVALID", "asOf.knownTime"},
+		{"GET", "/v1/labels?text=a&text=b", 400, "REQUEST_INVALID", "text"},
 		{"GET", "/v1/labels?text=" + strings.Repeat("a", 40<<10), 414, "URL_TOO_LONG", ""},
 	} {
-		resp := r.do(tc.method, tc.path)
+		resp := r.do(tc.method, tc.path, "Prefer", "respond-async, wait=0")
 		name := tc.method + " " + tc.path[:min(len(tc.path), 80)]
 		if resp.StatusCode != tc.status || resp.Header.Get("Content-Type") != "application/problem+json" {
 			t.Errorf("%s: %s, %s: %s", name, resp.Status, resp.Header.Get("Content-Type"), resp.body)
@@ -303,6 +330,9 @@ func TestProblems(t *testing.T) {
 		if (tc.status == 503) != (resp.Header.Get("Retry-After") != "") || (tc.status == 405) != (resp.Header.Get("Allow") != "") {
 			t.Errorf("%s: %v", name, resp.Header)
 		}
+		if detail, _ := p["detail"].(string); libraries.MatchString(detail) || tc.reason == "POSITION_NOT_REACHED" && !strings.Contains(detail, "1000000 cannot be read yet, the last one that can is ") {
+			t.Errorf("%s is told in the words of a library: %s", name, detail)
+		}
 		if resp.Header.Get("Cache-Control") != "no-store" || resp.Header.Get("ETag") != "" {
 			t.Errorf("%s can be kept: %v", name, resp.Header)
 		}
@@ -317,6 +347,10 @@ func TestProblems(t *testing.T) {
 		if p := forked.json(t); forked.StatusCode != http.StatusGone || p["reason"] != "LOG_FORKED" || p["field"] != "cursor" {
 			t.Errorf("%s with a cursor of another log: %s %s", path, forked.Status, forked.body)
 		}
+	}
+	began := time.Now()
+	if resp := r.get("/v1/events?after=1000000"); resp.json(t)["position"] != "1000000" || time.Since(began) < time.Second || time.Since(began) > 20*time.Second {
+		t.Errorf("after %v: %s", time.Since(began), resp.body)
 	}
 	last := r.get("/v1/labels?asOf.knownPosition=1000000").json(t)
 	if last["position"] != "1000000" {
@@ -410,6 +444,22 @@ func TestEveryAnswer(t *testing.T) {
 	if resp := r.do(http.MethodOptions, "/v1/labels", "Origin", "https://example.org", "Access-Control-Request-Method", "GET"); resp.StatusCode != http.StatusNoContent || !strings.Contains(resp.Header.Get("Access-Control-Allow-Methods"), "GET") {
 		t.Errorf("preflight: %s %v", resp.Status, resp.Header)
 	}
+	preflight, read := r.do(http.MethodOptions, "/v1/snapshots/1/snapshot.json"), r.get("/v1/snapshots/1/snapshot.json")
+	for _, name := range []string{"Range", "If-Range", "If-None-Match", "Last-Event-ID", "Prefer"} {
+		if !slices.Contains(strings.Split(preflight.Header.Get("Access-Control-Allow-Headers"), ", "), name) {
+			t.Errorf("a page of the web may not send %s: %v", name, preflight.Header)
+		}
+	}
+	for _, name := range []string{"Content-Range", "Accept-Ranges", "ETag", "Repr-Digest", "Link", "Maillage-Position", "Retry-After"} {
+		if !slices.Contains(strings.Split(read.Header.Get("Access-Control-Expose-Headers"), ", "), name) {
+			t.Errorf("a page of the web may not see %s: %v", name, read.Header)
+		}
+	}
+	beyond := r.get("/v1/snapshots/1/snapshot.json", "Range", "bytes=1000000-")
+	if p := beyond.json(t); beyond.StatusCode != http.StatusRequestedRangeNotSatisfiable || beyond.Header.Get("Content-Type") != "application/problem+json" ||
+		p["reason"] != "RANGE_INVALID" || p["field"] != "Range" || beyond.Header.Get("Content-Range") != fmt.Sprintf("bytes */%d", len(read.body)) {
+		t.Errorf("a range beyond the end: %s %v %s", beyond.Status, beyond.Header, beyond.body)
+	}
 	for _, path := range []string{"/v1/filieres", "/v1/events", "/v1/events:stream", "/v1/events/1", "/"} {
 		resp := r.do(http.MethodHead, path)
 		if resp.StatusCode != http.StatusOK || len(resp.body) > 0 || resp.Header.Get("Content-Type") == "" {
@@ -494,5 +544,64 @@ func TestRevalidation(t *testing.T) {
 	geo, plain := r.get("/v1/map", "Accept", "application/geo+json"), r.get("/v1/map")
 	if geo.Header.Get("ETag") == plain.Header.Get("ETag") || !slices.Contains(geo.Header.Values("Vary"), "Accept") {
 		t.Errorf("two forms of one answer: %v and %v", geo.Header, plain.Header)
+	}
+}
+
+// An erasure names the sites of those whose name is to be forgotten: a consumer keeps names
+// by them.
+func TestErasureNamesTheSite(t *testing.T) {
+	r := run(t, serve.Config{Data: t.TempDir()}).fill()
+	label := r.get("/v1/labels/" + r.label).json(t)
+	erased, err := labellingv1.NewLabellingServiceClient(r.conn).ErasePerson(t.Context(), &labellingv1.ErasePersonRequest{
+		Basis: &eventv1.Basis{Source: "test"}, Who: &labellingv1.ErasePersonRequest_Name{Name: "Dr TÉMOIN"}, Reason: labellingv1.ErasureReason_ERASURE_REASON_REQUESTED,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	notices, _ := r.get(fmt.Sprintf("/v1/notices?kinds=NOTICE_KIND_ERASED&minPosition=%d", erased.GetPosition())).json(t)["notices"].([]any)
+	if len(notices) != 1 {
+		t.Fatalf("notices: %v", notices)
+	}
+	said := fmt.Sprint(notices[0])
+	entry, _ := label["entry"].(map[string]any)
+	holder, _ := entry["label"].(map[string]any)["holder"].(map[string]any)
+	site, _ := holder["site"].(map[string]any)["siteId"].(string)
+	for kind, id := range map[string]string{"site": site, "label": r.label, "centre": r.centre, "network": r.network} {
+		if id == "" || !strings.Contains(said, "map[id:"+id+" kind:"+kind+"]") {
+			t.Errorf("it does not name the %s %q: %s", kind, id, said)
+		}
+	}
+	if strings.Contains(said, "TÉMOIN") {
+		t.Errorf("it names the person: %s", said)
+	}
+}
+
+// Who waits over gRPC for what does not come hears why before his time is up.
+func TestWaitedInVain(t *testing.T) {
+	r := run(t, serve.Config{Data: t.TempDir()}).fill()
+	for field, ask := range map[string]func(ctx context.Context) error{
+		"min_position": func(ctx context.Context) error {
+			_, err := feedv1.NewFeedServiceClient(r.conn).ListEvents(ctx, &feedv1.ListEventsRequest{MinPosition: 1_000_000})
+			return err
+		},
+		"after": func(ctx context.Context) error {
+			_, err := feedv1.NewFeedServiceClient(r.conn).ListEvents(ctx, &feedv1.ListEventsRequest{From: &feedv1.ListEventsRequest_After{After: 1_000_000}})
+			return err
+		},
+		"as_of.min_position": func(ctx context.Context) error {
+			_, err := registryv1.NewRegistryServiceClient(r.conn).ListLabels(ctx, &registryv1.ListLabelsRequest{AsOf: &registryv1.AsOf{MinPosition: 1_000_000}})
+			return err
+		},
+	} {
+		t.Run(field, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			err := ask(ctx)
+			own, ok := fault.FromStatus(err)
+			if want := fmt.Sprintf("position 1000000 cannot be read yet, the last one that can is %d", r.last); !ok || own.Reason != "POSITION_NOT_REACHED" || own.Field != field || own.Position != 1_000_000 || own.Message != want {
+				t.Errorf("it is told %v, %+v", err, own)
+			}
+		})
 	}
 }

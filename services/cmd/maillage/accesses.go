@@ -56,7 +56,7 @@ func (c *PersonAccessesCmd) Run(a *app) error {
 			}
 			return nil
 		}
-		footer := lineCount(len(all)) + "."
+		footer := counted(len(all), "ligne(s)") + "."
 		if damaged > 0 {
 			footer += fmt.Sprintf(" Lignes du relevé abîmées, illisibles : %d.", damaged)
 		}
@@ -67,7 +67,7 @@ func (c *PersonAccessesCmd) Run(a *app) error {
 
 var accessColumns = []column[*labellingv1.Access]{
 	{"Quand (heure de Paris)", whole, func(x *labellingv1.Access) string {
-		return x.GetTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
+		return frTime(x.GetTime())
 	}},
 	{"Compte", whole, func(x *labellingv1.Access) string {
 		if x.GetAccount() == "" {

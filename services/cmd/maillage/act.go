@@ -148,7 +148,7 @@ func (c *ActRecordCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.recorded(r, fmt.Sprintf("Acte (%s)", lineCount(len(r.GetLabelIds()))), r.GetActId())
+		return a.recorded(r, fmt.Sprintf("Acte (%s)", counted(len(r.GetLabelIds()), "ligne(s)")), r.GetActId())
 	})
 }
 

@@ -433,7 +433,7 @@ func (c *ActivityMeasuresRecordCmd) Run(a *app) error {
 		if err != nil {
 			return err
 		}
-		return a.recorded(r, fmt.Sprintf("Mesures : %d enregistrées, %d inchangées", r.GetRecorded(), r.GetUnchanged()), "")
+		return a.recorded(r, "Mesures : "+counted(r.GetRecorded(), "enregistrée(s)")+", "+counted(r.GetUnchanged(), "inchangée(s)"), "")
 	})
 	return a.inFile(err, c.File, given.rows)
 }

@@ -49,7 +49,7 @@ func (s *sheet) err() error {
 	}
 	told := s.faults[:min(len(s.faults), maxFaults)]
 	if more := len(s.faults) - len(told); more > 0 {
-		told = append(slices.Clip(told), fmt.Sprintf("et %d autres", more))
+		told = append(slices.Clip(told), "et "+counted(more, "autre(s)"))
 	}
 	return fileError{s.file, "rien n'a été enregistré, le fichier est à corriger :\n  " + strings.Join(told, "\n  ")}
 }
@@ -310,7 +310,7 @@ func decimal(text string, places int) (uint64, error) {
 		if places == 0 {
 			return 0, fmt.Errorf("« %s » n'est pas un nombre entier", text)
 		}
-		return 0, fmt.Errorf("« %s » a plus de %d décimales", text, places)
+		return 0, fmt.Errorf("« %s » a plus de %s", text, counted(places, "décimale(s)"))
 	}
 	n, err := strconv.ParseUint(whole+fraction+strings.Repeat("0", places-len(fraction)), 10, 64)
 	if err != nil || whole == "" {

@@ -295,8 +295,8 @@ func (a *app) tellVerified(b *audit.Bundle, r audit.Report) error {
 		})
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "Vérifié : %d événements, chacun sous le point de contrôle signé.\nJournal   %s\nPositions %d\nEmpreinte %v\nSigné par %s\n",
-		r.Records, r.Checkpoint.Origin, r.Checkpoint.Size, r.Checkpoint.Root, strings.Join(r.SignedBy, ", "))
+	fmt.Fprintf(&out, "Vérifié : %s, chacun sous le point de contrôle signé.\nJournal   %s\nPositions %d\nEmpreinte %v\nSigné par %s\n",
+		counted(r.Records, "événement(s)"), r.Checkpoint.Origin, r.Checkpoint.Size, r.Checkpoint.Root, strings.Join(r.SignedBy, ", "))
 	if r.Signatures > 0 {
 		fmt.Fprintf(&out, "Autres signatures : %d\n", r.Signatures)
 	}
@@ -351,8 +351,8 @@ func (c *AuditReplayCmd) Run(a *app) error {
 	if b.Digest != nil {
 		same = fmt.Sprintf("À la position %d, c'est celle que le registre avait annoncée.", b.Digest.Position)
 	}
-	_, err = fmt.Fprintf(a.stdout, "Rejoué : %d événements.\nEmpreinte de l'état à la position %d : %x (%d lignes)\n%s\nToute lecture se fait aussi hors ligne : maillage label list --valid-at AAAA-MM-JJ --bundle %s --bundle-key CLÉ.pub\n",
-		replica.Head(), d.Position, d.D1, d.Rows, same, c.File)
+	_, err = fmt.Fprintf(a.stdout, "Rejoué : %s.\nEmpreinte de l'état à la position %d : %x (%s)\n%s\nToute lecture se fait aussi hors ligne : maillage label list --valid-at AAAA-MM-JJ --bundle %s --bundle-key CLÉ.pub\n",
+		counted(replica.Head(), "événement(s)"), d.Position, d.D1, counted(d.Rows, "ligne(s)"), same, c.File)
 	return err
 }
 

@@ -29,29 +29,32 @@ type AuditExplainCmd struct {
 
 // story is what is told: all of it is checked.
 type story struct {
-	Label    string    `json:",omitempty"` // one of both
-	Act      string    `json:",omitempty"`
-	Lines    []told    // what it is
-	Episodes []episode // what befell it, or what the act did
-	Acts     []episode // the acts that the events rest on
-	Persons  []told    // whose names the events refer to, and which of them were erased
-	Part     bool      `json:",omitempty"` // told from the bundle of it alone
-	Origin   string
-	Size     uint64
-	Root     string
-	SignedBy string
-	Day      string
-	Opened   int // names that the bundle gives in clear
+	Label    string    `json:"label,omitempty"` // one of both
+	Act      string    `json:"act,omitempty"`
+	Lines    []told    `json:"lines"`             // what it is
+	Episodes []episode `json:"episodes"`          // what befell it, or what the act did
+	Acts     []episode `json:"acts,omitempty"`    // the acts that the events rest on
+	Persons  []told    `json:"persons,omitempty"` // whose names the events refer to, and which of them were erased
+	Part     bool      `json:"part,omitempty"`    // told from the bundle of it alone
+	Origin   string    `json:"origin"`
+	Size     uint64    `json:"size,string"`
+	Root     string    `json:"root"`
+	SignedBy string    `json:"signedBy"`
+	Day      string    `json:"day"`
+	Opened   int       `json:"opened,omitempty"` // names that the bundle gives in clear
 }
 
-type told struct{ Name, Value string }
+type told struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
+}
 
 // episode is an event.
 type episode struct {
-	Position uint64
-	Title    string
-	Lines    []told
-	Leaf     string
+	Position uint64 `json:"position,string"`
+	Title    string `json:"title"`
+	Lines    []told `json:"lines"`
+	Leaf     string `json:"leaf"`
 }
 
 // Run tells it.
@@ -136,7 +139,7 @@ func episodeOf(fact *registryv1.Fact, replica *audit.Replica) episode {
 	name, content := factOf(fact)
 	m := metaOf(fact)
 	one := episode{Position: fact.GetPosition(), Title: name, Leaf: replica.Leaf(fact.GetPosition()).String()}
-	one.Lines = appendTold(one.Lines, "Enregistré", m.GetRecordTime().AsTime().In(paris).Format("02/01/2006 à 15:04:05")+" (heure de Paris)")
+	one.Lines = appendTold(one.Lines, "Enregistré", frTime(m.GetRecordTime())+" (heure de Paris)")
 	one.Lines = appendTold(one.Lines, "Par", joined(" puis ", m.GetActor().GetAccount(), m.GetApprover().GetAccount()))
 	one.Lines = appendTold(one.Lines, "Ce qui change", namedBy(replica, changesText(fact.GetChanges())))
 	one.Lines = appendTold(one.Lines, "Contenu", namedBy(replica, content))
@@ -256,8 +259,8 @@ func (s *story) proof() string {
 	if s.Part {
 		part = " Le paquet ne contient que ce qui fait cette histoire : il ne prouve rien de ce qu'il ne contient pas."
 	}
-	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %d événements, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal%s%s",
-		s.Origin, s.Size, s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"), names, part)
+	return fmt.Sprintf("Chaque feuille est comprise sous le point de contrôle de %s, %s, empreinte %s, signé par %s : vérifié hors ligne le %s. Les noms de personnes ne sont pas au journal%s%s",
+		s.Origin, counted(s.Size, "événement(s)"), s.Root, s.SignedBy, time.Now().In(paris).Format("02/01/2006"), names, part)
 }
 
 // Proof is what a page says of how it was verified.

@@ -137,10 +137,10 @@ func TestUndecidedAreCounted(t *testing.T) {
 	happens(topology.DeclareLink(s, "K000000002", &topologyv1.DeclareLinkRequest{
 		Basis: basis, Kind: topologyv1.LinkKind_LINK_KIND_COLLABORATES, FromId: two, ToId: network,
 	}))
-	if got, want := ask(closeHospital), one+" « Équipe \"un\" », et 1 autre(s) ("+two+")"; got != want {
+	if got, want := ask(closeHospital), one+" « Équipe \"un\" », et encore 1 ("+two+")"; got != want {
 		t.Errorf("it is told as %q, want %q", got, want)
 	}
-	if got, want := ask(closeNetwork), "lien "+link+" (collaborateur : « Équipe \"un\" » avec « Sein »), et 1 autre(s) (K000000002)"; got != want {
+	if got, want := ask(closeNetwork), "lien "+link+" (collaborateur : « Équipe \"un\" » avec « Sein »), et encore 1 (K000000002)"; got != want {
 		t.Errorf("a link is told as %q, want %q", got, want)
 	}
 }
@@ -150,8 +150,8 @@ func TestUndecidedAreCounted(t *testing.T) {
 func TestUndecidedWithoutName(t *testing.T) {
 	for said, want := range map[string]string{
 		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 0 more are undecided":             "C000000001",
-		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 2 more are undecided":             "C000000001, et 2 autre(s)",
-		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 1 more are undecided: C000000002": "C000000001, et 1 autre(s) (C000000002)",
+		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 2 more are undecided":             "C000000001, et encore 2",
+		"Say what becomes of the centre C000000001, which depends on what closes: it moves, stays or closes. 1 more are undecided: C000000002": "C000000001, et encore 1 (C000000002)",
 	} {
 		if got := toldInFrench(said); got != want {
 			t.Errorf("told as %q, want %q", got, want)

@@ -184,12 +184,12 @@ func (c *ConsumerListCmd) Run(a *app) error {
 				stream = jetstream.MirrorName
 			}
 			rows = append(rows, []string{
-				one.GetName(), one.GetRecordTime().AsTime().In(paris).Format("2006-01-02 15:04"), stream, contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
+				one.GetName(), frTime(one.GetRecordTime()), stream, contexts, fmt.Sprint(one.GetAcknowledgedPosition()), one.GetPublicKey(),
 			})
 		}
 		if a.json {
 			return nil
 		}
-		return a.printTable(rows, []cutting{whole, whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), lineCount(len(rows)-1)))
+		return a.printTable(rows, []cutting{whole, whole, whole, texts, whole, whole}, fmt.Sprintf("Position %d, %s.", r.GetPosition(), counted(len(rows)-1, "ligne(s)")))
 	})
 }

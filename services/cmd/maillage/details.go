@@ -214,7 +214,7 @@ func messageText(m protoreflect.Message) string {
 	case *eventv1.PersonalValue:
 		return inVault + v.GetValueId()
 	case *timestamppb.Timestamp:
-		return v.AsTime().In(paris).Format("02/01/2006 15:04:05")
+		return frTime(v)
 	case *topologyv1.Place:
 		return placeText(v)
 	case *topologyv1.Axis:

@@ -31,7 +31,7 @@ func (c *DirectoryCmd) Run(a *app) error {
 		}
 		rows, cut := table[*registryv1.DirectoryEntry]{columns: directoryColumns}.rows(r.GetEntries())
 		return a.printTable(rows, cut, fmt.Sprintf("Labellisées ce jour-là, en tout : %d PEMR et %d PCOM. %s, %s.",
-			r.GetPemrTotal(), r.GetPcomTotal(), moment(r.GetResolved()), lineCount(len(r.GetEntries()))))
+			r.GetPemrTotal(), r.GetPcomTotal(), moment(r.GetResolved()), counted(len(r.GetEntries()), "ligne(s)")))
 	})
 }
 
@@ -96,7 +96,7 @@ func (c *RegionCmd) Run(a *app) error {
 		}
 		rows, cut = table[*registryv1.DirectoryEntry]{columns: directoryColumns}.rows(r.GetPlatforms())
 		return a.printTable(rows, cut, fmt.Sprintf("%s, %s. %s.",
-			counted(len(r.GetCentres()), "centre", "centres"), counted(len(r.GetPlatforms()), "plateforme", "plateformes"), moment(r.GetResolved())))
+			counted(len(r.GetCentres()), "centre(s)"), counted(len(r.GetPlatforms()), "plateforme(s)"), moment(r.GetResolved())))
 	})
 }
 

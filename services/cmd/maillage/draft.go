@@ -361,7 +361,7 @@ func (a *app) tellQuestions(file string, n int) error {
 	case file == "":
 		_, err = fmt.Fprintln(a.stderr, "maillage : donnez --answers FICHIER pour que les identités à trancher y soient écrites")
 	default:
-		_, err = fmt.Fprintf(a.stderr, "maillage : %d identité(s) à trancher, écrites dans %s : remplissez la colonne « décision », puis relancez la commande\n", n, file)
+		_, err = fmt.Fprintf(a.stderr, "maillage : %s dans %s : remplissez la colonne « décision », puis relancez la commande\n", counted(n, "identité(s) à trancher, écrite(s)"), file)
 	}
 	return err
 }
@@ -373,9 +373,9 @@ func (a *app) tellLosses(file string, n int) error {
 	switch {
 	case n == 0:
 	case file == "":
-		_, err = fmt.Fprintf(a.stderr, "maillage : %d label(s) perdu(s) par des centres : si l'un d'eux reste collaborateur du réseau, donnez --collaborator LABEL\n", n)
+		_, err = fmt.Fprintf(a.stderr, "maillage : %s par des centres : si l'un d'eux reste collaborateur du réseau, donnez --collaborator LABEL\n", counted(n, "label(s) perdu(s)"))
 	default:
-		_, err = fmt.Fprintf(a.stderr, "maillage : %d label(s) perdu(s) par des centres : si l'un d'eux reste collaborateur du réseau, écrivez « collaborateur » dans la colonne « décision » de sa ligne « perte » de %s, ou donnez --collaborator LABEL\n", n, file)
+		_, err = fmt.Fprintf(a.stderr, "maillage : %s par des centres : si l'un d'eux reste collaborateur du réseau, écrivez « collaborateur » dans la colonne « décision » de sa ligne « perte » de %s, ou donnez --collaborator LABEL\n", counted(n, "label(s) perdu(s)"), file)
 	}
 	return err
 }
@@ -549,7 +549,7 @@ func (c *ActDraftsCmd) Run(a *app) error {
 			return printEach(a, page[*labellingv1.DraftEntry]{items: r.GetDrafts()})
 		}
 		rows, cut := table[*labellingv1.DraftEntry]{columns: draftColumns}.rows(r.GetDrafts())
-		return a.printTable(rows, cut, lineCount(len(r.GetDrafts()))+".")
+		return a.printTable(rows, cut, counted(len(r.GetDrafts()), "ligne(s)")+".")
 	})
 }
 
@@ -629,7 +629,7 @@ func (a *app) printPlan(p *labellingv1.Plan) error {
 		}
 	}
 	_, err = fmt.Fprintf(a.stdout, "Lignes de l'acte, toutes issues confondues : %d. Labels perdus, par absence ou non repris : %d. Effet au %s. Calculé à la position %d.\nEmpreinte des effets : %x\n",
-		ofLines, lost(p), cmp.Or(longDate(p.GetEffectiveDate()), "jour inconnu"), p.GetPosition(), p.GetEffectsSha256())
+		ofLines, lost(p), cmp.Or(frDate(p.GetEffectiveDate()), "jour inconnu"), p.GetPosition(), p.GetEffectsSha256())
 	return err
 }
 

@@ -75,7 +75,7 @@ func TestLossesAreAnswered(t *testing.T) {
 	if want := "[{0000000000 MDS / compétence / Dijon false} {000000001Y MDS / compétence / Dijon true} {" + three + " gone true}]"; fmt.Sprint(read.losses) != want {
 		t.Errorf("read back are %v", read.losses)
 	}
-	if !strings.Contains(told.String(), "maillage : 1 label(s) perdu(s) par des centres") || strings.Count(told.String(), "\n") != 1 {
+	if !strings.Contains(told.String(), "maillage : 1 label perdu par des centres") || strings.Count(told.String(), "\n") != 1 {
 		t.Errorf("told is %q", told.String())
 	}
 	told.Reset()
@@ -83,7 +83,7 @@ func TestLossesAreAnswered(t *testing.T) {
 	if err := p.writeAnswers(a, given, act, plan); err != nil || told.Len() > 0 {
 		t.Errorf("where all are answered, %v, %q", err, told.String())
 	}
-	if err := (Particulars{File: "-"}).writeAnswers(a, answers{}, nil, plan); err != nil || !strings.Contains(told.String(), "2 label(s)") || strings.Contains(told.String(), "colonne") {
+	if err := (Particulars{File: "-"}).writeAnswers(a, answers{}, nil, plan); err != nil || !strings.Contains(told.String(), "2 labels perdus") || strings.Contains(told.String(), "colonne") {
 		t.Errorf("without a file, %v, %q", err, told.String())
 	}
 }

@@ -13,6 +13,7 @@ import (
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
 	"maillage/services/fault"
+	"maillage/services/notice"
 	"maillage/services/sink"
 )
 
@@ -155,8 +156,13 @@ func (c *FollowCmd) print(a *app, b follow.Batch) error {
 			continue
 		}
 		for _, r := range one.GetRecords() {
-			at := one.GetKnownTime().AsTime().In(paris).Format("2006-01-02 15:04:05")
-			if _, err := fmt.Fprintf(a.stdout, "%8d  %s  %s\n", r.GetPosition(), at, strings.TrimPrefix(r.GetSubject(), "registry.")); err != nil {
+			subject := strings.TrimPrefix(r.GetSubject(), "registry.")
+			context, _, _ := strings.Cut(subject, ".")
+			fact := unknownFact
+			if _, name, _, err := notice.Decode(context, r.GetBody()); err == nil && factNames[name] != "" {
+				fact = factNames[name]
+			}
+			if _, err := fmt.Fprintf(a.stdout, "%8d  %s  %-40s  %s\n", r.GetPosition(), frTime(one.GetKnownTime()), fact, harmless(subject)); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
@@ -476,28 +478,14 @@ func frSpan(p *eventv1.Period) string {
 	return start + " – " + end
 }
 
-var months = [...]string{"janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"}
-
-func longDate(s string) string {
-	t, err := time.Parse(time.DateOnly, s)
-	if err != nil {
-		return s
-	}
-	dayOfMonth := fmt.Sprint(t.Day())
-	if t.Day() == 1 {
-		dayOfMonth = "1er"
-	}
-	return fmt.Sprintf("%s %s %d", dayOfMonth, months[t.Month()-1], t.Year())
-}
-
 // moment says for which moment an answer speaks.
 func moment(r *registryv1.Resolved) string {
-	out := fmt.Sprintf("Valable au %s, connu à la position %d", longDate(r.GetValidAt()), r.GetKnownPosition())
+	out := fmt.Sprintf("Valable au %s, connu à la position %d", frDate(r.GetValidAt()), r.GetKnownPosition())
 	switch {
 	case r.GetKnownPosition() == 0:
-		out = fmt.Sprintf("Valable au %s, connu avant l'ouverture du registre", longDate(r.GetValidAt()))
+		out = fmt.Sprintf("Valable au %s, connu avant l'ouverture du registre", frDate(r.GetValidAt()))
 	case r.GetKnownTime() != nil:
-		out += " (" + r.GetKnownTime().AsTime().In(paris).Format("02/01/2006 15:04:05") + ")"
+		out += " (" + frTime(r.GetKnownTime()) + ")"
 	}
 	if r.GetProvisional() {
 		out += ", à titre provisoire"
@@ -506,17 +494,25 @@ func moment(r *registryv1.Resolved) string {
 		out += ", fenêtre opérationnelle"
 	}
 	if r.GetPublishedBy() != "" {
-		out += ", d'après les seuls actes publiés au " + longDate(r.GetPublishedBy())
+		out += ", d'après les seuls actes publiés au " + frDate(r.GetPublishedBy())
 		if n := len(r.GetUndatedActIds()); n > 0 {
-			out += fmt.Sprintf(" (sans %d acte(s) dont la publication n'est pas datée : %s)", n, strings.Join(r.GetUndatedActIds(), ", "))
+			out += fmt.Sprintf(" (sans %s dont la publication n'est pas datée : %s)", counted(n, "acte(s)"), strings.Join(r.GetUndatedActIds(), ", "))
 		}
 	}
 	return out
 }
 
-func lineCount(n int) string {
+// counted is a number with what it counts, in whose words (s) is what several have:
+// « ligne(s) relue(s) ».
+func counted[N int | int64 | uint32 | uint64](n N, words string) string {
+	several := "s"
 	if n < 2 {
-		return fmt.Sprintf("%d ligne", n)
+		several = ""
 	}
-	return fmt.Sprintf("%d lignes", n)
+	return fmt.Sprintf("%d %s", n, strings.ReplaceAll(words, "(s)", several))
+}
+
+// frTime is a moment as an officer reads it, in Paris: 17/05/2022 14:03:59.
+func frTime(t *timestamppb.Timestamp) string {
+	return t.AsTime().In(paris).Format("02/01/2006 15:04:05")
 }

@@ -44,7 +44,9 @@ var factNames = map[protoreflect.Name]string{
 	"term_reached": "Terme atteint", "day_reached": "Jour venu", "draft_prepared": "Acte préparé", "draft_rejected": "Acte rejeté",
 	"draft_approved": "Acte approuvé", "centre_moved": "Centre déplacé", "centre_succeeded": "Succession de centres",
 	"network_succeeded": "Succession de réseaux", "assertion_settled": "Autre dire réglé",
-	"person_erased":   "Personne effacée",
+	"person_erased": "Personne effacée",
+	"log_opened":    "Journal ouvert", "epoch_opened": "Époque ouverte", "vault_bound": "Coffre lié",
+	"consumer_added": "Abonné ajouté", "consumer_removed": "Abonné retiré",
 	"missions_stated": "Missions énoncées", "period_opened": "Période de rapport ouverte", "indicators_stated": "Indicateurs énoncés",
 	"period_closed": "Période de rapport close", "period_reopened": "Période de rapport rouverte", "report_submitted": "Rapport soumis",
 	"report_amended": "Rapport rectifié", "report_validated": "Rapport validé", "report_returned": "Rapport renvoyé",
@@ -52,11 +54,12 @@ var factNames = map[protoreflect.Name]string{
 	"undertaking_cancelled": "Projet, formation ou action annulé", "measure_recorded": "Activité mesurée", "measure_withdrawn": "Mesure reprise",
 }
 
+// unknownFact is what an officer reads for a fact of a newer register.
+const unknownFact = "Fait inconnu de cette version"
+
 var historyColumns = []column[*registryv1.Fact]{
 	{"Position", whole, func(f *registryv1.Fact) string { return fmt.Sprint(f.GetPosition()) }},
-	{"Enregistré le", whole, func(f *registryv1.Fact) string {
-		return metaOf(f).GetRecordTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
-	}},
+	{"Enregistré le", whole, func(f *registryv1.Fact) string { return frTime(metaOf(f).GetRecordTime()) }},
 	{"Par", whole, func(f *registryv1.Fact) string {
 		return joined(" puis ", metaOf(f).GetActor().GetAccount(), metaOf(f).GetApprover().GetAccount())
 	}},
@@ -99,7 +102,7 @@ func factOf(f *registryv1.Fact) (name, content string) {
 	}
 	fd := m.WhichOneof(m.Descriptor().Oneofs().ByName("fact"))
 	if fd == nil {
-		return "Fait inconnu de cette version", ""
+		return unknownFact, ""
 	}
 	var parts []string
 	if n := metaOf(f).GetCorrects(); n != 0 {

@@ -86,7 +86,7 @@ func (c *LedgerDigestCmd) Run(a *app) error {
 		if a.json {
 			return a.printJSON(r)
 		}
-		_, err = fmt.Fprintf(a.stdout, "Position %d\n%d lignes\nEmpreinte d1 %x\n", r.GetPosition(), r.GetRowCount(), r.GetDigest())
+		_, err = fmt.Fprintf(a.stdout, "Position %d\n%s\nEmpreinte d1 %x\n", r.GetPosition(), counted(r.GetRowCount(), "ligne(s)"), r.GetDigest())
 		return err
 	})
 }
@@ -158,8 +158,8 @@ func (c *LedgerRecountCmd) Run(a *app) error {
 		if a.json {
 			return a.printJSON(r)
 		}
-		_, err = fmt.Fprintf(a.stdout, "%d événements relus dans les deux copies en %s : tous sont ce qu'ils étaient.\nEmpreinte %s\n",
-			r.GetHead().GetSize(), r.GetTook().AsDuration().Round(time.Millisecond), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()))
+		_, err = fmt.Fprintf(a.stdout, "%s dans les deux copies en %s : rien n'y a changé.\nEmpreinte %s\n",
+			counted(r.GetHead().GetSize(), "événement(s) relu(s)"), r.GetTook().AsDuration().Round(time.Millisecond), base64.StdEncoding.EncodeToString(r.GetHead().GetRoot()))
 		return err
 	})
 }

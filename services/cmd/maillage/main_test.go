@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -24,10 +25,12 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"maillage/proto/follow"
 	activityv1 "maillage/proto/gen/maillage/activity/v1"
 	eventv1 "maillage/proto/gen/maillage/event/v1"
+	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	labellingv1 "maillage/proto/gen/maillage/labelling/v1"
 	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
@@ -425,7 +428,7 @@ func TestListFollowsEveryPage(t *testing.T) {
 	}
 	columns := []column[*topologyv1.Filiere]{{"Sigle", texts, (*topologyv1.Filiere).GetAcronym}, {"Filière", whole, (*topologyv1.Filiere).GetFiliereId}}
 	for asJSON, want := range map[bool]string{
-		false: "Sigle  Filière\nÉé     A\nB·[2J  B\nC D    C\nValable au 1er mai 2026, connu à la position 9, 3 lignes.\n",
+		false: "Sigle  Filière\nÉé     A\nB·[2J  B\nC D    C\nValable au 01/05/2026, connu à la position 9, 3 lignes.\n",
 		true: `{"filiereId":"A","acronym":"Éé"` + atJSON + `{"filiereId":"B","acronym":"B\u001b[2J"` + atJSON +
 			`{"filiereId":"C","acronym":"C\nD"` + atJSON,
 	} {
@@ -587,9 +590,9 @@ func TestMoments(t *testing.T) {
 		given *registryv1.Resolved
 		want  string
 	}{
-		{&registryv1.Resolved{ValidAt: "2026-05-01", KnownPosition: 9}, "Valable au 1er mai 2026, connu à la position 9"},
-		{&registryv1.Resolved{ValidAt: "2026-05-02"}, "Valable au 2 mai 2026, connu avant l'ouverture du registre"},
-		{&registryv1.Resolved{ValidAt: "2026-05-02", KnownPosition: 9, Provisional: true}, "Valable au 2 mai 2026, connu à la position 9, à titre provisoire"},
+		{&registryv1.Resolved{ValidAt: "2026-05-01", KnownPosition: 9}, "Valable au 01/05/2026, connu à la position 9"},
+		{&registryv1.Resolved{ValidAt: "2026-05-02"}, "Valable au 02/05/2026, connu avant l'ouverture du registre"},
+		{&registryv1.Resolved{ValidAt: "2026-05-02", KnownPosition: 9, Provisional: true}, "Valable au 02/05/2026, connu à la position 9, à titre provisoire"},
 	} {
 		if got := moment(tc.given); got != tc.want {
 			t.Errorf("moment(%v) = %q, want %q", tc.given, got, tc.want)
@@ -626,7 +629,7 @@ func TestDetailsShowSources(t *testing.T) {
 	if err := a.show(entry, &registryv1.Resolved{ValidAt: "2026-11-22"}); err != nil {
 		t.Fatal(err)
 	}
-	for _, want := range []string{"compétence", "depuis 2017, fin inconnue", "BO, énoncé — n", "indéterminé", "22 novembre 2026"} {
+	for _, want := range []string{"compétence", "depuis 2017, fin inconnue", "BO, énoncé — n", "indéterminé", "22/11/2026"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in:\n%s", want, out.String())
 		}
@@ -655,5 +658,43 @@ func TestCopiesInFrench(t *testing.T) {
 		if code != want.code || !strings.Contains(text, want.say) || strings.Contains(text, "secret") || strings.Contains(text, "--data") {
 			t.Errorf("%s: %q, %d", name, text, code)
 		}
+	}
+}
+
+// Of none and of one there is no plural in French.
+func TestCounted(t *testing.T) {
+	for n, want := range map[int]string{0: "0 ligne relue", 1: "1 ligne relue", 2: "2 lignes relues"} {
+		if got := counted(n, "ligne(s) relue(s)"); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}
+
+// Who follows in a terminal reads what happened, and of a fact of tomorrow that it is one.
+func TestFollowNamesFacts(t *testing.T) {
+	commit := &feedv1.Commit{KnownTime: timestamppb.New(time.Date(2026, 7, 1, 10, 0, 0, 0, time.UTC))}
+	for i, e := range []*labellingv1.Event{{Fact: &labellingv1.Event_LabelGranted{LabelGranted: &labellingv1.LabelGranted{LabelId: "L"}}}, {}} {
+		body, err := proto.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		commit.Records = append(commit.Records, &feedv1.Record{Position: uint64(i) + 7, Subject: "registry.labelling.label.L", Body: body})
+	}
+	var out bytes.Buffer
+	if err := (&FollowCmd{}).print(&app{stdout: &out}, follow.Batch{Commits: []*feedv1.Commit{commit}}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(out.String(), "\n")
+	if len(lines) != 3 || !strings.Contains(lines[0], "7  01/07/2026 12:00:00  Label accordé ") || !strings.HasSuffix(lines[0], "  labelling.label.L") || !strings.Contains(lines[1], unknownFact) {
+		t.Errorf("it is shown\n%s", out.String())
+	}
+}
+
+// What is told of a label for programs has the names and numbers of the API's JSON.
+func TestStoryAsJSON(t *testing.T) {
+	b, err := json.Marshal(&story{Label: "L", Size: 9, Lines: []told{{"a", "b"}}, Episodes: []episode{{Position: 7, Title: "t", Leaf: "x"}}})
+	want := `{"label":"L","lines":[{"name":"a","value":"b"}],"episodes":[{"position":"7","title":"t","lines":null,"leaf":"x"}],"origin":"","size":"9","root":"","signedBy":"","day":""}`
+	if err != nil || string(b) != want {
+		t.Errorf("%v: %s", err, b)
 	}
 }

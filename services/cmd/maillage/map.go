@@ -134,18 +134,11 @@ func (c *MapCmd) filter() string {
 
 // centreCount says how many centres are on a map and how many of them have no point.
 func centreCount(r *registryv1.GetMapResponse) string {
-	out := counted(len(r.GetCentres()), "centre", "centres")
+	out := counted(len(r.GetCentres()), "centre(s)")
 	if n := int(r.GetUnplaced()); n > 0 {
 		out += ", dont " + fmt.Sprint(n) + " sans lieu connu"
 	}
 	return out
-}
-
-func counted(n int, one, many string) string {
-	if n < 2 {
-		return fmt.Sprintf("%d %s", n, one)
-	}
-	return fmt.Sprintf("%d %s", n, many)
 }
 
 // mapRow is a label or a collaboration of a centre on the map.
@@ -229,7 +222,7 @@ func mapLegend(counts []*registryv1.MapCount) string {
 		if n.GetCollaborators() {
 			role = "collaborateur, sans label dans le réseau"
 		}
-		fmt.Fprintf(&legend, "%s – %s\n", counted(int(n.GetCentres()), "centre", "centres"), role)
+		fmt.Fprintf(&legend, "%s – %s\n", counted(int(n.GetCentres()), "centre(s)"), role)
 	}
 	return legend.String()
 }
@@ -290,8 +283,8 @@ func (a *app) printMapChanges(r *registryv1.CompareMapsResponse) error {
 		kinds[c.GetKind()]++
 	}
 	return a.printTable(rows, cut, fmt.Sprintf("%s, %s, %s.\nDe : %s.\nÀ : %s.",
-		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_APPEARED], "centre apparu", "centres apparus"),
-		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_MOVED], "déplacé", "déplacés"),
-		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_VANISHED], "disparu", "disparus"),
+		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_APPEARED], "centre(s) apparu(s)"),
+		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_MOVED], "déplacé(s)"),
+		counted(kinds[registryv1.MapChangeKind_MAP_CHANGE_KIND_VANISHED], "disparu(s)"),
 		moment(r.GetFrom()), moment(r.GetTo())))
 }

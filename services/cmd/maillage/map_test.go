@@ -42,7 +42,7 @@ func TestMapAsTable(t *testing.T) {
 1 centre – coordonnateur
 2 centres – non précisé
 1 centre – collaborateur, sans label dans le réseau
-2 centres, dont 1 sans lieu connu. Valable au 1er février 2024, connu à la position 7.
+2 centres, dont 1 sans lieu connu. Valable au 01/02/2024, connu à la position 7.
 `
 	var out bytes.Buffer
 	a := &app{ctx: t.Context(), stdout: &out, stderr: io.Discard}
@@ -67,7 +67,7 @@ func TestMapIsWritten(t *testing.T) {
 	if err != nil || !bytes.Contains(svg, []byte("filière : RespiFIL ; rôle : coordonnateur ou constitutif</text>")) {
 		t.Errorf("%v, %s", err, svg)
 	}
-	if want := picture + " : 2 centres, dont 1 sans lieu connu. Valable au 1er février 2024, connu à la position 7.\n"; errs.String() != want {
+	if want := picture + " : 2 centres, dont 1 sans lieu connu. Valable au 01/02/2024, connu à la position 7.\n"; errs.String() != want {
 		t.Errorf("%q, want %q", errs.String(), want)
 	}
 	c = &MapCmd{SVG: t.TempDir()}
@@ -93,8 +93,8 @@ apparu                                                    BBBBBBBBBB  non préci
 déplacé     75 → 94  Paris → Créteil  Hôpital Cochin → ∅  AAAAAAAAAA  coordonnateur HTAP, collaborateur Muco
 disparu     75       Paris            Hôpital Cochin      AAAAAAAAAA  coordonnateur HTAP, collaborateur Muco  CCCCCCCCCC
 1 centre apparu, 1 déplacé, 1 disparu.
-De : Valable au 1er janvier 2018, connu à la position 7.
-À : Valable au 1er février 2024, connu à la position 7.
+De : Valable au 01/01/2018, connu à la position 7.
+À : Valable au 01/02/2024, connu à la position 7.
 `
 	var out bytes.Buffer
 	a := &app{ctx: t.Context(), stdout: &out, stderr: io.Discard}

@@ -26,7 +26,7 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 		if len(of) == 0 {
 			continue
 		}
-		fmt.Fprintf(&b, "## %s : %s\n\n", kind.french, counted(len(of), "label", "labels"))
+		fmt.Fprintf(&b, "## %s : %s\n\n", kind.french, counted(len(of), "label(s)"))
 		if kind.value == labellingv1.Disposition_DISPOSITION_CONFIRMED {
 			b.WriteString("Rien n'y change.\n\n")
 			continue
@@ -42,7 +42,7 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 	}
 	writeUnsaid(&b, r)
 	if facts := r.GetTopology(); len(facts) > 0 {
-		fmt.Fprintf(&b, "## Topologie : %s\n\n", counted(len(facts), "changement", "changements"))
+		fmt.Fprintf(&b, "## Topologie : %s\n\n", counted(len(facts), "changement(s)"))
 		known := namesIn(r)
 		for _, f := range facts {
 			fmt.Fprintf(&b, "- %s\n", known.topology(f))
@@ -50,11 +50,11 @@ func writeMemo(w io.Writer, r *registryv1.ListActEffectsResponse) error {
 		b.WriteByte('\n')
 	}
 	for _, t := range r.GetTotals() {
-		counted := "unité non comprise"
+		here := "unité non comprise"
 		if t.Counted != nil {
-			counted = fmt.Sprintf("%d comptés", t.GetCounted())
+			here = counted(t.GetCounted(), "compté(s)")
 		}
-		fmt.Fprintf(&b, "Annoncé : %d %s ; %s.\n", t.GetAnnounced(), t.GetUnit(), counted)
+		fmt.Fprintf(&b, "Annoncé : %d %s ; %s.\n", t.GetAnnounced(), t.GetUnit(), here)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -70,7 +70,7 @@ func labelText(e *registryv1.LabelEntry) string {
 // labels that its list may have left out or not.
 func writeUnsaid(b *strings.Builder, r *registryv1.ListActEffectsResponse) {
 	if lines := r.GetUndetermined(); len(lines) > 0 {
-		fmt.Fprintf(b, "## Indéterminé : %s\n\nNi nouveau, ni perdu : aucun label du registre n'y correspond avec certitude.\n\n", counted(len(lines), "ligne", "lignes"))
+		fmt.Fprintf(b, "## Indéterminé : %s\n\nNi nouveau, ni perdu : aucun label du registre n'y correspond avec certitude.\n\n", counted(len(lines), "ligne(s)"))
 		for _, a := range lines {
 			fmt.Fprintf(b, "- ligne %s : %s", numberOf(a), a.GetValue())
 			if a.GetSettlement() != labellingv1.Settlement_SETTLEMENT_UNSPECIFIED {
@@ -81,7 +81,7 @@ func writeUnsaid(b *strings.Builder, r *registryv1.ListActEffectsResponse) {
 		b.WriteByte('\n')
 	}
 	if labels := r.GetToDecide(); len(labels) > 0 {
-		fmt.Fprintf(b, "## Hors filière, à décider : %s\n\nL'acte ne les reprend pas, et rien ne dit s'il les écarte.\n\n", counted(len(labels), "label", "labels"))
+		fmt.Fprintf(b, "## Hors filière, à décider : %s\n\nL'acte ne les reprend pas, et rien ne dit s'il les écarte.\n\n", counted(len(labels), "label(s)"))
 		for _, e := range labels {
 			fmt.Fprintf(b, "- %s\n", labelText(e))
 		}

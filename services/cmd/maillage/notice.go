@@ -47,15 +47,13 @@ func (c *NoticeListCmd) Run(a *app) error {
 			return printEach(a, page[*feedv1.Notice]{items: all})
 		}
 		rows, cut := table[*feedv1.Notice]{columns: noticeColumns}.rows(all)
-		return a.printTable(rows, cut, fmt.Sprintf("Jusqu'à la position %d, %s.", after, lineCount(len(all))))
+		return a.printTable(rows, cut, fmt.Sprintf("Jusqu'à la position %d, %s.", after, counted(len(all), "ligne(s)")))
 	})
 }
 
 var noticeColumns = []column[*feedv1.Notice]{
 	{"Position", whole, func(n *feedv1.Notice) string { return fmt.Sprint(n.GetPosition()) }},
-	{"Connu le", whole, func(n *feedv1.Notice) string {
-		return n.GetKnownTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
-	}},
+	{"Connu le", whole, func(n *feedv1.Notice) string { return frTime(n.GetKnownTime()) }},
 	{"Avis", whole, func(n *feedv1.Notice) string { return inFrench(noticeWords, n.GetKind()) }},
 	{"Sur la position", whole, func(n *feedv1.Notice) string {
 		if n.GetAboutPosition() == 0 {

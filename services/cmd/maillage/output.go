@@ -82,7 +82,7 @@ func list[T proto.Message](a *app, t table[T], fetch func(ctx context.Context, c
 			}
 		}
 		rows, cut := t.rows(all)
-		return a.printTable(rows, cut, fmt.Sprintf("%s, %s.", moment(last.resolved), lineCount(len(all))))
+		return a.printTable(rows, cut, fmt.Sprintf("%s, %s.", moment(last.resolved), counted(len(all), "ligne(s)")))
 	})
 }
 
@@ -222,7 +222,7 @@ func (a *app) printTable(rows [][]string, cut []cutting, footer string) error {
 
 // chapter prints a title, how many there are, and their rows where there are any.
 func chapter[T any](a *app, title string, items []T, columns []column[T]) error {
-	if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", title, lineCount(len(items))); err != nil {
+	if _, err := fmt.Fprintf(a.stdout, "%s : %s\n", title, counted(len(items), "ligne(s)")); err != nil {
 		return err
 	}
 	if len(items) == 0 {

@@ -67,6 +67,7 @@ func TestDetailsAreInFrench(t *testing.T) {
 		"Its holder holds label 01YHKRYSPF for the same days: renew it.":                                           "01YHKRYSPF",
 		"No holder of this kind can have the role ROLE_PEMR.":                                                      "PEMR",
 		`Opened from "2019-07-01", maintained from "", closed from "1990-01-01": these do not follow one another.`: "ouvert : 01/07/2019, maintenu : ?, fermé : 01/01/1990",
+		`"labels" is no kind of entity; those are act, label`:                                                      "« labels » n'est aucune de celles-ci : act, label",
 		`The name "" is no name, "x" is.`:                                                                          "« x »",
 		"It is attached there from that day on already.":                                                           "",
 		"centre 0000000000 is known from 2020-01-01 on, not on 2019-01-01":                                         "à compter du 01/01/2020",

@@ -146,15 +146,15 @@ func (a *app) tellFiles(dir string, m *feedv1.Manifest) error {
 		size += f.GetBytes()
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s : %d fichiers, %s.\n", dir, len(m.GetFiles()), byteCount(size))
-	at := m.GetKnownTime().AsTime().In(paris).Format("02/01/2006 15:04:05")
+	fmt.Fprintf(&b, "%s : %s, %s.\n", dir, counted(len(m.GetFiles()), "fichier(s)"), byteCount(size))
+	at := frTime(m.GetKnownTime())
 	switch {
 	case m.GetValidAt() != "":
 		fmt.Fprintf(&b, "Données ouvertes du %s, telles que connues à la position %d (%s).\n", frDate(m.GetValidAt()), m.GetPosition(), at)
 	case m.GetAfter() > 0:
 		fmt.Fprintf(&b, "Ce qui a changé de la position %d à la position %d (%s).\n", m.GetAfter(), m.GetPosition(), at)
 	default:
-		fmt.Fprintf(&b, "Le registre à la position %d (%s) : %d lignes, empreinte d'état %s, recalculée.\n", m.GetPosition(), at, m.GetStateRows(), m.GetStateDigest())
+		fmt.Fprintf(&b, "Le registre à la position %d (%s) : %s, empreinte d'état %s, recalculée.\n", m.GetPosition(), at, counted(m.GetStateRows(), "ligne(s)"), m.GetStateDigest())
 	}
 	if root, err := snapshot.Root(m); err == nil {
 		fmt.Fprintf(&b, "Racine du journal recalculée : %v.\nPour suivre la suite : curseur %s.\n", root, m.GetCursor())
@@ -167,7 +167,7 @@ func (a *app) tellFiles(dir string, m *feedv1.Manifest) error {
 func byteCount(n uint64) string {
 	switch {
 	case n < 1_000:
-		return fmt.Sprintf("%d octets", n)
+		return counted(n, "octet(s)")
 	case n < 1_000_000:
 		return strings.Replace(fmt.Sprintf("%.1f ko", float64(n)/1e3), ".", ",", 1)
 	}

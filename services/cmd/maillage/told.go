@@ -19,7 +19,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^no \S+ is known as "([^"]*)"(?:; near it: (.*))?$`), "« $1 » ; noms voisins : $2"},
 	{regexp.MustCompile(` is known from (\S+) on, not on `), "à compter du $1"},
 	{regexp.MustCompile(` is known until (\S+), not on `), "jusqu'au $1"},
-	{regexp.MustCompile(`^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
+	{regexp.MustCompile(`^"([^"]*)" is no kind of entity; those are (.*)$`), "« $1 » n'est aucune de celles-ci : $2"},
+	{regexp.MustCompile(`(?i)^position (\d+) cannot be read yet, the last one that can is (\d+)`), "la dernière lisible est $2"},
 	{regexp.MustCompile(`^Label (\S+) goes on in label (\S+)`), "il se poursuit dans le label $2"},
 	{regexp.MustCompile(`^Label \S+ is repealed from (\S+)`), "il est abrogé à compter du $1"},
 	{regexp.MustCompile(`^Label \S+ is annulled from (\S+)`), "il est annulé à compter du $1"},
@@ -69,8 +70,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^there is no store in (.+?): `), "$1"},
 	{regexp.MustCompile(`^the process halted and must be started again: `), ""},
 	{regexp.MustCompile(`^this process answers no reads: only the part (\S+) keeps rows in PostgreSQL$`), "seul le service $1 tient des tables"},
-	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et $5 autre(s) ($6)"},
-	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et $3 autre(s) ($4)"},
+	{regexp.MustCompile(`^Say what becomes of the link (\S+) \((\S+) of "(.*)" with "(.*)"\),.* (\d+) more are undecided(?:: (.*))?`), "lien $1 ($2 : « $3 » avec « $4 »), et encore $5 ($6)"},
+	{regexp.MustCompile(`^Say what becomes of .*?(\S+)(?: \("(.*)"\))?, which .* (\d+) more are undecided(?:: (.*))?`), "$1 « $2 », et encore $3 ($4)"},
 }
 
 var (
@@ -80,7 +81,7 @@ var (
 	daySaid   = regexp.MustCompile(`\b\d{4}-\d{2}(?:-\d{2})?\b`)
 	lineSaid  = regexp.MustCompile(`\blines\[(\d+)\]`)
 	// unsaid is what a telling says of a value that is not there, and of a quote within one.
-	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et 0 autre(s) ()|", "", " ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
+	unsaid = strings.NewReplacer(" ; noms voisins : |", "", ", et encore 0 ()|", "", " ()|", "", " «  »", "", `\"`, `"`, " : ,", " : ?,", " : |", " : ?", "-infinity", "?", "infinity", "?", "|", "")
 )
 
 // toldInFrench is what a sentence of the register says besides its reason: its values,

@@ -191,7 +191,7 @@ func (c *RestoreCmd) Run(a *app) error {
 		fmt.Fprintf(a.stdout, "{\"epoch\":%d,\"size\":%d,\"root\":%q,\"aside\":%q}\n", r.Head.Epoch, r.Head.Size, r.Head.Root.String(), r.Aside)
 		return nil
 	}
-	fmt.Fprintf(a.stdout, "Restauré : %d positions, époque %d, empreinte %s.\n", r.Head.Size, r.Head.Epoch, r.Head.Root)
+	fmt.Fprintf(a.stdout, "Restauré : %s, époque %d, empreinte %s.\n", counted(r.Head.Size, "position(s)"), r.Head.Epoch, r.Head.Root)
 	if r.Aside != "" {
 		fmt.Fprintf(a.stdout, "L'ancien magasin est gardé dans %s.\n", r.Aside)
 	}
