@@ -165,7 +165,7 @@ func (p *process) contradicted(ctx context.Context) error {
 		return err // the copies contradict each other, and so one of them the history
 	}
 	if err != nil {
-		return nil //nolint:nilerr // startNotary says so
+		return nil // startNotary says so
 	}
 	defer func() { _ = signer.Close() }()
 	head, _, err := p.log.Head(ctx)
