@@ -99,7 +99,7 @@ func TestCloudEventsKilled(t *testing.T) {
 	s = up(t, data, "--nats", strings.TrimPrefix(s.nats, "nats://"))
 	fill(t, s, "after-", 3)
 	o.follow()
-	if o.tree.Size() != n+2+3 {
+	if o.tree.Size() != size(t, s) {
 		t.Errorf("it was handed %d positions", o.tree.Size())
 	}
 	if text, _ := s.log.get(); strings.Contains(text, "made anew") {
