@@ -59,8 +59,8 @@ type Signer struct {
 	mu     sync.Mutex
 	last   checkpoint.Checkpoint
 	older  []checkpoint.Checkpoint // of the epoch of last, that other copies hold: they bind too
-	epoch  uint64 // of last
-	signed []byte // the last; nil before the first
+	epoch  uint64                  // of last
+	signed []byte                  // the last; nil before the first
 }
 
 // NewSigner signs for a log that has a name, and goes on from the checkpoint that a file
