@@ -319,6 +319,67 @@ func (s *signing) instead(t *testing.T, events int, text string, epoch uint64) e
 	return err
 }
 
+// TestHoldsAllCopies: each place that keeps the last checkpoint binds the ledger, also where
+// another one keeps a longer one of another line; and it goes on to do so.
+func TestHoldsAllCopies(t *testing.T) {
+	s := sign(t, t.TempDir())
+	s.grow(12, "a")
+	s.closeSigner()
+	other, second := beside(t, 30, "b"), filepath.Join(s.dir, "copy")
+	signer, err := notary.NewSigner(second, name, s.keys, other.store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := signer.Sign(other.store.Head()); err != nil {
+		t.Fatal(err)
+	}
+	_ = signer.Close()
+	for _, keys := range []notary.Keys{nil, s.keys, nil} {
+		signer, err := notary.NewSigner(filepath.Join(s.dir, "checkpoint"), name, keys, other.store, second)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := signer.Holds(other.store.Head()); reason(err) != "CHECKPOINT_CONFLICT" {
+			t.Errorf("with %d keys: %v", len(keys), err)
+		}
+		_ = signer.Close()
+	}
+}
+
+// TestHoldsEpoch: a ledger that was rolled back to before the epoch that was signed for is
+// not the one that was signed.
+func TestHoldsEpoch(t *testing.T) {
+	s := sign(t, t.TempDir())
+	s.grow(12, "a")
+	s.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1}, Fact: &ledgerv1.Event_EpochOpened{EpochOpened: &ledgerv1.EpochOpened{Epoch: 2}}})
+	s.grow(2, "a")
+	s.again()
+	for _, events := range []int{12, 40} {
+		err := s.Signer.Holds(beside(t, events, "a").store.Head())
+		if own, is := errors.AsType[*fault.Error](err); !is || own.Reason != "CHECKPOINT_CONFLICT" || own.Position == 0 {
+			t.Errorf("%d events of the epoch before: %v", events, err)
+		}
+	}
+	if err := s.Signer.Holds(s.store.Head()); err != nil {
+		t.Error(err)
+	}
+}
+
+// beside is another ledger, with so many events.
+func beside(t *testing.T, events int, text string) *signing {
+	t.Helper()
+	other := &signing{tb: t}
+	var err error
+	if other.store, err = ledger.Open(filepath.Join(t.TempDir(), "ledger"), ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.store.Close() })
+	for range events {
+		other.append(&ledgerv1.Event{Meta: &eventv1.Meta{Schema: 1, CommitSize: 1, RequestId: text}})
+	}
+	return other
+}
+
 // TestKeys: a second key signs beside the first, then alone; what the first signed still
 // binds.
 func TestKeys(t *testing.T) {

@@ -58,13 +58,15 @@ type Signer struct {
 
 	mu     sync.Mutex
 	last   checkpoint.Checkpoint
-	epoch  uint64 // of last
-	signed []byte // the last; nil before the first
+	older  []checkpoint.Checkpoint // of the epoch of last, that other copies hold: they bind too
+	epoch  uint64                  // of last
+	signed []byte                  // the last; nil before the first
 }
 
 // NewSigner signs for a log that has a name, and goes on from the checkpoint that a file
 // holds or, where that is lost or older, one of its copies elsewhere; where there is none,
-// from nothing. KEY_TAKEN: another process signs from this file.
+// from nothing. Without keys it only looks, and writes no copy but one that is lost.
+// KEY_TAKEN: another process signs from this file.
 func NewSigner(file, log string, keys Keys, hashes tlog.HashReader, copies ...string) (_ *Signer, err error) {
 	s := &Signer{files: append([]string{file}, copies...), log: log, keys: keys, hashes: hashes}
 	if s.lock, err = lock(file + ".lock"); err != nil {
@@ -129,10 +131,17 @@ func (s *Signer) resume(file string, last *note.Note) (*note.Note, error) {
 	switch {
 	case err != nil:
 		return nil, conflict("the last checkpoint, in %s, cannot be gone on from: %v", file, err)
-	case last == nil, epoch > s.epoch, epoch == s.epoch && c.Size > s.last.Size:
-		s.last, s.epoch, s.signed = c, epoch, signed
+	case last == nil, epoch > s.epoch:
+		s.last, s.epoch, s.signed, s.older = c, epoch, signed, nil
 		return n, nil
-	case epoch == s.epoch && c.Size == s.last.Size && c.Root != s.last.Root:
+	case epoch < s.epoch: // that it ended an event of the log says
+	case c.Size > s.last.Size:
+		s.older = append(s.older, s.last)
+		s.last, s.signed = c, signed
+		return n, nil
+	case c.Size < s.last.Size:
+		s.older = append(s.older, c)
+	case c.Root != s.last.Root:
 		err := conflict("two roots were signed at size %d: %v, and %v in %s", c.Size, s.last.Root, c.Root, file)
 		err.Position = c.Size
 		return nil, err
@@ -158,7 +167,7 @@ func (s *Signer) vouch(last *note.Note) error {
 	missing := slices.DeleteFunc(slices.Clone(s.keys), func(key Key) bool {
 		return slices.ContainsFunc(all, func(had note.Signature) bool { return had.Name == key.Name() && had.Hash == key.KeyHash() })
 	})
-	if len(missing) == 0 {
+	if len(missing) == 0 || s.parted() {
 		return s.mend()
 	}
 	if root, err := tlog.TreeHash(int64(s.last.Size), s.hashes); err != nil || root != s.last.Root {
@@ -175,15 +184,28 @@ func (s *Signer) vouch(last *note.Note) error {
 	return nil
 }
 
-// mend writes the last checkpoint where it is lost or older.
+// mend writes the last checkpoint where it is lost or older. An older one that the ledger
+// contradicts stays: it is what tells that history was rewritten.
 func (s *Signer) mend() error {
+	lostOnly := len(s.keys) == 0 || s.parted()
 	for _, file := range s.files {
-		if kept, err := os.ReadFile(file); err == nil && bytes.Equal(kept, s.signed) {
+		kept, err := os.ReadFile(file)
+		if err == nil && (lostOnly || bytes.Equal(kept, s.signed)) {
 			continue
 		}
-		return s.keep(s.signed)
+		if err := replace(file, s.signed, 0o644); err != nil {
+			return fmt.Errorf("keep a checkpoint: %w", err)
+		}
 	}
 	return nil
+}
+
+// parted says that the ledger is certain not to hold what another copy says was signed.
+func (s *Signer) parted() bool {
+	return slices.ContainsFunc(s.older, func(c checkpoint.Checkpoint) bool {
+		root, err := tlog.TreeHash(int64(c.Size), s.hashes)
+		return err == nil && root != c.Root
+	})
 }
 
 // epochOf is the epoch that a checkpoint of this log was signed in.
@@ -231,7 +253,7 @@ func (s *Signer) Sign(head ledger.Head) ([]byte, error) {
 	if err := s.keep(signed); err != nil {
 		return nil, err
 	}
-	s.last, s.epoch, s.signed = now, head.Epoch, signed
+	s.last, s.epoch, s.signed, s.older = now, head.Epoch, signed, nil
 	return signed, nil
 }
 
@@ -257,29 +279,36 @@ func (s *Signer) extends(now checkpoint.Checkpoint, epoch uint64) error {
 	return s.holds()
 }
 
-// holds checks that the ledger has, at the size signed last, the root that was signed.
+// holds checks that the ledger has, at the size signed last and at those that other copies
+// hold, the roots that were signed.
 func (s *Signer) holds() error {
-	before, err := tlog.TreeHash(int64(s.last.Size), s.hashes)
-	if err != nil {
-		return fmt.Errorf("root of size %d: %w", s.last.Size, err)
-	}
-	if before != s.last.Root {
-		e := conflict("root %v was signed at size %d, and the ledger has %v there", s.last.Root, s.last.Size, before)
-		e.Position = s.last.Size
-		return e
+	for _, signed := range append(slices.Clone(s.older), s.last) {
+		root, err := tlog.TreeHash(int64(signed.Size), s.hashes)
+		if err != nil {
+			return fmt.Errorf("root of size %d: %w", signed.Size, err)
+		}
+		if root != signed.Root {
+			e := conflict("root %v was signed at size %d, and the ledger has %v there", signed.Root, signed.Size, root)
+			e.Position = signed.Size
+			return e
+		}
 	}
 	return nil
 }
 
-// Holds refuses a ledger that, in the epoch signed for last, ends before what was signed or
-// has another root there: CHECKPOINT_CONFLICT. Both stores agree on what it holds, so that
-// nothing else tells that history was cut or rewritten.
+// Holds refuses a ledger that is in an epoch before the one signed for last or, in that one,
+// ends before what was signed or has another root there: CHECKPOINT_CONFLICT. Both stores agree
+// on what it holds, so that nothing else tells that history was cut or rewritten.
 func (s *Signer) Holds(head ledger.Head) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case s.signed == nil, s.epoch != head.Epoch:
+	case s.signed == nil, s.epoch < head.Epoch:
 		return nil
+	case s.epoch > head.Epoch:
+		e := conflict("epoch %d was signed for, and the ledger is in epoch %d", s.epoch, head.Epoch)
+		e.Position = head.Size + 1
+		return e
 	case s.last.Size > head.Size:
 		e := conflict("a checkpoint of size %d was signed, and the ledger ends at position %d", s.last.Size, head.Size)
 		e.Position = head.Size + 1

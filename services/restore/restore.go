@@ -196,8 +196,11 @@ func NewEpoch(ctx context.Context, s Stores, reason string) (r Result, err error
 
 // rolledBack is the greatest head that was announced, where the ledger is behind it.
 func (s Stores) rolledBack(store *ledger.Store) (lost ledger.Head, back bool) {
+	later := func(a, b ledger.Head) bool { return a.Epoch > b.Epoch || a.Epoch == b.Epoch && a.Size > b.Size }
 	lost, back = store.RolledBack()
-	if head := store.Head(); s.Signed.Epoch == max(head.Epoch, 1) && s.Signed.Size > max(head.Size, lost.Size) {
+	head := store.Head()
+	head.Epoch = max(head.Epoch, 1)
+	if later(s.Signed, head) && (!back || later(s.Signed, lost)) {
 		return s.Signed, true
 	}
 	return lost, back

@@ -298,6 +298,22 @@ func TestNewEpoch(t *testing.T) {
 	}
 }
 
+// TestNewEpochAfterAnother: both stores were rolled back to before an epoch for which a
+// checkpoint was signed. The next one is another than that.
+func TestNewEpochAfterAnother(t *testing.T) {
+	r := newRegister(t)
+	r.grow(4, "kept")
+	r.serves(4)
+	stores := r.stores()
+	stores.Signed = ledger.Head{Epoch: 2, Size: 3}
+	res, err := restore.NewEpoch(t.Context(), stores, "drill")
+	if err != nil || res.Head.Epoch != 3 {
+		t.Fatalf("%+v, %v", res, err)
+	}
+	_, err = restore.NewEpoch(t.Context(), stores, "repeated")
+	r.says(err, "NOT_ROLLED_BACK")
+}
+
 // TestOpenCommitLeft: a stream that was rolled back into the middle of a commit, further
 // than the ledger, is rebuilt from it; then a new epoch lets the log go on.
 func TestOpenCommitLeft(t *testing.T) {

@@ -131,7 +131,7 @@ func (h *Handler) listEvents(w http.ResponseWriter, r *http.Request) {
 		problemOf(err).write(w)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadline+wait)
+	ctx, cancel := context.WithTimeout(r.Context(), deadline+max(wait, patienceOf(r)))
 	defer cancel()
 	at, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {
@@ -252,7 +252,7 @@ func (h *Handler) getEvent(w http.ResponseWriter, r *http.Request) {
 		problemOf(err).write(w)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadline)
+	ctx, cancel := context.WithTimeout(r.Context(), deadline+patienceOf(r))
 	defer cancel()
 	at, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {

@@ -231,7 +231,7 @@ func (h *Handler) answer(read *read, w http.ResponseWriter, r *http.Request, bou
 		problemOf(err).write(w)
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), deadline)
+	ctx, cancel := context.WithTimeout(r.Context(), deadline+patienceOf(r))
 	defer cancel()
 	status, err := h.ledger.GetStatus(ctx, &ledgerv1.GetStatusRequest{})
 	if err != nil {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"golang.org/x/mod/sumdb/note"
@@ -27,6 +29,9 @@ const (
 	consistencyName = "checkpoint.proof"
 )
 
+// unsigned are the reasons of a register that signs nothing, and goes on without.
+var unsigned = []string{"NO_LEDGER_HERE", "NO_CHECKPOINT", "KEY_MISSING", "KEY_EXPOSED", "KEY_UNREADABLE"}
+
 // sign puts beside the files of a set the checkpoint that proves them. Where nothing is signed,
 // and no key was given that could be asked for, there is none.
 func (a *app) sign(dir string, keys []note.Verifier) error {
@@ -45,19 +50,33 @@ func (a *app) sign(dir string, keys []note.Verifier) error {
 		if err == nil {
 			proof, err = client.GetConsistencyProof(ctx, &ledgerv1.GetConsistencyProofRequest{OldSize: head.Size})
 		}
-		if own, is := fault.FromStatus(err); is && len(keys) == 0 && (own.Reason == "NO_LEDGER_HERE" || own.Reason == "NO_CHECKPOINT") {
+		if own, is := fault.FromStatus(err); is && len(keys) == 0 && slices.Contains(unsigned, own.Reason) {
 			fmt.Fprintln(a.stderr, "maillage : ce serveur ne signe pas : les fichiers ne sont prouvés que par leur empreinte.")
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		return a.keepSigned(dir, head, proof, keys)
+		return a.keepSigned(dir, head, m.GetEpoch(), proof, keys)
 	})
 }
 
+// inEpochOf is a head of an epoch as one of the epoch that a checkpoint was signed in, where
+// that is a later one of the same log: what stood before it opened stands in both.
+func inEpochOf(signed, head checkpoint.Checkpoint, epoch uint64) checkpoint.Checkpoint {
+	log := head.Origin
+	if epoch > 1 {
+		log = strings.TrimSuffix(log, "/"+strconv.FormatUint(epoch, 10))
+	}
+	number, ours := strings.CutPrefix(signed.Origin, log+"/")
+	if later, err := strconv.ParseUint(number, 10, 64); ours && err == nil && later > max(epoch, 1) {
+		head.Origin = signed.Origin
+	}
+	return head
+}
+
 // keepSigned checks a signed checkpoint against the head of a set, and writes it.
-func (a *app) keepSigned(dir string, head checkpoint.Checkpoint, proof *ledgerv1.GetConsistencyProofResponse, keys []note.Verifier) error {
+func (a *app) keepSigned(dir string, head checkpoint.Checkpoint, epoch uint64, proof *ledgerv1.GetConsistencyProofResponse, keys []note.Verifier) error {
 	signed, err := checkpoint.Parse(string(proof.GetCheckpoint()))
 	if len(keys) > 0 {
 		signed, _, err = checkpoint.Open(proof.GetCheckpoint(), keys...)
@@ -74,7 +93,7 @@ func (a *app) keepSigned(dir string, head checkpoint.Checkpoint, proof *ledgerv1
 		hashes = append(hashes, tlog.Hash(h))
 		fmt.Fprintln(&lines, base64.StdEncoding.EncodeToString(h))
 	}
-	if err := signed.Extends(head, hashes); err != nil {
+	if err := signed.Extends(inEpochOf(signed, head, epoch), hashes); err != nil {
 		e := fault.New(fault.Damaged, "LOG_FORKED", "", "the signed checkpoint does not extend the files: %v", err)
 		e.Position = head.Size
 		return e

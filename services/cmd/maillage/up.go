@@ -163,7 +163,12 @@ func (c *RestoreCmd) Run(a *app) error {
 	if stores.Ledger == "" {
 		stores.Ledger = filepath.Join(c.Data, "ledger")
 	}
-	stores.Signed, _, _ = notary.LastSigned(cmp.Or(c.Key, filepath.Join(c.Data, "key", "checkpoint")) + ".last")
+	for _, file := range []string{cmp.Or(c.Key, filepath.Join(c.Data, "key", "checkpoint")) + ".last", filepath.Join(stores.Ledger, "signed")} {
+		was := stores.Signed
+		if h, _, ok := notary.LastSigned(file); ok && (h.Epoch > was.Epoch || h.Epoch == was.Epoch && h.Size > was.Size) {
+			stores.Signed = h
+		}
+	}
 	var r restore.Result
 	var err error
 	switch {
