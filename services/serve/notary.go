@@ -96,11 +96,17 @@ func (p *process) awaitNotary(ctx context.Context, told *error) (*notary.Log, *n
 		case <-ctx.Done():
 			return nil, nil
 		}
-		if log, witnesses, err := p.openNotary(); err == nil {
+		log, witnesses, err := p.openNotary()
+		if err == nil {
 			p.signing.offer(log, witnesses)
 			p.signing.told.CompareAndSwap(told, nil)
 			slog.InfoContext(ctx, "checkpoints are signed")
 			return log, witnesses
+		}
+		if own, is := errors.AsType[*fault.Error](err); !is || own.Kind != fault.Unavailable {
+			slog.ErrorContext(ctx, "no checkpoint is signed", "err", err)
+			p.signing.told.CompareAndSwap(told, &err)
+			return nil, nil
 		}
 	}
 }
