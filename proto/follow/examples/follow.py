@@ -4,7 +4,8 @@
     follow.py [--pages] [--key KEY] [--until-up-to-date] [URL [COPY]]
 
 URL is http://host:port, COPY a file that gets a line of JSON for each commit: its records and
-the cursor to go on from, so that both are kept or neither is. KEY is the register's public key.
+the cursor to go on from, so that both are kept or neither is. KEY is the register's public key,
+or the file with it; one a line, where there are several.
 What is not given is MAILLAGE_HTTP, MAILLAGE_COPY, MAILLAGE_KEY. Ended or killed at any moment
 it goes on where the copy ends. It needs nothing but Python 3, and ends with 1 where the
 register is not the one that was followed.
@@ -25,13 +26,31 @@ def sha256(*parts):
     return hashlib.sha256(b"".join(parts)).digest()
 
 
+def verifiers(given):
+    """The keys of a text or of a file, by name and number: while a key is changed there are two."""
+    if os.path.isfile(given):
+        with open(given, encoding="utf-8") as file:
+            given = file.read()
+    keys = {}
+    for line in given.split():
+        name, number, public = (line.split("+", 2) + ["", ""])[:3]
+        try:
+            public = base64.b64decode(public, validate=True)
+        except ValueError:
+            public = b""
+        if len(public) != 33 or public[0] != 1:
+            sys.exit(f"--key: {line} is neither a file nor a key, NAME+HASH+KEY")
+        keys[name, number] = public[1:]
+    return keys
+
+
 class Copy:
     """The copy in its file, and of the tree of RFC 6962 its right edge."""
 
-    def __init__(self, path, key):
+    def __init__(self, path, keys):
         self.position, self.cursor, self.edge = 0, "", []
         self.roots, self.claims = {}, {}  # by size: of what is held, and what is said of it
-        self.key, self.signed, self.beside = key, "", path + ".checkpoint"
+        self.keys, self.signed, self.certified, self.beside = keys, "", 0, path + ".checkpoint"
         self.file, good = open(path, "a+b"), 0
         self.file.seek(0)
         for line in self.file:
@@ -41,7 +60,7 @@ class Copy:
             self.hold(commit["records"], commit["cursor"])
             good += len(line)
         self.file.truncate(good)
-        if key and os.path.exists(self.beside):
+        if keys and os.path.exists(self.beside):
             with open(self.beside, encoding="utf-8") as kept:
                 self.certify(kept.read())
 
@@ -101,21 +120,20 @@ class Copy:
 
     def certify(self, note):
         """Compares with a checkpoint of C2SP: origin, size, root; a signed note."""
-        if not self.key or not note or note == self.signed:
+        if not self.keys or not note or note == self.signed:
             return
         text, _, signatures = note.rpartition("\n\n")
-        name, number, public = self.key.split("+", 2)
-        public = base64.b64decode(public)[1:]
         for line in signatures.splitlines():
             _, who, signature = line.split(" ")
             signature = base64.b64decode(signature)
-            if who == name and signature[:4].hex() == number and verify(public, (text + "\n").encode(), signature[4:]):
+            public = self.keys.get((who, signature[:4].hex()))
+            if public and verify(public, (text + "\n").encode(), signature[4:]):
                 break
         else:
             raise Fork("a checkpoint is not signed with the register's key")
         _, size, root = text.split("\n")[:3]
         self.claim(int(size), base64.b64decode(root))
-        self.signed = note
+        self.signed, self.certified = note, int(size)
         with open(self.beside + ".new", "w", encoding="utf-8") as kept:
             kept.write(note)
         os.replace(self.beside + ".new", self.beside)
@@ -182,19 +200,24 @@ def main():
     p = argparse.ArgumentParser(description="Follow a register over HTTP.")
     p.add_argument("url", nargs="?", default=os.environ.get("MAILLAGE_HTTP", "http://127.0.0.1:8080"))
     p.add_argument("copy", nargs="?", default=os.environ.get("MAILLAGE_COPY", "register.jsonl"))
-    p.add_argument("--key", default=os.environ.get("MAILLAGE_KEY", ""))
+    p.add_argument("--key", default=os.environ.get("MAILLAGE_KEY", ""), help="the register's public key, or the file with it")
     p.add_argument("--pages", action="store_true", help="in pages rather than as server-sent events")
     p.add_argument("--heartbeat", type=int, default=5, metavar="SECONDS", help="call again after three in which nothing came")
-    p.add_argument("--until-up-to-date", action="store_true", help="end there, and print the position and the root")
+    p.add_argument("--until-up-to-date", action="store_true", help="end there, with a key once that is signed too, and print the position and the root")
     given = p.parse_args()
-    copy, delay = Copy(given.copy, given.key), 0.05
+    copy, delay, reached = Copy(given.copy, verifiers(given.key)), 0.05, []
     while True:
         try:
             for there in (pages if given.pages else stream)(given.url.rstrip("/"), copy, given.heartbeat):
                 delay = 0.05
-                if there and given.until_up_to_date:
+                if not there or not given.until_up_to_date:
+                    continue
+                reached.append(copy.position)  # a checkpoint comes a few seconds late
+                if not copy.keys or copy.certified >= reached[0]:
                     print(copy.position, base64.b64encode(copy.roots[copy.position]).decode())
                     return
+                if len(reached) == 4:
+                    print(f"{reached[0]}: up to date, and no checkpoint of that size seen yet", file=sys.stderr)
         except urllib.error.HTTPError as e:
             if e.headers.get_content_type() == "application/problem+json":
                 refused(json.load(e))

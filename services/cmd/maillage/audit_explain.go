@@ -211,11 +211,14 @@ func appendTold(lines []told, name, value string) []told {
 	return append(lines, told{name, value})
 }
 
+// beneath sets the lines of a value one under the other.
+var beneath = strings.NewReplacer("\n", "\n"+strings.Repeat(" ", 23))
+
 func (s *story) text() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s\n", s.Title())
 	for _, line := range s.Lines {
-		fmt.Fprintf(&b, "  %-20s %s\n", line.Name, line.Value)
+		fmt.Fprintf(&b, "  %-20s %s\n", line.Name, beneath.Replace(line.Value))
 	}
 	for i, c := range s.Episodes {
 		fmt.Fprintf(&b, "\n%d. ", i+1)
@@ -238,7 +241,7 @@ func (s *story) text() string {
 func (c *episode) text(b *strings.Builder) {
 	fmt.Fprintf(b, "%s (position %d)\n", c.Title, c.Position)
 	for _, line := range c.Lines {
-		fmt.Fprintf(b, "  %-20s %s\n", line.Name, line.Value)
+		fmt.Fprintf(b, "  %-20s %s\n", line.Name, beneath.Replace(line.Value))
 	}
 	fmt.Fprintf(b, "  %-20s feuille %s\n", "Preuve", c.Leaf)
 }

@@ -6,6 +6,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -79,6 +80,7 @@ type app struct {
 	stdin          io.Reader
 	stdout, stderr io.Writer
 	json           bool
+	verb           string // what was typed of it, to say where its help is
 	client         Client
 	requestID      string // of the command under way, to repeat it
 	fieldsAsJSON   bool   // the request under way was read from a file: name its fields as there
@@ -121,6 +123,16 @@ func run(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if asked {
 		return exitDone
 	}
+	if wrong := new(kong.ParseError); errors.As(err, &wrong) {
+		verb = wrong.Context
+	}
+	if verb != nil {
+		for _, p := range verb.Path {
+			if p.Command != nil {
+				a.verb = p.Command.FullPath()
+			}
+		}
+	}
 	if err != nil {
 		return a.fail(usageError{err})
 	}
@@ -145,7 +157,7 @@ func (a *app) fail(err error) int {
 	text, code := a.explain(err)
 	fmt.Fprintln(a.stderr, "maillage :", harmless(text))
 	if code == exitUsage {
-		fmt.Fprintln(a.stderr, "Voir « maillage --help ».")
+		fmt.Fprintf(a.stderr, "Voir « %s --help ».\n", cmp.Or(a.verb, "maillage"))
 	}
 	return code
 }

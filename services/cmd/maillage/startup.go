@@ -28,7 +28,7 @@ func startFault(err error) string {
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return address(said) + " n'est pas de cette machine : donnez-en une autre avec " + listenFlag(said)
 	case errors.Is(err, ledger.ErrLocked):
-		return "un autre processus tient déjà ce grand livre : arrêtez-le, ou donnez un autre répertoire avec --data ou --ledger"
+		return "un autre processus tient déjà ce grand livre : arrêtez-le, ou donnez un autre répertoire (--data)"
 	case errors.Is(err, syscall.EWOULDBLOCK):
 		return "un autre processus se sert déjà de ces données : arrêtez-le, ou donnez un autre répertoire avec --data [" + said + "]"
 	case isPath && errors.Is(err, fs.ErrPermission):

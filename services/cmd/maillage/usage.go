@@ -30,6 +30,7 @@ var usageWords = []struct {
 	{regexp.MustCompile(`(\S+) and (\S+) can't be used together`), "$1 et $2 s'excluent"},
 	{regexp.MustCompile(`: stat (.*?): no such file or directory`), " : $1 n'existe pas"},
 	{regexp.MustCompile(`: "?(.*?)"? exists but is not a directory`), " : $1 n'est pas un répertoire"},
+	{regexp.MustCompile(`: "?(.*?)"? exists but is a directory`), " : $1 est un répertoire : il faut un fichier"},
 	{regexp.MustCompile(`^\[(<\S+>)\]: («)`), "$1 : $2"},
 	{regexp.MustCompile(`: expected duration but got "(.*?)".*`), " : « $1 » : une durée s'écrit 30s, 2m ou 1h"},
 	{regexp.MustCompile(`: expected a(?:n int| valid \d+ bit u?int) but got "(.*?)".*`), " : « $1 » n'est pas un nombre entier"},
