@@ -17,6 +17,7 @@ import (
 	topologyv1 "maillage/proto/gen/maillage/topology/v1"
 	"maillage/services/eventlog"
 	"maillage/services/fact"
+	"maillage/services/fault"
 	"maillage/services/labelling"
 )
 
@@ -25,7 +26,7 @@ import (
 // are the other labels of the holder and what they went on from or go on as, their offices,
 // what sources say of them, who holds them (centre, network, filière, platform) and where
 // (establishments), and every act and cycle, since a list that leaves a label out decides
-// about it without naming it. log is read several times, until nothing more is found.
+// about it without naming it. ENTITY_UNKNOWN where there is no such label or act. log is read several times, until nothing more is found.
 func Story(scope string, log func() iter.Seq2[eventlog.Record, error]) (positions map[uint64]bool, err error) {
 	s := story{scope: scope, wanted: map[string]bool{scope: true}, taken: map[uint64]bool{}, settled: map[uint64]bool{}}
 	for before := -1; before < s.size(); {
@@ -39,12 +40,16 @@ func Story(scope string, log func() iter.Seq2[eventlog.Record, error]) (position
 			}
 		}
 	}
+	if !s.found {
+		return nil, fault.New(fault.NotFound, "ENTITY_UNKNOWN", "", "no record is of a label or an act %s", scope)
+	}
 	return s.taken, nil
 }
 
 // story is what is chosen so far.
 type story struct {
 	scope   string
+	found   bool            // a record is of it
 	wanted  map[string]bool // ids of which every record is taken
 	taken   map[uint64]bool
 	settled map[uint64]bool // positions that a settlement taken speaks of
@@ -100,9 +105,11 @@ func (s *story) look(r eventlog.Record) error {
 func (s *story) labelling(kind, id string, e *labellingv1.Event) bool {
 	switch kind {
 	case "act", "cycle":
+		s.found = s.found || id == s.scope && kind == "act"
 		return true
 	case "label":
 		granted, renewed := e.GetLabelGranted(), e.GetLabelRenewed()
+		s.found = s.found || id == s.scope || renewed.GetSuccessorId() == s.scope
 		holder := granted.GetHolder()
 		if renewed != nil {
 			holder = renewed.GetHolder()

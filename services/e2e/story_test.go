@@ -69,6 +69,9 @@ func TestStoryFromItsBundle(t *testing.T) {
 			t.Errorf("%q is not told:\n%s", told, story)
 		}
 	}
+	if _, errs, code := s.cli("audit", "bundle", "--act", "0TC3HWGBC8", "--out", filepath.Join(files, "none")); code != 4 || !strings.Contains(errs, "ENTITY_UNKNOWN") {
+		t.Errorf("of an act that is none: exit code %d, %s", code, errs)
+	}
 	other, of := filepath.Join(files, chosen["act of the essay"]), chosen["label of a person erased"]
 	if _, errs, code := verb(t, "audit", "explain", of, "--from", other, "--key", key); code != exitDamage || !strings.Contains(errs, "BUNDLE_INCOMPLETE") {
 		t.Errorf("a label from the bundle of an act: exit code %d, %s", code, errs)

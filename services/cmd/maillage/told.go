@@ -53,6 +53,8 @@ var tellings = []struct {
 	{regexp.MustCompile(`^The network is printed under (.+) too: that one counts`), "$1 en est une autre"},
 	{regexp.MustCompile(`^(\S+) is printed of another new hospital too`), "$1"},
 	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
+	{regexp.MustCompile(`^the ledger holds (\d+) positions and the stream only (\d+): `), "le grand livre a $1 positions et le journal $2 : « maillage restore --stream » refait le second"},
+	{regexp.MustCompile(`^only a bundle with all records can be replayed; this one is of (.+)$`), "il faut un paquet entier, fait sans --label ni --act ; celui-ci est de $1"},
 	{regexp.MustCompile(`^another process keeps the ledger of this log`), ""},
 	{regexp.MustCompile(`^the vault in (.+) is not the one that belongs to this log$`), "coffre : $1"},
 	{regexp.MustCompile(`^(?:another vault belongs to|the vault of the process that keeps the ledger is not the one that belongs to) this log$`), ""},
