@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +20,11 @@ func TestAudit(t *testing.T) {
 	s.succeeds("audit", "bundle", "--out", all)
 	if out := succeeds(t, "audit", "verify", all, "--key", key, "--keep", kept); !strings.Contains(out, "Vérifié") {
 		t.Error(out)
+	}
+	then := []string{"--valid-at", "2018-01-01", "--known-at", "700", "--json"}
+	replayed := lines(t, succeeds(t, append([]string{"audit", "replay", all, "--key", key}, then...)...))
+	if answered := lines(t, s.succeeds(append([]string{"label", "list"}, then...)...)); len(answered) == 0 || !reflect.DeepEqual(nameless(replayed[1:]), nameless(answered)) || fmt.Sprint(replayed[0]["position"]) != "700" {
+		t.Errorf("replayed at %v: %d labels, the register answers %d", replayed[0], len(replayed)-1, len(answered))
 	}
 	if out := succeeds(t, "audit", "replay", all, "--key", key); !strings.Contains(out, "c'est celle que le registre avait annoncée") {
 		t.Error(out)

@@ -20,6 +20,7 @@ import (
 	"maillage/proto/checkpoint"
 	feedv1 "maillage/proto/gen/maillage/feed/v1"
 	ledgerv1 "maillage/proto/gen/maillage/ledger/v1"
+	registryv1 "maillage/proto/gen/maillage/registry/v1"
 	"maillage/services/audit"
 	"maillage/services/eventlog"
 	"maillage/services/notary"
@@ -317,10 +318,12 @@ func (a *app) tellVerified(b *audit.Bundle, r audit.Report) error {
 type AuditReplayCmd struct {
 	File string `arg:"" type:"existingfile" placeholder:"PAQUET" help:"Le paquet, avec tous les événements."`
 	Trusted
-	At uint64 `placeholder:"POSITION" help:"L'empreinte de l'état tel que connu à cette position ; la dernière par défaut."`
+	Moment
+	At uint64 `placeholder:"POSITION" help:"L'empreinte seule, de l'état tel que connu à cette position."`
 }
 
-// Run replays it.
+// Run replays it: what the records add up to as known at a moment and, where one is asked for,
+// the labels then.
 func (c *AuditReplayCmd) Run(a *app) error {
 	b, _, err := c.verified(c.File)
 	if err != nil {
@@ -336,14 +339,35 @@ func (c *AuditReplayCmd) Run(a *app) error {
 			return err
 		}
 	}
-	at := replica.Head()
+	if !a.json { // there an absent name is none
+		replica.Unnamed = unnamed
+	}
+	conn, stop, err := reads(replica)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	a.replayed = conn
+	r, err := registryv1.NewRegistryServiceClient(conn).ListLabels(a.ctx, &registryv1.ListLabelsRequest{AsOf: c.asOf(), PageSize: 1})
+	if err != nil {
+		return err
+	}
+	at := r.GetResolved().GetKnownPosition()
 	if c.At > 0 {
-		at = min(c.At, at)
+		at = min(c.At, replica.Head())
 	}
 	d, err := replica.Digest(at)
 	if err != nil {
 		return err
 	}
+	if err := c.tell(a, b, replica, d); err != nil || c.At > 0 || c.Moment == (Moment{}) {
+		return err
+	}
+	return (&LabelListCmd{Search: Search{Moment: c.Moment}}).Run(a)
+}
+
+// tell tells what was replayed, up to the labels.
+func (c *AuditReplayCmd) tell(a *app, b *audit.Bundle, replica *audit.Replica, d audit.Digest) error {
 	if a.json {
 		return json.NewEncoder(a.stdout).Encode(d)
 	}
@@ -351,7 +375,7 @@ func (c *AuditReplayCmd) Run(a *app) error {
 	if b.Digest != nil {
 		same = fmt.Sprintf("À la position %d, c'est celle que le registre avait annoncée.", b.Digest.Position)
 	}
-	_, err = fmt.Fprintf(a.stdout, "Rejoué : %s.\nEmpreinte de l'état à la position %d : %x (%s)\n%s\nToute lecture se fait aussi hors ligne : maillage label list --valid-at AAAA-MM-JJ --bundle %s --bundle-key CLÉ.pub\n",
+	_, err := fmt.Fprintf(a.stdout, "Rejoué : %s.\nEmpreinte de l'état à la position %d : %x (%s)\n%s\nToute lecture se fait aussi hors ligne : maillage label list --valid-at AAAA-MM-JJ --bundle %s --bundle-key CLÉ.pub\n",
 		counted(replica.Head(), "événement(s)"), d.Position, d.D1, counted(d.Rows, "ligne(s)"), same, c.File)
 	return err
 }

@@ -73,6 +73,9 @@ func (a *app) inTime(ctx context.Context, method string, req, reply any, conn *g
 
 // ask makes a connection, lets use call over it, and closes it.
 func (a *app) ask(use func(ctx context.Context, conn grpc.ClientConnInterface) error) error {
+	if a.replayed != nil {
+		return use(a.ctx, a.replayed)
+	}
 	if a.client.Bundle != "" {
 		return a.offline(use)
 	}

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 
+	"google.golang.org/grpc"
+
 	"github.com/alecthomas/kong"
 
 	"maillage/services/serve"
@@ -82,8 +84,9 @@ type app struct {
 	json           bool
 	verb           string // what was typed of it, to say where its help is
 	client         Client
-	requestID      string // of the command under way, to repeat it
-	fieldsAsJSON   bool   // the request under way was read from a file: name its fields as there
+	replayed       grpc.ClientConnInterface // a bundle that answers in place of a server; nil for none
+	requestID      string                   // of the command under way, to repeat it
+	fieldsAsJSON   bool                     // the request under way was read from a file: name its fields as there
 }
 
 // Exit codes.
