@@ -92,6 +92,8 @@ type Runner struct {
 
 	partial []eventlog.Record // of a foreign commit that is not yet whole
 	turn    turn              // the loop's own
+	crowd   int               // commands that were in the last append or queued at its end
+	crowded time.Time         // that end; both the loop's own
 	waiting []*pending        // decided, waiting for the gate, by position
 	moved   chan struct{}     // closed and replaced whenever the gate moves or the replica halts
 	live    chan struct{}     // closed once the log is replayed; until then mu is held

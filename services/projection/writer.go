@@ -24,13 +24,14 @@ import (
 const Schema = 1
 
 const (
-	maxAttempts   = 60               // decisions of one command before it is aborted
-	maxTogether   = 1024             // commands decided together
-	batchFrom     = 8                // commits from which one atomic batch beats publishing in turn
-	largeBatch    = 64               // commits from which a batch is not worth waiting for more
-	lingerTime    = time.Millisecond // for which a smaller batch waits for more
-	maxHeader     = 2048             // bytes of trace context that travel with a record
-	appendTimeout = 10 * time.Second // before the outcome of an append counts as unknown
+	maxAttempts   = 60                    // decisions of one command before it is aborted
+	maxTogether   = 1024                  // commands decided together
+	batchFrom     = 8                     // commits from which one atomic batch beats publishing in turn
+	largeBatch    = 64                    // commits from which a batch is not worth waiting for more
+	lingerTime    = 3 * time.Millisecond  // for which a batch waits for those who asked a moment ago
+	crowdMemory   = 25 * time.Millisecond // after which they are not waited for
+	maxHeader     = 2048                  // bytes of trace context that travel with a record
+	appendTimeout = 10 * time.Second      // before the outcome of an append counts as unknown
 )
 
 // Event is one fact to append: its subject and its message, whose Meta the writer
@@ -174,16 +175,17 @@ func (r *Runner) check(ctx context.Context) error {
 }
 
 // together takes the commands that queued up behind the first. An atomic batch costs
-// the broker about 2 ms whatever its size: where one is due, but not a large one, those
-// whose callers were answered a moment ago are worth waiting for.
+// the broker about 3 ms whatever its size: where so many commands as make one worth it
+// were on their way a moment ago, their callers are about to ask again, and are waited for.
 func (r *Runner) together(first *pending) []*pending {
 	batch := r.queued([]*pending{first})
-	if len(batch) < batchFrom || len(batch) >= largeBatch {
+	want := min(r.crowd, largeBatch)
+	if want < batchFrom || len(batch) >= want || time.Since(r.crowded) > crowdMemory {
 		return batch
 	}
 	linger := time.NewTimer(lingerTime)
 	defer linger.Stop()
-	for len(batch) < largeBatch {
+	for len(batch) < want {
 		select {
 		case p := <-r.queue:
 			batch = append(batch, p)
@@ -227,6 +229,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		}
 		decided := r.decide(batch)
 		n, err := r.append(ctx, batch[:decided])
+		r.crowd, r.crowded = n+len(r.queue), time.Now()
 		r.confirm(batch[:n])
 		tried := batch[n:decided]
 		batch = batch[n:]
