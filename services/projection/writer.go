@@ -27,7 +27,7 @@ const (
 	maxAttempts   = 60                    // decisions of one command before it is aborted
 	maxTogether   = 1024                  // commands decided together
 	batchFrom     = 8                     // commits from which one atomic batch beats publishing in turn
-	largeBatch    = 64                    // commits from which a batch is not worth waiting for more
+	largeBatch    = 128                   // commits from which a batch is not worth waiting for more
 	lingerTime    = 3 * time.Millisecond  // for which a batch waits for those who asked a moment ago
 	crowdMemory   = 25 * time.Millisecond // after which they are not waited for
 	maxHeader     = 2048                  // bytes of trace context that travel with a record
