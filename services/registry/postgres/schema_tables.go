@@ -142,7 +142,7 @@ var tables = []table{
 		),
 		[]string{"(nor) where nor is not null"},
 	},
-	{"labels", "Periods of a holder under a role", labelColumns, []string{believing("id"), believing("holder_id"), believing("network_id"), believing("centre_id"), "(filiere_id) where filiere_id is not null"}},
+	{"labels", "Periods of a holder under a role", labelColumns, []string{believing("holder_id"), believing("network_id"), believing("centre_id"), "(filiere_id) where filiere_id is not null"}},
 	{
 		"assertions", "What a source says against or beside the record: shown, never counted",
 		columns(

@@ -102,8 +102,7 @@ func (s *slice) positions(more ...any) []any {
 // first recorded. A condition is about t, with more arguments from $6 on.
 func (s *slice) at(table, where string, more ...any) statement {
 	return statement{
-		sql: s.in(`select t.id, t.valid, t.known, t.value, (select min(lower(f.known)) from $S.` + table + ` f where f.id = t.id)
-			from $S.` + table + ` t where ` + believed + ` and (` + where + `)`),
+		sql:  s.in(`select t.id, t.valid, t.known, t.value, t.since from $S.` + table + ` t where ` + believed + ` and (` + where + `)`),
 		args: s.positions(more...),
 		take: s.taker(table),
 	}
@@ -252,13 +251,16 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 		return ask(ctx, s.done()...)
 	}
 	first = slices.Concat(first, s.entities(part.Entities), s.about(part.About))
-	if len(part.Labels) > 0 {
-		first = append(first, s.showing(s.at("labels", `t.id = any($6)`, part.Labels)))
-	}
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
 	first = append(first, s.called(part.Alias)...)
+	if len(part.Labels) > 0 {
+		if len(first) == 0 {
+			return ask(ctx, s.labels(part.Labels)...)
+		}
+		first = append(first, s.labels(part.Labels)[0])
+	}
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
@@ -377,6 +379,22 @@ func (s *slice) done() []statement {
 		all[i] = s.showing(all[i])
 	}
 	return all
+}
+
+// labels asks for labels that are shown and, after them, in the same round, for what beside
+// would ask for of them.
+func (s *slice) labels(ids []string) []statement {
+	of := func(column string) string {
+		return `array(select t.` + column + ` from $S.labels t where t.id = any($6) and ` + believed + `)`
+	}
+	return []statement{
+		s.showing(s.at("labels", `t.id = any($6)`, ids)),
+		s.at("labels", `t.id = any(`+of("successor_id")+`)`, ids),
+		s.at("labels", `t.holder_id = any(`+of("holder_id")+`)`, ids),
+		s.at("centres", `t.id = any(`+of("centre_id")+`)`, ids),
+		s.at("offices", `t.holder_id = any(`+of("holder_id")+`)`, ids),
+		s.at("assertions", `t.entity_id = any($6 || `+of("holder_id")+`)`, ids),
+	}
 }
 
 // beside asks for all that the status of the labels that are shown, and what is printed of

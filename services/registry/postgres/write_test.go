@@ -98,7 +98,7 @@ func TestHalts(t *testing.T) {
 			return r.Version.KnownTo, r.Version.KnownFrom <= 100 && r.Version.KnownTo > 100 && r.Version.KnownTo != registry.StillKnown
 		}},
 		"a row stands where another is to be": {is, "exclusion constraint", func(r registry.Row) (uint64, bool) {
-			return r.Version.KnownFrom, r.First && r.Version.KnownFrom > 100
+			return r.Version.KnownFrom, r.Since == r.Version.KnownFrom && r.Since > 100
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
