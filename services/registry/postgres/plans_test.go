@@ -36,9 +36,9 @@ func TestPlans(t *testing.T) {
 	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{}})
 	ids, within := []string{numbered("B", 7)}, &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}, Establishments: []string{numbered("E", 3)}}
 	labels := s.labels(ids)
-	bring(t, conn, s, labels[0])
+	bring(t, conn, s, labels)
 	for name, statements := range map[string][]statement{
-		"labels": labels, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
+		"labels": {labels}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
 		"said": s.said(), "held": s.held(ids), "matching": s.matching(within), "called": s.called("1042"), "effects": {s.effectsOf(ids[0])},
 		"changed": {s.changedSince(20_000)},
 	} {

@@ -256,10 +256,9 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 	}
 	first = append(first, s.called(part.Alias)...)
 	if len(part.Labels) > 0 {
-		if len(first) == 0 {
-			return ask(ctx, s.labels(part.Labels)...)
+		if first = append(first, s.labels(part.Labels)); len(first) == 1 {
+			return ask(ctx, first...)
 		}
-		first = append(first, s.labels(part.Labels)[0])
 	}
 	if err := ask(ctx, first...); err != nil {
 		return err
@@ -381,21 +380,40 @@ func (s *slice) done() []statement {
 	return all
 }
 
-// labels asks for labels that are shown and, after them, in the same round, for what beside
-// would ask for of them.
-func (s *slice) labels(ids []string) []statement {
-	of := func(column string) string {
-		return `array(select t.` + column + ` from $S.labels t where t.id = any($6) and ` + believed + `)`
+// labels asks for labels that are shown and, at once, for what beside would ask for of them.
+func (s *slice) labels(ids []string) statement {
+	takes := make([]func(pgx.Rows) error, len(labelTables))
+	for i, table := range labelTables {
+		takes[i] = s.taker(table)
 	}
-	return []statement{
-		s.showing(s.at("labels", `t.id = any($6)`, ids)),
-		s.at("labels", `t.id = any(`+of("successor_id")+`)`, ids),
-		s.at("labels", `t.holder_id = any(`+of("holder_id")+`)`, ids),
-		s.at("centres", `t.id = any(`+of("centre_id")+`)`, ids),
-		s.at("offices", `t.holder_id = any(`+of("holder_id")+`)`, ids),
-		s.at("assertions", `t.entity_id = any($6 || `+of("holder_id")+`)`, ids),
+	takes[0] = s.showing(statement{take: takes[0]}).take
+	return statement{
+		sql:  s.in(labelSQL),
+		args: s.positions(ids),
+		take: func(rows pgx.Rows) error { return takes[binary.BigEndian.Uint32(rows.RawValues()[5])](rows) },
 	}
 }
+
+// labelTables are the tables that labelSQL reads, in its order, and columns of rows.
+var labelTables = []string{"labels", "labels", "labels", "centres", "offices", "assertions"}
+
+// labelSQL is one statement, for each takes as long to begin as to answer.
+var labelSQL = func() string {
+	const row = "t.id, t.valid, t.known, t.value, t.since"
+	var sql strings.Builder
+	sql.WriteString(`with shown as materialized (select ` + row + `, t.holder_id, t.centre_id, t.successor_id from $S.labels t where ` + believed + ` and t.id = any($6))
+		select ` + row + `, 0 from shown t`)
+	for i, where := range []string{
+		`t.id = any(array(select successor_id from shown))`,
+		`t.holder_id = any(array(select holder_id from shown))`,
+		`t.id = any(array(select centre_id from shown))`,
+		`t.holder_id = any(array(select holder_id from shown))`,
+		`t.entity_id = any($6 || array(select holder_id from shown))`,
+	} {
+		fmt.Fprintf(&sql, "\n\t\tunion all select %s, %d from $S.%s t where %s and %s", row, i+1, labelTables[i+1], believed, where)
+	}
+	return sql.String()
+}()
 
 // beside asks for all that the status of the labels that are shown, and what is printed of
 // them, hang on: the labels of their holders and those that go on from them, whatever the
