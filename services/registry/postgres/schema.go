@@ -19,6 +19,11 @@ const schemaVersion = 4
 // a position.
 const lasting = "coalesce(upper(known), 9223372036854775807)"
 
+// room is left in the pages of indexes by ids, which come in at random: what they would leave
+// in the long run. Without it nearly every page is split soon after a rebuild, by a tenth more
+// rows, which takes a fifth of the time of their commits.
+const room = " with (fillfactor = 70)"
+
 // modelDDL makes what is never rebuilt: which schemas there are, and how far they have come.
 const modelDDL = `
 create schema if not exists maillage;
@@ -172,7 +177,7 @@ type indexing struct {
 // need be unique.
 func indexings(schema string, rows map[string]int) (all []indexing) {
 	exclude := func(t table, by, where string) string {
-		return fmt.Sprintf("add constraint %s_%s_once exclude using gist (%[2]s with =, valid with &&, known with &&) where (%[3]s)", t.name, by, where)
+		return fmt.Sprintf("add constraint %s_%s_once exclude using gist (%[2]s with =, valid with &&, known with &&)%[4]s where (%[3]s)", t.name, by, where, room)
 	}
 	index := func(table string, n int, unique, on string) {
 		all = append(all, indexing{table, fmt.Sprintf("create %sindex if not exists %s_%d on %s.%[2]s %[5]s", unique, table, n, schema, on), ""})

@@ -278,7 +278,7 @@ var labelColumns = columns(
 ).and(period((*labellingv1.Label).GetPeriod)).and(rests[*labellingv1.Label]())
 
 // believing is an index of what is believed of an id at a position.
-func believing(id string) string { return "(" + id + ", (" + lasting + "), lower(known))" }
+func believing(id string) string { return "(" + id + ", (" + lasting + "), lower(known))" + room }
 
 // idKind is the type of columns that hold ids: compared by bytes.
 const idKind = `text collate "C"`
