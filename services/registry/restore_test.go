@@ -87,7 +87,7 @@ func TestRestoredAsKnown(t *testing.T) {
 		kept.apply(t, s.Changes(0, s.Position()))
 		known := rapid.Uint64Range(s.Position()/2, s.Position()).Draw(t, "known")
 		restored, err := registry.Restore(nil, kept.all(t, func(k rowKey, r storedRow) bool {
-			return inBase(k, r) || k.knownFrom <= known && (known < r.knownTo || r.first)
+			return inBase(k, r) || k.knownFrom <= known && (known < r.knownTo || k.knownFrom == r.since)
 		}), kept.effects(), s.Position())
 		if err != nil {
 			t.Fatal(err)

@@ -24,7 +24,7 @@ const StillKnown = math.MaxInt64
 type Row struct {
 	Table, ID string
 	Version   bitemporal.Version[any] // a message, or what is kept in place of one
-	First     bool                    // of those of its id that were recorded first; told by Changes only
+	Since     uint64                  // KnownFrom of the first row of its id; told by Changes only
 }
 
 // Value is what the row says, a resource. It must not be changed.
@@ -85,15 +85,15 @@ func (s *State) Changes(after, to uint64) Changes {
 		known := len(c.rows)
 		c.rows = t.add(c.rows, after, to)
 		for rows := c.rows[known:]; len(rows) > 0; {
-			rows = rows[markFirst(rows, after, t.first):]
+			rows = rows[since(rows, after, t.first):]
 		}
 	}
 	return c
 }
 
-// markFirst marks, of the rows of the first id, those that are its first, and returns how
-// many rows it has. After 0 they are all there are, and no other need be looked for.
-func markFirst(rows []Row, after uint64, of func(id string) uint64) (n int) {
+// since says, of the rows of the first id, since when it has any, and returns how many they
+// are. After 0 they are all there are, and no other need be looked for.
+func since(rows []Row, after uint64, of func(id string) uint64) (n int) {
 	first := rows[0].Version.KnownFrom
 	for n < len(rows) && rows[n].ID == rows[0].ID {
 		first = min(first, rows[n].Version.KnownFrom)
@@ -103,7 +103,7 @@ func markFirst(rows []Row, after uint64, of func(id string) uint64) (n int) {
 		first = of(rows[0].ID)
 	}
 	for i := range rows[:n] {
-		rows[i].First = rows[i].Version.KnownFrom == first
+		rows[i].Since = first
 	}
 	return n
 }
@@ -150,8 +150,8 @@ func errNoTable(name string) error { return fmt.Errorf("no table is called %q", 
 // into it.
 //
 // Of what is given in part the state answers only what hangs on no other row. Of an
-// entity given in part one of its rows that are First must be among them: entities are
-// ordered by when they came, and of two labels the later one supersedes.
+// entity given in part one of its first rows must be among them: entities are ordered by
+// when they came, and of two labels the later one supersedes.
 //
 // A base that is not nil is a state restored from other tables, whole. They and what was
 // made of them are shared with it, and not written to: it may be shared by many at once. An

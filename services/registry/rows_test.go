@@ -32,7 +32,7 @@ type storedRow struct {
 	validTo bitemporal.Date
 	knownTo uint64
 	value   string
-	first   bool
+	since   uint64
 }
 
 type storedFact struct {
@@ -52,7 +52,7 @@ func (s *store) apply(t *rapid.T, c registry.Changes) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		row := storedRow{r.Version.Valid.To, r.Version.KnownTo, string(value), r.First}
+		row := storedRow{r.Version.Valid.To, r.Version.KnownTo, string(value), r.Since}
 		was, there := s.rows[k]
 		if was.knownTo = row.knownTo; met[k] || there && was != row {
 			t.Fatalf("%+v: %+v comes twice, or changes more than the end of %+v", k, row, was)
@@ -198,8 +198,8 @@ func checkStore(t *rapid.T, kept *store, s *registry.State, at uint64) {
 		}
 	}
 	for k, row := range kept.rows {
-		if row.first != (k.knownFrom == first[[2]string{k.table, k.id}]) {
-			t.Fatalf("%+v is said to be first: %v", k, row.first)
+		if row.since != first[[2]string{k.table, k.id}] {
+			t.Fatalf("%+v is said to be since %d", k, row.since)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"slices"
 )
 
-// ChangesOf is the rows of [State.Changes] of some entities of one table, but for what is
-// told of the first: of as many as the limit, from the one with a number on, which is 0 at
+// ChangesOf is the rows of [State.Changes] of some entities of one table, but for their
+// Since: of as many as the limit, from the one with a number on, which is 0 at
 // first and then next, until that is 0 again. A large state is so looked at a part at a
 // time: its rows as known at a position stay the same, each where it is, while it goes on.
 // No table of that name has none.

@@ -35,11 +35,10 @@ func TestPlans(t *testing.T) {
 	conn := filled(t, 1_000, 20)
 	s := newSlice("maillage_1", query.Need{Known: []uint64{10_000, 20_000}, Part: &query.Part{}})
 	ids, within := []string{numbered("B", 7)}, &lens.Bounds{Networks: []string{numbered("N", 3)}, Holders: []string{numbered("N", 3)}, Establishments: []string{numbered("E", 3)}}
-	label := s.at("labels", `t.id = any($6)`, ids)
-	bring(t, conn, s, label)
-	s.shown[ids[0]] = true
+	labels := s.labels(ids)
+	bring(t, conn, s, labels)
 	for name, statements := range map[string][]statement{
-		"label": {label}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
+		"labels": {labels}, "beside": s.beside(), "entities": s.entities(ids), "past": s.past(ids), "about": s.about(ids),
 		"said": s.said(), "held": s.held(ids), "matching": s.matching(within), "called": s.called("1042"), "effects": {s.effectsOf(ids[0])},
 		"changed": {s.changedSince(20_000)},
 	} {

@@ -142,7 +142,7 @@ var tables = []table{
 		),
 		[]string{"(nor) where nor is not null"},
 	},
-	{"labels", "Periods of a holder under a role", labelColumns, []string{believing("id"), believing("holder_id"), believing("network_id"), believing("centre_id"), "(filiere_id) where filiere_id is not null"}},
+	{"labels", "Periods of a holder under a role", labelColumns, []string{believing("holder_id"), believing("network_id"), believing("centre_id"), "(filiere_id) where filiere_id is not null"}},
 	{
 		"assertions", "What a source says against or beside the record: shown, never counted",
 		columns(
@@ -278,7 +278,7 @@ var labelColumns = columns(
 ).and(period((*labellingv1.Label).GetPeriod)).and(rests[*labellingv1.Label]())
 
 // believing is an index of what is believed of an id at a position.
-func believing(id string) string { return "(" + id + ", (" + lasting + "), lower(known))" }
+func believing(id string) string { return "(" + id + ", (" + lasting + "), lower(known))" + room }
 
 // idKind is the type of columns that hold ids: compared by bytes.
 const idKind = `text collate "C"`

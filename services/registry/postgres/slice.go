@@ -102,8 +102,7 @@ func (s *slice) positions(more ...any) []any {
 // first recorded. A condition is about t, with more arguments from $6 on.
 func (s *slice) at(table, where string, more ...any) statement {
 	return statement{
-		sql: s.in(`select t.id, t.valid, t.known, t.value, (select min(lower(f.known)) from $S.` + table + ` f where f.id = t.id)
-			from $S.` + table + ` t where ` + believed + ` and (` + where + `)`),
+		sql:  s.in(`select t.id, t.valid, t.known, t.value, t.since from $S.` + table + ` t where ` + believed + ` and (` + where + `)`),
 		args: s.positions(more...),
 		take: s.taker(table),
 	}
@@ -252,13 +251,15 @@ func (s *slice) rounds(ctx context.Context, ask func(context.Context, ...stateme
 		return ask(ctx, s.done()...)
 	}
 	first = slices.Concat(first, s.entities(part.Entities), s.about(part.About))
-	if len(part.Labels) > 0 {
-		first = append(first, s.showing(s.at("labels", `t.id = any($6)`, part.Labels)))
-	}
 	if part.Bounds != nil {
 		first = append(first, s.matching(part.Bounds)...)
 	}
 	first = append(first, s.called(part.Alias)...)
+	if len(part.Labels) > 0 {
+		if first = append(first, s.labels(part.Labels)); len(first) == 1 {
+			return ask(ctx, first...)
+		}
+	}
 	if err := ask(ctx, first...); err != nil {
 		return err
 	}
@@ -378,6 +379,41 @@ func (s *slice) done() []statement {
 	}
 	return all
 }
+
+// labels asks for labels that are shown and, at once, for what beside would ask for of them.
+func (s *slice) labels(ids []string) statement {
+	takes := make([]func(pgx.Rows) error, len(labelTables))
+	for i, table := range labelTables {
+		takes[i] = s.taker(table)
+	}
+	takes[0] = s.showing(statement{take: takes[0]}).take
+	return statement{
+		sql:  s.in(labelSQL),
+		args: s.positions(ids),
+		take: func(rows pgx.Rows) error { return takes[binary.BigEndian.Uint32(rows.RawValues()[5])](rows) },
+	}
+}
+
+// labelTables are the tables that labelSQL reads, in its order, and columns of rows.
+var labelTables = []string{"labels", "labels", "labels", "centres", "offices", "assertions"}
+
+// labelSQL is one statement, for each takes as long to begin as to answer.
+var labelSQL = func() string {
+	const row = "t.id, t.valid, t.known, t.value, t.since"
+	var sql strings.Builder
+	sql.WriteString(`with shown as materialized (select ` + row + `, t.holder_id, t.centre_id, t.successor_id from $S.labels t where ` + believed + ` and t.id = any($6))
+		select ` + row + `, 0 from shown t`)
+	for i, where := range []string{
+		`t.id = any(array(select successor_id from shown))`,
+		`t.holder_id = any(array(select holder_id from shown))`,
+		`t.id = any(array(select centre_id from shown))`,
+		`t.holder_id = any(array(select holder_id from shown))`,
+		`t.entity_id = any($6 || array(select holder_id from shown))`,
+	} {
+		fmt.Fprintf(&sql, "\n\t\tunion all select %s, %d from $S.%s t where %s and %s", row, i+1, labelTables[i+1], believed, where)
+	}
+	return sql.String()
+}()
 
 // beside asks for all that the status of the labels that are shown, and what is printed of
 // them, hang on: the labels of their holders and those that go on from them, whatever the

@@ -225,7 +225,7 @@ func closeIn(ctx context.Context, tx pgx.Tx, schema string, rows []registry.Row)
 	name := schema + "." + rows[0].Table
 	done, err := tx.Exec(ctx, "update "+name+` t set known = int8range(c.known_from, c.known_to)
 		from unnest($1::text[], $2::bigint[], $3::bigint[], $4::integer[]) as c (id, known_from, known_to, days)
-		where t.id = c.id and lower(t.known) = c.known_from and upper_inf(t.known)
+		where t.id = c.id and `+lasting+` = 9223372036854775807 and lower(t.known) = c.known_from
 		and lower(t.valid) is not distinct from date '1970-01-01' + nullif(c.days, -2147483648)`, ids, from, to, days)
 	if err != nil {
 		return err

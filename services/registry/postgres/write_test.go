@@ -98,7 +98,7 @@ func TestHalts(t *testing.T) {
 			return r.Version.KnownTo, r.Version.KnownFrom <= 100 && r.Version.KnownTo > 100 && r.Version.KnownTo != registry.StillKnown
 		}},
 		"a row stands where another is to be": {is, "exclusion constraint", func(r registry.Row) (uint64, bool) {
-			return r.Version.KnownFrom, r.First && r.Version.KnownFrom > 100
+			return r.Version.KnownFrom, r.Since == r.Version.KnownFrom && r.Since > 100
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -275,4 +275,44 @@ func TestDropped(t *testing.T) {
 	w.commit(t, 2, records[180:]...)
 	until(t, s, "another schema", func(p Progress) bool { return p.Schema == "maillage_3" && p.Position == w.head })
 	same(t, s, w, w.head)
+}
+
+// TestGuards: the database itself refuses two versions of an entity that overlap, however they
+// do, and one that holds or is believed nowhere.
+func TestGuards(t *testing.T) {
+	conn, err := pgx.Connect(t.Context(), postgrestest.Database(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hangUp(conn)
+	put := func(key any, id, valid, known string) error {
+		_, err := conn.Exec(t.Context(), "insert into maillage_1.plans (id, key, valid, known, since, value) values ($1, $2, $3::text::daterange, $4::text::int8range, 5, '')", id, key, valid, known)
+		return err
+	}
+	made := modelDDL + creation("maillage_1")
+	for _, step := range indexings("maillage_1", nil) {
+		made += ";" + step.do
+	}
+	if _, err := conn.Exec(t.Context(), made); err != nil {
+		t.Fatal(err)
+	}
+	for id, key := range map[string]any{"W000000001": 16, "not minted": nil} {
+		if err := put(key, id, "[2024-01-01,2025-01-01)", "[5,9)"); err != nil {
+			t.Fatal(err)
+		}
+		for name, c := range map[string]struct{ valid, known, want string }{
+			"the same again":         {"[2024-01-01,2025-01-01)", "[5,9)", "23P01"},
+			"it begins as one does":  {"[2024-01-01,2024-02-01)", "[5,)", "23P01"},
+			"one day, one position":  {"[2024-12-31,)", "[8,)", "23P01"},
+			"no day":                 {"[2024-01-01,2024-01-01)", "[5,9)", "23514"},
+			"no position":            {"[2024-01-01,2025-01-01)", "[5,5)", "23514"},
+			"the days that follow":   {"[2025-01-01,)", "[5,9)", ""},
+			"believed in its place":  {"[2024-01-01,)", "[9,)", ""},
+			"the days before, later": {"(,2024-01-01)", "[20,)", ""},
+		} {
+			if err := put(key, id, c.valid, c.known); code(err) != c.want || (err == nil) != (c.want == "") {
+				t.Errorf("%s of %s: %v", name, id, err)
+			}
+		}
+	}
 }

@@ -387,7 +387,7 @@ func (s *Server) logFile() string { return s.dir + ".log" }
 func settings(throwaway bool) []string {
 	all := []string{
 		"listen_addresses=", "max_connections=100", "timezone=UTC", "log_min_messages=warning",
-		"wal_level=minimal", "max_wal_senders=0", "synchronous_commit=off", "wal_compression=on",
+		"wal_level=minimal", "max_wal_senders=0", "synchronous_commit=off",
 		"max_wal_size=4GB", "checkpoint_timeout=15min", "maintenance_work_mem=256MB", "work_mem=32MB",
 		"random_page_cost=1.1", "effective_cache_size=2GB", // most of it lies in the page cache
 		"jit=off", "max_parallel_workers_per_gather=0", // a short question first, and plans that stay the same
