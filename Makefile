@@ -59,6 +59,7 @@ fault: build ## kill it and its services 200 times each under load, flip bits, c
 	MAILLAGE_FAULT_ROUNDS=200 go test -count=1 -timeout 2h -v -run '$(FAULTS)' ./services/e2e
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m ./services/eventlog/...
 	MAILLAGE_RACE_SECONDS=60 go test -count=1 -timeout 10m -v -run 'Race|Schedules' ./services/projection ./services/serve
+	MAILLAGE_KILLS=50 go test -count=1 -timeout 20m -v -run KilledInRebuilds ./services/registry/postgres
 
 check: gen ## generated code is current, lint, breaking
 	git diff --exit-code -- proto services/web && test -z "$$(git status --porcelain -- proto services/web)"
