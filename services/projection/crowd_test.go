@@ -22,7 +22,8 @@ func crowd(t *testing.T) (w *replica, appended *atomic.Int32) {
 	return w, log.appended
 }
 
-// ask has callers do rounds of commands; each thinks a little longer than the one before it.
+// ask has callers do rounds of commands; each thinks, on the clock of the bubble, a little
+// longer than the one before it.
 func ask(t *testing.T, w *replica, callers, rounds int, name string) {
 	var wg sync.WaitGroup
 	for caller := range callers {
@@ -68,7 +69,7 @@ func TestCrowdGone(t *testing.T) {
 			t.Errorf("after a crowd commands take %v and %v", first, second)
 		}
 		ask(t, w, 32, 3, "later")
-		time.Sleep(100 * time.Millisecond)
+		time.Sleep(100 * time.Millisecond) // of the bubble's clock
 		if d := lone("c"); d != alone {
 			t.Errorf("long after a crowd a command takes %v", d)
 		}

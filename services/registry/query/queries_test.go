@@ -306,6 +306,28 @@ func TestLabelEntry(t *testing.T) {
 	}
 }
 
+// TestGetLabelBeside: the status of a label hangs on others, whoever holds them: on the one
+// that goes on from it elsewhere, and on a later one of its holder that does not say so.
+func TestGetLabelBeside(t *testing.T) {
+	w := newWorld(t)
+	w.commit(
+		establishment("EELOI00000", "2005-01-01", "Hôpital Saint-Éloi", "", "Montpellier", "34"),
+		centre("CELOI00000", "EELOI00000"), centre("CNEAR00000", "EELOI00000"), centre("CTHIRD0000", "EELOI00000"),
+		network("NOS0000000", "", "Maladies osseuses", "MOC", ""),
+	)
+	w.commit(granted("LMOVED0000", site("SITE000000", "CELOI00000", "NOS0000000"), competence, "", "2017-10-01", "2022-10-01"))
+	w.commit(renewed("LMOVED0000", "LTHERE0000", site("SITE111111", "CNEAR00000", "NOS0000000"), competence, "", "2022-10-01", "2027-10-01"))
+	w.commit(granted("LBEFORE000", site("SITE222222", "CTHIRD0000", "NOS0000000"), competence, "", "2017-10-01", "2022-10-01"))
+	known := w.commit(granted("LAFTER0000", site("SITE222222", "CTHIRD0000", "NOS0000000"), competence, "", "2022-10-01", "2027-10-01"))
+	q := w.queries()
+	for _, label := range []string{"LMOVED0000", "LBEFORE000"} {
+		got, err := q.GetLabel(t.Context(), &registryv1.GetLabelRequest{LabelId: label, AsOf: at("2023-01-01", known)})
+		if err != nil || got.GetEntry().GetStatus() != superseded {
+			t.Errorf("%s: %v, %v", label, got.GetEntry().GetStatus(), err)
+		}
+	}
+}
+
 func TestGetLabelAsOf(t *testing.T) {
 	w := newWorld(t)
 	w.commit(
