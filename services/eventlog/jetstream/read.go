@@ -16,8 +16,11 @@ import (
 	"maillage/services/eventlog"
 )
 
+// pullMessages is how many records a request asks for. Up to half as many again wait in
+// memory for a caller who is slower than the broker, as the fold of a replay is: with 10,000
+// a replay takes 6 % longer. With 2,000 the broker comes to wait for the next request.
 const (
-	pullMessages = 10_000
+	pullMessages = 4_000
 	pullBytes    = 32 << 20
 	pullExpires  = 30 * time.Second
 
