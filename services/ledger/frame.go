@@ -17,9 +17,15 @@ import (
 )
 
 // A frame is the length of a leaf (4 bytes, big-endian), the CRC-32C of the leaf
-// (4 bytes), and the leaf.
+// (4 bytes), and the leaf. In the frame that a write begins with, one of the two highest
+// bits of the length is set, and the checksum begins with them: one of the two says that
+// the stream held what was written, the other that it was being asked to. The frames
+// before either are in the stream. Ledgers older than these bits have neither.
 const (
 	frameHeader = 8
+	beginsHeld  = 1 << 30
+	beginsAhead = 1 << 31
+	begins      = beginsHeld | beginsAhead
 	minLeaf     = 11
 	maxFrame    = frameHeader + eventlog.MaxLeaf
 	sectorSize  = 512
@@ -34,15 +40,23 @@ var (
 	errCRC    = errors.New("the frame's checksum differs from its leaf's")
 )
 
-// appendFrame appends the frame of a record to b.
-func appendFrame(b []byte, r eventlog.Record) []byte {
+// appendFrame appends the frame of a record to b, with the bits of a write that begins
+// there, or 0.
+func appendFrame(b []byte, r eventlog.Record, bits uint32) []byte {
 	at := len(b)
 	b = append(b, make([]byte, frameHeader)...)
 	b = eventlog.AppendLeaf(b, r)
 	leaf := b[at+frameHeader:]
-	binary.BigEndian.PutUint32(b[at:], uint32(len(leaf)))
-	binary.BigEndian.PutUint32(b[at+4:], crc32.Checksum(leaf, castagnoli))
+	binary.BigEndian.PutUint32(b[at:], bits|uint32(len(leaf)))
+	binary.BigEndian.PutUint32(b[at+4:], crc32.Update(bits, castagnoli, leaf))
 	return b
+}
+
+// header reads how long the leaf is of the frame that b begins with, four bytes at least,
+// and the bits beside it.
+func header(b []byte) (length int64, bits uint32) {
+	n := binary.BigEndian.Uint32(b)
+	return int64(n &^ begins), n & begins
 }
 
 // parseFrame returns the leaf of the frame that b begins with; it aliases b.
@@ -50,7 +64,7 @@ func parseFrame(b []byte) (leaf []byte, err error) {
 	if len(b) < frameHeader {
 		return nil, errShort
 	}
-	n := int64(binary.BigEndian.Uint32(b))
+	n, bits := header(b)
 	if n < minLeaf || n > eventlog.MaxLeaf {
 		return nil, errLength
 	}
@@ -58,7 +72,7 @@ func parseFrame(b []byte) (leaf []byte, err error) {
 		return nil, errShort
 	}
 	leaf = b[frameHeader : frameHeader+n : frameHeader+n]
-	if crc32.Checksum(leaf, castagnoli) != binary.BigEndian.Uint32(b[4:]) {
+	if crc32.Update(bits, castagnoli, leaf) != binary.BigEndian.Uint32(b[4:]) {
 		return nil, errCRC
 	}
 	return leaf, nil
@@ -70,7 +84,7 @@ func parseFrame(b []byte) (leaf []byte, err error) {
 // frame runs into zeros where another should follow, or the file ends early. A frame whose checksum holds over fewer bytes than its length
 // says is whole: its length was altered.
 func torn(b []byte, at int64, bad error) bool {
-	if zeroSector(b, at) || runsIntoZeros(b) {
+	if zeroSector(b, at) || runsIntoZeros(b) || headerLost(b, at) {
 		return true
 	}
 	if !errors.Is(bad, errShort) {
@@ -79,7 +93,8 @@ func torn(b []byte, at int64, bad error) bool {
 	if len(b) < frameHeader {
 		return true
 	}
-	want, crc := binary.BigEndian.Uint32(b[4:]), uint32(0)
+	want := binary.BigEndian.Uint32(b[4:])
+	_, crc := header(b)
 	for i := frameHeader; i < len(b); i++ {
 		crc = crc32.Update(crc, castagnoli, b[i:i+1])
 		if crc == want && i+1-frameHeader >= minLeaf {
@@ -94,12 +109,12 @@ func torn(b []byte, at int64, bad error) bool {
 func zeroSector(b []byte, at int64) bool {
 	frame := maxFrame
 	if len(b) >= 4 {
-		if n := binary.BigEndian.Uint32(b); n >= minLeaf && n <= eventlog.MaxLeaf {
+		if n, _ := header(b); n >= minLeaf && n <= eventlog.MaxLeaf {
 			frame = frameHeader + int(n)
 		}
 	}
 	first := int(sectorSize - at%sectorSize)
-	// The first two bytes of every length are zero: fewer than four bytes prove nothing.
+	// The first two bytes of most lengths are zero: fewer than four bytes prove nothing.
 	if first = min(first, len(b)); first >= 4 && zero(b[:first]) {
 		return true
 	}
@@ -111,13 +126,37 @@ func zeroSector(b []byte, at int64) bool {
 	return false
 }
 
+// headerLost says whether the frame at offset at begins with a disk sector's last bytes,
+// fewer than make a length, and is whole but for these, which are zero: the bits of a write
+// that begins there are among them, and its length can be.
+func headerLost(b []byte, at int64) bool {
+	lost := int(sectorSize - at%sectorSize)
+	if lost >= 4 || len(b) < frameHeader || !zero(b[:lost]) {
+		return false
+	}
+	n, want := uint32(b[2])<<8|uint32(b[3]), binary.BigEndian.Uint32(b[4:])
+	for ; n <= eventlog.MaxLeaf && int(n) <= len(b)-frameHeader; n += 1 << 8 {
+		leaf := b[frameHeader : frameHeader+n]
+		for _, bits := range []uint32{0, beginsHeld, beginsAhead} {
+			if n >= minLeaf && crc32.Update(bits, castagnoli, leaf) == want {
+				return true
+			}
+		}
+		if lost < 3 {
+			break
+		}
+	}
+	return false
+}
+
 // runsIntoZeros says whether the frame ends with a zero and more zeros follow it
 // than any frame begins with.
 func runsIntoZeros(b []byte) bool {
 	if len(b) < frameHeader {
 		return false
 	}
-	end := frameHeader + int64(binary.BigEndian.Uint32(b))
+	n, _ := header(b)
+	end := frameHeader + n
 	return int64(len(b)) >= end+32 && b[end-1] == 0 && zero(b[end:end+32])
 }
 
@@ -138,7 +177,8 @@ type segmentReader struct {
 	buf   []byte // read and not yet returned
 	at    int64  // offset of buf in the file
 	eof   bool
-	again bool // a leaf is good until the next one is read
+	again bool   // a leaf is good until the next one is read
+	bits  uint32 // of the frame returned last
 }
 
 // next returns the next leaf and the offset of its frame; io.EOF at the end of
@@ -161,6 +201,7 @@ func (r *segmentReader) next() (leaf []byte, at int64, err error) {
 		return nil, at, err
 	}
 	n := frameHeader + len(leaf)
+	_, r.bits = header(r.buf)
 	r.buf, r.at = r.buf[n:], r.at+int64(n)
 	return leaf, at, nil
 }

@@ -20,6 +20,7 @@ const (
 type headRecord struct {
 	Head
 	flushed uint64
+	found   bool // there is a file
 }
 
 func (r headRecord) encode() []byte {
@@ -52,6 +53,7 @@ func readHead(file string) (r headRecord, err error) {
 	r.Size = binary.BigEndian.Uint64(b[16:])
 	copy(r.Root[:], b[24:])
 	r.flushed = binary.BigEndian.Uint64(b[56:])
+	r.found = true
 	return r, nil
 }
 

@@ -325,7 +325,7 @@ func TestDerivedFilesLostOrAltered(t *testing.T) {
 // power cut.
 func headAt(tb testing.TB, dir string, h Head) {
 	tb.Helper()
-	replace(tb, filepath.Join(dir, "head"), headRecord{h, h.Size}.encode())
+	replace(tb, filepath.Join(dir, "head"), headRecord{Head: h, flushed: h.Size}.encode())
 }
 
 // replace writes a file anew; writing over the old one would wait for the disk.
@@ -419,7 +419,11 @@ func frameOffsets(tb testing.TB, content []byte) []int64 {
 
 func TestFlippedBit(t *testing.T) {
 	origin := t.TempDir()
-	_, heads := fillDir(t, origin, "", 1, 4, 1, 5, 1)
+	all, heads := fillDir(t, origin, "", 1, 4, 1, 5, 1)
+	s := open(t, origin, "")
+	if err := errors.Join(s.WriteAhead(commit(t, uint64(len(all)), 2, 30, 9)), s.Close()); err != nil {
+		t.Fatal(err)
+	}
 	name := filepath.Join("entries", "00000000000000000001")
 	content, err := os.ReadFile(filepath.Join(origin, name))
 	if err != nil {
@@ -709,7 +713,9 @@ func TestRebuild(t *testing.T) {
 
 func FuzzFrame(f *testing.F) {
 	for _, r := range commit(f, 0, 3, 9, 0) {
-		f.Add(appendFrame(nil, r))
+		f.Add(appendFrame(nil, r, 0))
+		f.Add(appendFrame(nil, r, beginsHeld))
+		f.Add(appendFrame(nil, r, beginsAhead))
 	}
 	f.Add([]byte{0, 0, 0, 11, 0, 0, 0, 0})
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -722,7 +728,8 @@ func FuzzFrame(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again := appendFrame(nil, r); !bytes.Equal(again, b[:len(again)]) {
+		_, bits := header(b)
+		if again := appendFrame(nil, r, bits); !bytes.Equal(again, b[:len(again)]) {
 			t.Fatal("a frame that was read does not write itself")
 		}
 		_, _ = commitPlace(r.Body)

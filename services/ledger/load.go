@@ -6,11 +6,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"golang.org/x/mod/sumdb/tlog"
 
 	"maillage/proto/merkle"
-	"maillage/services/eventlog"
 )
 
 // errHashes says that the hashes file does not belong to the entries.
@@ -20,7 +20,7 @@ var errHashes = errors.New("the stored hashes do not fit the entries")
 // hashes are not known to be flushed.
 type scan struct {
 	s        *Store
-	recorded Head
+	recorded headRecord
 	atLeast  uint64 // up to here nothing is cut: it was once flushed
 	from     uint64 // the tree begins here, with what hashes say
 
@@ -28,10 +28,12 @@ type scan struct {
 	epoch   uint64
 	stored  []byte // hashes not yet written
 	run     commits
-	pending []tlog.Hash // leaves of the open commit
-	opening uint64      // epoch after the open commit
+	pending []unsettled // the open commit
 	whole   uint64      // last position of the last whole commit
 	end     int64       // offset of that commit's end
+	doubt   bool        // the last write began before it was known whether the stream takes it
+	ahead   []unsettled // its whole commits that no head is known of
+	settled int64       // offset where they begin
 }
 
 // load finds the end of the ledger.
@@ -76,7 +78,11 @@ func (s *Store) load(recorded headRecord) error {
 		}
 		s.announce.last.flushed = sc.tree.Size()
 	}
-	s.tree, s.end = sc.tree, sc.end
+	if n := len(s.segments); n > 0 {
+		last := &s.segments[n-1]
+		last.marks = slices.DeleteFunc(last.marks, func(m mark) bool { return m.position > sc.tree.Size() })
+	}
+	s.tree, s.end, s.ahead = sc.tree, sc.settled, sc.ahead
 	s.head = Head{Epoch: sc.epoch, Size: sc.tree.Size(), Root: sc.tree.Root()}
 	return nil
 }
@@ -84,7 +90,7 @@ func (s *Store) load(recorded headRecord) error {
 // scanFrom scans with the stored hashes of the first from leaves trusted; where
 // they do not lead to the recorded root it returns errHashes.
 func (s *Store) scanFrom(recorded headRecord, from uint64) (*scan, error) {
-	sc := &scan{s: s, recorded: recorded.Head, from: from, epoch: 1}
+	sc := &scan{s: s, recorded: recorded, from: from, epoch: 1}
 	sc.atLeast = max(recorded.Size, s.announce.seen.Size)
 	if from > 0 {
 		var err error
@@ -130,15 +136,18 @@ func (sc *scan) segment(i int, next uint64) (uint64, error) {
 	}
 	defer f.Close()
 	last := i == len(sc.s.segments)-1
+	if err := sc.settle(); err != nil {
+		return 0, err
+	}
 	r := segmentReader{f: f}
-	sc.end = 0
+	sc.end, sc.settled = 0, 0
 	for {
 		leaf, at, err := r.next()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err == nil {
-			err = sc.record(leaf, next, r.at)
+			err = sc.record(leaf, next, &r)
 		}
 		if errors.Is(err, errHashes) {
 			return 0, err
@@ -177,9 +186,6 @@ func (sc *scan) endSegment(seg *segment, last bool, next uint64, read int64) err
 	if sc.whole < sc.atLeast {
 		return &DamageError{next, where(name, read), fmt.Errorf("the entries end here, and %d of them were recorded", sc.atLeast)}
 	}
-	for n := len(seg.marks); n > 0 && seg.marks[n-1].position > sc.whole; n-- {
-		seg.marks = seg.marks[:n-1]
-	}
 	return errors.Join(sc.s.last.Truncate(sc.end), sc.s.last.Sync())
 }
 
@@ -191,40 +197,50 @@ func (sc *scan) isTorn(r *segmentReader, at int64, bad error) bool {
 	return err == nil && torn(rest, at, bad)
 }
 
-// record takes one leaf that must stand at a position and whose frame ends at end.
-func (sc *scan) record(leaf []byte, position uint64, end int64) error {
+// record takes the leaf that was read last, which must stand at a position.
+func (sc *scan) record(leaf []byte, position uint64, in *segmentReader) error {
 	r, err := recordAt(leaf, position)
 	if err != nil {
 		return err
+	}
+	if in.bits != 0 {
+		if err := sc.settle(); err != nil {
+			return err
+		}
+		sc.doubt = in.bits&beginsAhead != 0
 	}
 	whole, err := sc.run.next(r.Body)
 	if err != nil {
 		return err
 	}
 	if position > sc.from {
-		if len(sc.pending) == 0 {
-			sc.opening = sc.epoch
-		}
-		sc.pending = append(sc.pending, tlog.RecordHash(leaf))
-		if sc.from == 0 || position > sc.recorded.Size {
-			if sc.opening, err = epochAfter(sc.opening, eventlog.Record{Subject: r.Subject, Body: r.Body}); err != nil {
-				return err
-			}
-		}
+		sc.pending = append(sc.pending, unsettled{r, tlog.RecordHash(leaf), in.at})
 	}
 	if !whole {
 		return nil
 	}
-	sc.whole, sc.end = position, end
-	for _, leaf := range sc.pending {
-		sc.stored = sc.tree.AppendStored(sc.stored, leaf)
+	sc.whole, sc.end = position, in.at
+	sc.ahead, sc.pending = append(sc.ahead, sc.pending...), sc.pending[:0]
+	if known := sc.recorded.found || sc.atLeast > 0; sc.doubt && known && position > sc.atLeast {
+		return nil
+	}
+	return sc.settle()
+}
+
+// settle takes the whole commits read into the tree.
+func (sc *scan) settle() (err error) {
+	for _, u := range sc.ahead {
+		if sc.from == 0 || u.Position > sc.recorded.Size {
+			if sc.epoch, err = epochAfter(sc.epoch, u.Record); err != nil {
+				return err
+			}
+		}
+		sc.stored = sc.tree.AppendStored(sc.stored, u.leaf)
 		if err := sc.checkRoot(); err != nil {
 			return err
 		}
 	}
-	if len(sc.pending) > 0 {
-		sc.epoch, sc.pending = sc.opening, sc.pending[:0]
-	}
+	sc.ahead, sc.settled = sc.ahead[:0], sc.end
 	if len(sc.stored) >= chunkSize {
 		return sc.writeHashes()
 	}

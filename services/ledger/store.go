@@ -19,6 +19,9 @@
 // the file cuts short or that spans a disk sector of zeros. Every other frame that
 // cannot be read, or does not stand at its position, is a *DamageError, and so
 // are fewer entries than head says.
+//
+// Entries may end with commits that are not in the tree: those of one write that was made
+// while the stream was being asked to take them, see [Store.WriteAhead] and [Store.Ahead].
 package ledger
 
 import (
@@ -93,10 +96,11 @@ type Store struct {
 	// segmentBytes is the length from which the next append begins a new segment.
 	segmentBytes int64
 
-	writing sync.Mutex // held through an append; guards the fields up to mu
-	last    *os.File   // the last segment
-	end     int64      // where its frames end
-	filled  int64      // up to here it is filled with zeros, beyond end; 0 for nowhere
+	writing sync.Mutex  // held through an append; guards the fields up to mu
+	last    *os.File    // the last segment
+	end     int64       // where the frames up to the head end
+	ahead   []unsettled // whole commits, whose frames follow
+	filled  int64       // up to here it is filled with zeros, beyond the frames; 0 for nowhere
 	tree    merkle.Tree
 	frames  []byte // buffers kept between appends
 	stored  []byte
@@ -208,154 +212,6 @@ func (s *Store) Heard(h Head) error {
 	return nil
 }
 
-// Append stores records, which must be whole commits at the next positions. It
-// returns once they are flushed, with the head to announce. After an error other
-// than ErrNotNext the store must be opened anew: only the disk knows the outcome.
-func (s *Store) Append(records []eventlog.Record) (Head, error) {
-	s.writing.Lock()
-	defer s.writing.Unlock()
-	if s.broken != nil {
-		return Head{}, s.broken
-	}
-	if len(records) == 0 {
-		return s.head, nil
-	}
-	tree, epoch := s.tree, s.head.Epoch
-	marks, err := s.encode(records, &tree, &epoch)
-	if err != nil {
-		return Head{}, fmt.Errorf("%w: %w", ErrNotNext, err)
-	}
-	if err := s.write(records[0].Position, marks); err != nil {
-		s.broken = fmt.Errorf("an append to the ledger failed: %w", err)
-		return Head{}, s.broken
-	}
-	stored := int64(len(s.stored))
-	if _, err := s.hashes.WriteAt(s.stored, hashesLength(tree.Size())-stored); err != nil {
-		s.broken = fmt.Errorf("hashes of the ledger: %w", err)
-		return Head{}, s.broken
-	}
-	s.tree = tree
-	head := Head{Epoch: epoch, Size: tree.Size(), Root: tree.Root()}
-	s.mu.Lock()
-	s.head = head
-	s.mu.Unlock()
-	if err := s.announce.write(s, head); err != nil {
-		s.broken = fmt.Errorf("head of the ledger: %w", err)
-		return Head{}, s.broken
-	}
-	if cap(s.frames) > keepBuffer {
-		s.frames, s.stored = nil, nil
-	}
-	return head, nil
-}
-
-// encode fills s.frames and s.stored, and returns the marks relative to the first
-// frame.
-func (s *Store) encode(records []eventlog.Record, tree *merkle.Tree, epoch *uint64) ([]mark, error) {
-	s.frames, s.stored = s.frames[:0], s.stored[:0]
-	var marks []mark
-	var run commits
-	whole := true
-	for i, r := range records {
-		if want := s.tree.Size() + 1 + uint64(i); r.Position != want {
-			return nil, fmt.Errorf("position %d where %d is next", r.Position, want)
-		}
-		if n := minLeaf + len(r.Subject) + len(r.Body); n > eventlog.MaxLeaf {
-			return nil, fmt.Errorf("position %d: leaf of %d bytes, at most %d", r.Position, n, eventlog.MaxLeaf)
-		}
-		var err error
-		if whole, err = run.next(r.Body); err != nil {
-			return nil, fmt.Errorf("position %d: %w", r.Position, err)
-		}
-		if *epoch, err = epochAfter(*epoch, r); err != nil {
-			return nil, fmt.Errorf("position %d: %w", r.Position, err)
-		}
-		at := len(s.frames)
-		if r.Position%markEvery == 0 {
-			marks = append(marks, mark{r.Position, int64(at)})
-		}
-		s.frames = appendFrame(s.frames, r)
-		s.stored = tree.AppendStored(s.stored, tlog.RecordHash(s.frames[at+frameHeader:]))
-	}
-	if !whole {
-		return nil, fmt.Errorf("position %d leaves its commit open", records[len(records)-1].Position)
-	}
-	return marks, nil
-}
-
-// write writes s.frames to the last segment, or to a new one, and flushes it.
-func (s *Store) write(first uint64, marks []mark) error {
-	if s.last == nil || s.end >= s.segmentBytes {
-		if err := s.roll(first); err != nil {
-			return err
-		}
-	}
-	if err := s.fillAhead(s.end + int64(len(s.frames))); err != nil {
-		return err
-	}
-	if _, err := s.last.WriteAt(s.frames, s.end); err != nil {
-		return err
-	}
-	if err := fdatasync(s.last); err != nil {
-		return err
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	seg := &s.segments[len(s.segments)-1]
-	for _, m := range marks {
-		seg.marks = append(seg.marks, mark{m.position, s.end + m.offset})
-	}
-	s.end += int64(len(s.frames))
-	return nil
-}
-
-// fillAhead writes zeros where the frames up to an offset and those after them will
-// stand: a flush that changes no file's size waits for no journal of the file system
-// (measured: 0.6 of the time). Open takes zeros after the last frame for its end.
-func (s *Store) fillAhead(to int64) error {
-	if to <= s.filled {
-		return nil
-	}
-	from := max(s.filled, s.end)
-	if _, err := s.last.WriteAt(make([]byte, to+fillBytes-from), from); err != nil {
-		return err
-	}
-	s.filled = to + fillBytes
-	return nil
-}
-
-// cutFill ends the last segment after its last frame.
-func (s *Store) cutFill() error {
-	if s.last == nil || s.filled <= s.end {
-		return nil
-	}
-	s.filled = 0
-	return errors.Join(s.last.Truncate(s.end), s.last.Sync())
-}
-
-func (s *Store) roll(first uint64) error {
-	if err := s.cutFill(); err != nil {
-		return err
-	}
-	f, err := os.OpenFile(s.segmentFile(first), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	if err := errors.Join(f.Sync(), syncDir(filepath.Join(s.dir, "entries"))); err != nil {
-		return errors.Join(err, f.Close())
-	}
-	if s.last != nil {
-		if err := s.last.Close(); err != nil {
-			return errors.Join(err, f.Close())
-		}
-	}
-	s.last, s.end = f, 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.segments = append(s.segments, segment{first: first})
-	return nil
-}
-
 // Read yields the records after a position, up to the head at the start of the
 // reading. A frame that cannot be read or does not stand at its position ends it
 // with a *DamageError. Bodies share memory with their neighbours: clone what is to
@@ -463,14 +319,6 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("%w: %s: %w", ErrLocked, dir, err), f.Close())
 	}
 	return f, nil
-}
-
-func fdatasync(f *os.File) error {
-	for {
-		if err := unix.Fdatasync(int(f.Fd())); err != unix.EINTR {
-			return err
-		}
-	}
 }
 
 func syncDir(dir string) error {

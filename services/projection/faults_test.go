@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -15,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/baggage"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 	"go.opentelemetry.io/otel/trace/noop"
 	"google.golang.org/protobuf/proto"
 
@@ -396,7 +398,7 @@ type stall struct {
 }
 
 func (s *stall) OnStart(_ context.Context, span sdktrace.ReadWriteSpan) {
-	if s.on.Load() && span.Name() == "ledger flush" {
+	if s.on.Load() && strings.HasPrefix(span.Name(), "ledger ") {
 		<-s.release
 	}
 }
@@ -415,6 +417,142 @@ func hanging(t *testing.T, log eventlog.Log, store *ledger.Store) (*replica, *st
 	shown(t, r, 1)
 	s.on.Store(true)
 	return r, s
+}
+
+// TestTakenBackLate: the stream did not take what a ledger that hung wrote ahead of it. Before
+// the command is refused for certain, that is taken back: a start does not record it.
+func TestTakenBackLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, dir, beats := opened(t), t.TempDir(), make(chan ledger.Head, 100)
+		hang := &stall{release: make(chan struct{})}
+		otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(hang)))
+		defer otel.SetTracerProvider(noop.NewTracerProvider())
+		r := start(t, &faulty{Memory: log, append: func(ctx context.Context, n int, expected uint64, records []eventlog.Record) error {
+			if n == 1 {
+				return eventlog.ErrUnavailable
+			}
+			return log.Append(ctx, expected, records)
+		}}, newStore(t, dir), func(h ledger.Head) { beats <- h })
+		shown(t, r, 1)
+		synctest.Wait() // until the ledger has nothing to do
+		hang.on.Store(true)
+		_, err := r.Do(within(t, time.Minute), r.take("a", "1", "x"))
+		answered(t, err, "OUTCOME_OPEN")
+		hang.on.Store(false)
+		close(hang.release)
+		for len(beats) > 0 {
+			<-beats
+		}
+		<-beats         // the ledger is back
+		synctest.Wait() // until the gate has heard it
+
+		again := r.take("a", "1", "x")
+		again.Decide = func() ([]projection.Event, error) { return nil, errTaken }
+		_, err = r.Do(within(t, time.Minute), again)
+		answered(t, err, "NAME_TAKEN")
+		killed := t.TempDir()
+		if err := os.CopyFS(killed, os.DirFS(dir)); err != nil {
+			t.Fatal(err)
+		}
+		shown(t, start(t, log, newStore(t, killed), nil), 1)
+		if end(log) != 1 {
+			t.Errorf("the log stands at %d: what was refused is recorded", end(log))
+		}
+	})
+}
+
+// TestAheadAlone: the ledger writes ahead where this process alone appends, and not for a
+// while after another has.
+func TestAheadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, spans := opened(t), tracetest.NewSpanRecorder()
+		otel.SetTracerProvider(sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(spans)))
+		defer otel.SetTracerProvider(noop.NewTracerProvider())
+		r := start(t, log, newStore(t, t.TempDir()), nil)
+		shown(t, r, 1)
+		ahead := func() (n int) {
+			for _, s := range spans.Ended() {
+				if s.Name() == "ledger write ahead" {
+					n++
+				}
+			}
+			return n
+		}
+		for i, want := range []int{1, 1, 2} {
+			switch i {
+			case 1:
+				foreign(t, log, 0, 1, "other")
+				shown(t, r, end(log))
+			case 2:
+				<-time.After(time.Second)
+			}
+			synctest.Wait()
+			_, err := r.Do(within(t, time.Minute), r.take("a", fmt.Sprint(i), fmt.Sprint(i)))
+			answered(t, err, "")
+			if got := ahead(); got != want {
+				t.Fatalf("command %d: the ledger wrote ahead %d times, want %d", i, got, want)
+			}
+		}
+	})
+}
+
+// TestBroughtAtTheStart: two commits are ahead in the ledger when a replica starts. What the
+// log takes stands; what it never takes is taken back; where that is not known, the start
+// ends, and both are ahead still, for the next one to compare with the log.
+func TestBroughtAtTheStart(t *testing.T) {
+	for name, tc := range map[string]struct {
+		second func(store func() error) error // how the second append ends
+		end    uint64                         // of the log
+		ahead  int                            // commits that are still ahead
+		halts  bool
+	}{
+		"taken":                      {func(store func() error) error { return store() }, 3, 0, false},
+		"too large":                  {func(func() error) error { return eventlog.ErrTooLarge }, 2, 0, false},
+		"taken a moment before":      {func(store func() error) error { return errors.Join(store(), eventlog.ErrMoved) }, 3, 0, false},
+		"moved, and nothing follows": {func(func() error) error { return eventlog.ErrMoved }, 2, 1, true},
+		"unknown":                    {func(store func() error) error { return errors.Join(store(), eventlog.ErrUnknown) }, 3, 2, true},
+		"out of reach":               {func(func() error) error { return eventlog.ErrUnavailable }, 2, 2, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				other := opened(t)
+				foreign(t, other, 0, 1, "x")
+				foreign(t, other, 0, 1, "y")
+				var ahead []eventlog.Record
+				for rec, err := range other.Read(t.Context(), 1) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					ahead = append(ahead, rec)
+				}
+				log, store := opened(t), newStore(t, t.TempDir())
+				first, err := log.Get(t.Context(), 1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := store.Append([]eventlog.Record{first}); err != nil {
+					t.Fatal(err)
+				}
+				if err := store.WriteAhead(ahead); err != nil {
+					t.Fatal(err)
+				}
+				r := start(t, &faulty{Memory: log, append: func(ctx context.Context, _ int, expected uint64, records []eventlog.Record) error {
+					store := func() error { return log.Append(ctx, expected, records) }
+					if expected == 2 {
+						return tc.second(store)
+					}
+					return store()
+				}}, store, nil)
+				synctest.Wait()
+				if halted := r.Progress().Halted; (halted != nil) != tc.halts {
+					t.Errorf("halted: %v", halted)
+				}
+				if end(log) != tc.end || len(store.Ahead()) != tc.ahead {
+					t.Errorf("the log ends at %d with %d ahead, want %d with %d", end(log), len(store.Ahead()), tc.end, tc.ahead)
+				}
+			})
+		})
+	}
 }
 
 // TestForkWhileTheLedgerHangs: the replica halts without waiting for its ledger.

@@ -95,7 +95,7 @@ func (r *Runner) release() {
 	r.waiting = r.waiting[n:]
 }
 
-// breakOff makes the loop end with an error. The caller holds the lock.
+// breakOff makes the loop end with an error, the first one it is told.
 func (r *Runner) breakOff(err error) {
 	select {
 	case r.broken <- err:
@@ -122,33 +122,103 @@ func (r *Runner) refusal() error {
 	return nil
 }
 
-// keepLedger flushes whole commits into the ledger of this process and announces
-// each new head, and the old one every second.
+// keepLedger flushes whole commits into the ledger of this process, and announces its head
+// every second.
 func (r *Runner) keepLedger(ctx context.Context) {
 	heartbeat := time.NewTicker(time.Second)
 	defer heartbeat.Stop()
 	for {
-		head := r.store.Head()
+		var err error
 		select {
 		case <-ctx.Done():
 			return
 		case <-heartbeat.C:
+			if head := r.store.Head(); head.Size > 0 {
+				r.standsAt(head)
+			}
+		case a := <-r.asks:
+			err = r.writeAhead(ctx, a)
 		case commits := <-r.flushes:
-			var err error
-			if head, err = r.flush(ctx, r.gather(commits)); err != nil {
-				r.breakOff(fmt.Errorf("the ledger cannot be written: %w", err))
-				r.drain(ctx)
-				return
+			var head ledger.Head
+			if head, err = r.flush(ctx, r.gather(commits)); err == nil {
+				r.standsAt(head)
 			}
 		}
-		if head.Size == 0 {
-			continue
+		if err != nil {
+			r.breakOff(fmt.Errorf("the ledger cannot be written: %w", err))
+			r.drain(ctx)
+			return
 		}
-		r.mu.Lock()
-		r.advance(head)
-		r.mu.Unlock()
-		if r.announce != nil {
-			r.announce(head)
+	}
+}
+
+// standsAt announces a head of the ledger of this process and moves the gate there, last:
+// who is woken last goes on first, and callers wait for the gate.
+func (r *Runner) standsAt(head ledger.Head) {
+	if r.announce != nil {
+		r.announce(head)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.advance(head)
+}
+
+// ask is what the ledger of this process is to write ahead of the stream's answer, or,
+// without records, to take back.
+type ask struct {
+	records []eventlog.Record
+	back    chan struct{} // closed once they are taken back
+}
+
+// writeAhead does what is asked.
+func (r *Runner) writeAhead(ctx context.Context, a ask) (err error) {
+	if len(a.records) == 0 {
+		if err = r.store.Withdraw(); err == nil {
+			close(a.back)
+		}
+		return err
+	}
+	defer flushSpan(ctx, "ledger write ahead", a.records, &err)()
+	return r.store.WriteAhead(a.records)
+}
+
+// askAhead has the ledger write records while the stream is being asked to take them, so
+// that a command waits for the two stores at once. It does so where the ledger runs here and
+// has nothing else to do, and no other process appends: what the stream then refuses was
+// written in vain.
+func (r *Runner) askAhead(records []eventlog.Record) {
+	if r.store == nil || r.follows || time.Since(r.turn.other) < turnMemory {
+		return
+	}
+	select {
+	case r.asks <- ask{records: records}:
+		r.asked = true
+	default:
+	}
+}
+
+// takeBack has the ledger take back what the stream did not take, before anyone is told
+// that it was not recorded: what is ahead in the ledger is brought to the stream at the
+// next start. It returns false where the ledger does not do so in time, and is then to be
+// called again before anything is decided.
+func (r *Runner) takeBack(ctx context.Context) bool {
+	if !r.asked {
+		return true
+	}
+	patience := time.NewTimer(maxSilence)
+	defer patience.Stop()
+	asks, back := r.asks, make(chan struct{})
+	for {
+		select {
+		case asks <- ask{back: back}:
+			asks = nil
+		case <-back:
+			r.asked = false
+			return true
+		case <-patience.C:
+			return false
+		case <-ctx.Done():
+			return false
 		}
 	}
 }
@@ -174,9 +244,7 @@ func (r *Runner) keepCopy(ctx context.Context) {
 			}
 		}
 		if err != nil {
-			r.mu.Lock()
 			r.breakOff(fmt.Errorf("the ledger that follows: %w", err))
-			r.mu.Unlock()
 			r.drain(ctx)
 			return
 		}
@@ -227,6 +295,7 @@ func (r *Runner) drain(ctx context.Context) {
 	for {
 		select {
 		case <-r.flushes:
+		case <-r.asks: // whoever waits for it loses patience
 		case <-ctx.Done():
 			return
 		}
@@ -274,9 +343,7 @@ func (r *Runner) follow(ctx context.Context) {
 	for rec, err := range r.log.Follow(ctx, r.state.cursor) {
 		if err != nil {
 			if ctx.Err() == nil {
-				r.mu.Lock()
 				r.breakOff(err)
-				r.mu.Unlock()
 			}
 			return
 		}

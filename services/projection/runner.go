@@ -84,6 +84,7 @@ type Runner struct {
 	told    chan []byte            // what processes tell of their turns
 	broken  chan error             // why the stream stopped delivering
 	flushes chan []eventlog.Record // whole commits for the ledger of this process
+	asks    chan ask               // what that ledger is to write ahead; taken only where it waits
 	heard   chan ledger.Head       // announced, for a ledger that follows
 
 	mu      sync.RWMutex
@@ -94,6 +95,7 @@ type Runner struct {
 	turn    turn              // the loop's own
 	crowd   int               // commands that were in the last append or queued at its end
 	crowded time.Time         // that end; both the loop's own
+	asked   bool              // the ledger was asked to write ahead what the stream has not taken; the loop's own
 	waiting []*pending        // decided, waiting for the gate, by position
 	moved   chan struct{}     // closed and replaced whenever the gate moves or the replica halts
 	live    chan struct{}     // closed once the log is replayed; until then mu is held
@@ -133,6 +135,7 @@ func NewRunner(c Config) *Runner {
 		tail:    make(chan eventlog.Record, 4096),
 		broken:  make(chan error, 1),
 		flushes: make(chan []eventlog.Record, 256),
+		asks:    make(chan ask),
 		heard:   make(chan ledger.Head, 1),
 		moved:   make(chan struct{}),
 		stopped: make(chan struct{}),
@@ -359,17 +362,46 @@ func (r *Runner) replayStream(ctx context.Context) error {
 	return nil
 }
 
-// replayBoth reads the stream beside the ledger: any difference stops it.
+// replayBoth reads the stream beside the ledger: any difference stops it. What the ledger
+// wrote ahead when the process ended, and the stream does not hold, is brought there.
 func (r *Runner) replayBoth(ctx context.Context) error {
 	size := r.store.Head().Size
-	ctx, cancel := context.WithCancel(ctx)
 	kept := r.store.Reader()
 	defer kept.Close()
-	stream := readAhead(withLeaves(r.log.Read(ctx, 0), kept, r.differ))
+	for attempt := 0; ; attempt++ {
+		if err := r.readBoth(ctx, kept, size); err != nil {
+			return err
+		}
+		if r.state.folded < size {
+			return fmt.Errorf("the ledger holds %d positions and the stream only %d: %w", size, r.state.folded,
+				&eventlog.HoleError{Position: r.state.folded + 1})
+		}
+		more, err := r.bringAhead(ctx)
+		if err != nil {
+			return err
+		}
+		if !more {
+			break
+		}
+		if attempt == maxAttempts {
+			return givenUp(eventlog.ErrMoved)
+		}
+	}
+	if r.follows {
+		return nil // the gating ledger's next head opens the gate
+	}
+	return r.gateAtLedger()
+}
+
+// readBoth reads on from what is folded to the stream's end, comparing what the ledger
+// holds, up to a size, and filling it up.
+func (r *Runner) readBoth(ctx context.Context, kept *ledger.Reader, size uint64) error {
+	ctx, cancel := context.WithCancel(ctx)
+	stream := readAhead(withLeaves(r.log.Read(ctx, r.state.folded), kept, r.differ))
 	defer stream.close()
 	defer cancel()
 	var last hashed
-	var commit []eventlog.Record
+	commit := r.partial
 	for {
 		rec, ok, err := stream.next()
 		if err != nil {
@@ -398,16 +430,46 @@ func (r *Runner) replayBoth(ctx context.Context) error {
 		}
 		last = rec
 	}
-	if last.Position < size {
-		return fmt.Errorf("the ledger holds %d positions and the stream only %d: %w", size, last.Position,
-			&eventlog.HoleError{Position: last.Position + 1})
-	}
 	r.partial = commit
 	r.standAt(last)
-	if r.follows {
-		return nil // the gating ledger's next head opens the gate
+	return nil
+}
+
+// bringAhead brings what the ledger was writing ahead when the process ended to the stream.
+// It returns false where there is nothing to read on for. A ledger that follows leaves that
+// to the one that gates.
+func (r *Runner) bringAhead(ctx context.Context) (more bool, err error) {
+	if r.follows || !r.state.whole {
+		return false, nil
 	}
-	return r.gateAtLedger()
+	brought, err := BringAhead(ctx, r.log, r.store)
+	if len(brought) > 0 {
+		r.logger.WarnContext(ctx, "the ledger was ahead of the stream", "positions", len(brought), "after", r.state.folded)
+	}
+	if errors.Is(err, eventlog.ErrMoved) {
+		return true, nil
+	}
+	return len(brought) > 0, err
+}
+
+// BringAhead appends to a log, which must stand where its ledger does, what the ledger was
+// writing ahead when its process ended, and returns that: it was decided on exactly this
+// state, and whether its callers were answered cannot be told any more. What is too large
+// for the log never was in it, and is taken back with what rests on it.
+func BringAhead(ctx context.Context, log eventlog.Log, store *ledger.Store) (brought []eventlog.Record, err error) {
+	for _, commit := range store.Ahead() {
+		timed, cancel := context.WithTimeout(ctx, appendTimeout)
+		err := log.Append(timed, commit[0].Position-1, commit)
+		cancel()
+		if errors.Is(err, eventlog.ErrTooLarge) {
+			return brought, store.Withdraw()
+		}
+		if err != nil {
+			return brought, err
+		}
+		brought = append(brought, commit...)
+	}
+	return brought, nil
 }
 
 // gateAtLedger opens the gate at the ledger's head, whose root must be that of

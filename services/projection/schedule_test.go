@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"testing"
@@ -25,6 +26,16 @@ import (
 // all folds and both stores are the same. MAILLAGE_RACE_SECONDS makes it go through more
 // than its 12 schedules.
 func TestSchedules(t *testing.T) {
+	schedules(t, func(t *testing.T, seed uint64) { newSchedule(t, seed).run() })
+}
+
+// TestSchedulesAlone does the same to one process that decides, appends and keeps the
+// ledger, which it writes ahead: it is killed now and then, and the power is cut.
+func TestSchedulesAlone(t *testing.T) {
+	schedules(t, func(t *testing.T, seed uint64) { newLonely(t, seed).run() })
+}
+
+func schedules(t *testing.T, run func(t *testing.T, seed uint64)) {
 	seeds := 12
 	if testing.Short() {
 		seeds = 4
@@ -32,7 +43,7 @@ func TestSchedules(t *testing.T) {
 	until := raceUntil()
 	for seed := 0; seed < seeds || time.Now().Before(until); seed++ {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { newSchedule(t, uint64(seed)).run() })
+			synctest.Test(t, func(t *testing.T) { run(t, uint64(seed)) })
 		})
 	}
 }
@@ -48,29 +59,48 @@ func raceUntil() (t time.Time) {
 
 // schedule is one random run, on the clock of a bubble.
 type schedule struct {
-	t   *testing.T
-	log *eventlog.Memory
-	dir string // of the ledger
-	ctx context.Context
+	t     *testing.T
+	log   *eventlog.Memory
+	dir   string // of the ledger
+	sides int    // of the die that troubles appends
+	slow  int    // milliseconds that the way to the log takes, and the way back, at most
+	ctx   context.Context
+
+	late sync.WaitGroup // writes on their way
 
 	mu      sync.Mutex
 	rng     *rand.Rand
+	cuts    int // times that the power was cut
 	writers []*replica
 	stands  map[string]projection.Commit // acknowledged, by request
 	refused map[string]bool
 }
 
 func newSchedule(t *testing.T, seed uint64) *schedule {
-	s := &schedule{
-		t: t, log: opened(t), dir: t.TempDir(), ctx: within(t, 10*time.Minute),
-		rng: rand.New(rand.NewPCG(seed, 7)), stands: map[string]projection.Commit{}, refused: map[string]bool{},
-	}
+	s := newLonely(t, seed)
+	s.sides, s.slow = 12, 0
 	var writers []*replica
 	for range 3 {
 		writers = append(writers, startWith(t, projection.Config{Log: &trouble{s.log, s}, Tell: s.tell}))
 	}
 	s.writers = writers
 	return s
+}
+
+// newLonely returns a schedule without other writers than the process that keeps the ledger.
+func newLonely(t *testing.T, seed uint64) *schedule {
+	return &schedule{
+		t: t, sides: 36, slow: 6, log: opened(t), dir: t.TempDir(), ctx: within(t, 10*time.Minute),
+		rng: rand.New(rand.NewPCG(seed, 7)), stands: map[string]projection.Commit{}, refused: map[string]bool{},
+	}
+}
+
+// writer returns any process that takes commands.
+func (s *schedule) writer() *replica {
+	n := s.dice(3)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.writers[n%len(s.writers)]
 }
 
 // dice throws a die of n sides.
@@ -90,21 +120,42 @@ type trouble struct {
 }
 
 func (l *trouble) Append(ctx context.Context, expected uint64, records []eventlog.Record) error {
-	switch l.schedule.dice(12) {
+	if l.schedule.slow > 0 {
+		l.schedule.travel(ctx)
+		defer l.schedule.travel(ctx)
+	}
+	switch l.schedule.dice(l.schedule.sides) {
 	case 0:
 		return fmt.Errorf("%w: the write is lost", eventlog.ErrUnknown)
 	case 1:
 		_ = l.Log.Append(ctx, expected, records) // the answer is lost, whatever it is
 		return fmt.Errorf("%w: the answer is lost", eventlog.ErrUnknown)
 	case 2:
-		time.AfterFunc(l.schedule.within(300), func() {
-			_ = l.Log.Append(context.WithoutCancel(ctx), expected, records)
+		l.schedule.mu.Lock()
+		defer l.schedule.mu.Unlock()
+		cuts := l.schedule.cuts
+		l.schedule.late.Add(1)
+		time.AfterFunc(time.Duration(l.schedule.rng.IntN(300))*time.Millisecond, func() {
+			defer l.schedule.late.Done()
+			l.schedule.mu.Lock()
+			defer l.schedule.mu.Unlock()
+			if cuts == l.schedule.cuts { // what is on its way does not outlive the broker
+				_ = l.Log.Append(context.WithoutCancel(ctx), expected, records)
+			}
 		})
 		return fmt.Errorf("%w: the write is late", eventlog.ErrUnknown)
 	case 3:
 		return eventlog.ErrUnavailable
 	}
 	return l.Log.Append(ctx, expected, records)
+}
+
+// travel takes a while, or until the context ends.
+func (s *schedule) travel(ctx context.Context) {
+	select {
+	case <-time.After(s.within(s.slow)):
+	case <-ctx.Done():
+	}
 }
 
 // tell brings a word of a turn to each writer, unless it is lost.
@@ -120,7 +171,13 @@ func (s *schedule) run() {
 	const callers = 12
 	stop, stopLedger := context.WithCancel(s.ctx)
 	var keeper, working sync.WaitGroup
-	keeper.Go(func() { s.keepLedger(stop) })
+	if s.writers == nil {
+		born := make(chan struct{})
+		keeper.Go(func() { s.live(stop, born) })
+		<-born
+	} else {
+		keeper.Go(func() { s.keepLedger(stop) })
+	}
 	for caller := range callers {
 		working.Go(func() {
 			for n := range 25 {
@@ -129,14 +186,29 @@ func (s *schedule) run() {
 		})
 	}
 	working.Wait()
+	s.late.Wait()
+	stopLedger()
+	keeper.Wait()
+	store := newStore(s.t, s.dir)
+	last := startWith(s.t, projection.Config{Log: s.log, Ledger: store, Announce: func(h ledger.Head) {
+		for _, w := range s.writers {
+			w.Announced(h)
+		}
+	}})
+	shown(s.t, last, 1)
 	head := end(s.log)
+	if len(s.writers) == 1 {
+		s.writers = nil // it was killed
+	}
+	s.writers = append(s.writers, last)
 	for i, w := range s.writers {
 		if err := w.View(s.ctx, head, func(uint64) error { return nil }); err != nil {
 			s.t.Fatalf("writer %d does not come to %d: %v", i, head, err)
 		}
 	}
-	stopLedger()
-	keeper.Wait()
+	if got, want := store.Head(), tree(s.t, s.log); got != want {
+		s.t.Errorf("the ledger stands at %v, the log at %v", got, want)
+	}
 	s.check(head)
 }
 
@@ -145,7 +217,7 @@ func (s *schedule) names() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var names []string
-	for _, n := range s.rng.Perm(300)[:1+s.rng.IntN(3)] {
+	for _, n := range s.rng.Perm(s.sides * 25)[:1+s.rng.IntN(3)] {
 		names = append(names, fmt.Sprint("n", n))
 	}
 	return names
@@ -183,10 +255,71 @@ func (s *schedule) keepLedger(ctx context.Context) {
 	}
 }
 
+// live runs the process that does everything, again and again. born is closed once there is
+// one.
+func (s *schedule) live(ctx context.Context, born chan<- struct{}) {
+	for lives := 0; ctx.Err() == nil; lives++ {
+		store, err := ledger.Open(s.dir, "")
+		if err != nil {
+			s.t.Error(err)
+			return
+		}
+		old, err := os.ReadFile(filepath.Join(s.dir, "head"))
+		if err != nil {
+			s.t.Error(err)
+		}
+		life, cancel := context.WithTimeout(ctx, 100*time.Millisecond+s.within(900))
+		state := &tally{names: map[string]uint64{}}
+		w := &replica{tally: state, Runner: projection.NewRunner(projection.Config{Log: &trouble{s.log, s}, Fold: state.fold(), Ledger: store})}
+		s.mu.Lock()
+		s.writers = []*replica{w}
+		s.mu.Unlock()
+		if lives == 0 {
+			close(born)
+		}
+		err = w.Run(life)
+		cancel()
+		if err != nil && !errors.Is(err, eventlog.ErrUnavailable) && !errors.Is(err, eventlog.ErrUnknown) {
+			s.t.Errorf("it halted: %v", err)
+			return
+		}
+		s.leave(store, old)
+	}
+}
+
+// leave ends a life: in order, or leaving the files as a kill does, or, with an old head,
+// as a power cut does, which here takes from the stream what the ledger wrote last.
+func (s *schedule) leave(store *ledger.Store, old []byte) {
+	files, how := s.t.TempDir(), s.dice(4)
+	err := os.CopyFS(files, os.DirFS(s.dir))
+	if err := errors.Join(err, store.Close()); err != nil {
+		s.t.Error(err)
+	}
+	if how < 3 {
+		s.dir = files
+	}
+	if how > 0 {
+		return
+	}
+	if err := os.WriteFile(filepath.Join(files, "head"), old, 0o600); err != nil {
+		s.t.Error(err)
+	}
+	store = newStore(s.t, files)
+	if ahead := store.Ahead(); len(ahead) > 0 && ahead[0][0].Position <= end(s.log) {
+		s.mu.Lock()
+		s.log.Truncate(ahead[0][0].Position - 1)
+		s.cuts++
+		s.mu.Unlock()
+	}
+	if err := store.Close(); err != nil {
+		s.t.Error(err)
+	}
+}
+
 // command repeats a request, at any writer, until it is answered for certain.
 func (s *schedule) command(request string, names []string) {
 	for {
-		w := s.writers[s.dice(3)]
+		w := s.writer()
 		call, cancel := context.WithTimeout(s.ctx, 20*time.Millisecond+s.within(400))
 		c, err := w.Do(call, w.take("a", request, names...))
 		cancel()
@@ -223,7 +356,7 @@ func (s *schedule) command(request string, names []string) {
 
 // again asks any writer for what was acknowledged: it says the same, or is busy.
 func (s *schedule) again(request string, names []string, first projection.Commit) {
-	w := s.writers[s.dice(3)]
+	w := s.writer()
 	call, cancel := context.WithTimeout(s.ctx, 3*time.Second)
 	defer cancel()
 	c, err := w.Do(call, w.take("a", request, names...))
@@ -294,9 +427,5 @@ func (s *schedule) compare(head uint64, truth *tally) {
 		}); err != nil {
 			s.t.Error(err)
 		}
-	}
-	store := newStore(s.t, s.dir)
-	if got, want := store.Head(), tree(s.t, s.log); got != want {
-		s.t.Errorf("the ledger stands at %v, the log at %v", got, want)
 	}
 }

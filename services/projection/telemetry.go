@@ -68,16 +68,22 @@ func foldSpan(ctx context.Context, rec eventlog.Record) trace.Span {
 	return span
 }
 
-// flush writes records into the ledger, as part of the trace of the first command
-// and linked to those of the others.
-func (r *Runner) flush(ctx context.Context, records []eventlog.Record) (ledger.Head, error) {
+// flush appends records to the ledger.
+func (r *Runner) flush(ctx context.Context, records []eventlog.Record) (head ledger.Head, err error) {
+	defer flushSpan(ctx, "ledger append", records, &err)()
+	return r.store.Append(records)
+}
+
+// flushSpan begins a part of the trace of the first of some records' commands, and ends it
+// with an error, if any.
+func flushSpan(ctx context.Context, name string, records []eventlog.Record, err *error) (end func()) {
 	parent := otel.GetTextMapPropagator().Extract(ctx, propagation.HeaderCarrier(records[0].Header))
-	_, span := otel.Tracer(scope).Start(parent, "ledger flush",
+	_, span := otel.Tracer(scope).Start(parent, name,
 		trace.WithAttributes(attribute.Int("maillage.records", len(records)), attribute.Int64("maillage.position", int64(records[0].Position))))
-	defer span.End()
-	head, err := r.store.Append(records)
-	if err != nil {
-		span.RecordError(err)
+	return func() {
+		if *err != nil {
+			span.RecordError(*err)
+		}
+		span.End()
 	}
-	return head, err
 }

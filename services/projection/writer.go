@@ -223,6 +223,9 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		if err != nil {
 			return err
 		}
+		if refused == nil && !r.takeBack(ctx) {
+			refused = fault.New(fault.Unavailable, "LEDGER_BEHIND", "", "the ledger does not take back what the stream refused")
+		}
 		if refused != nil {
 			r.refuse(batch, refused)
 			return nil
@@ -232,6 +235,11 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		r.crowd, r.crowded = n+len(r.queue), time.Now()
 		r.confirm(batch[:n])
 		tried := batch[n:decided]
+		if err == nil {
+			r.asked = false
+		} else if !r.takeBack(ctx) {
+			leaveOpen(tried)
+		}
 		batch = batch[n:]
 		switch {
 		case err == nil:
@@ -247,9 +255,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 				return err
 			}
 		case errors.Is(err, eventlog.ErrUnknown):
-			for _, p := range tried {
-				p.open = true
-			}
+			leaveOpen(tried)
 			fallthrough
 		case errors.Is(err, eventlog.ErrUnavailable):
 			r.logger.WarnContext(ctx, "append", "err", err, "attempt", attempt)
@@ -264,6 +270,13 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		}
 	}
 	return nil
+}
+
+// leaveOpen notes that commands may be recorded.
+func leaveOpen(tried []*pending) {
+	for _, p := range tried {
+		p.open = true
+	}
 }
 
 // giveUp refuses the commands whose last attempt it was, and returns the others: those
@@ -425,11 +438,15 @@ func (r *Runner) append(ctx context.Context, batch []*pending) (int, error) {
 		}
 		return len(batch), nil
 	}
-	if len(fresh) >= batchFrom {
-		var all []eventlog.Record
-		for _, i := range fresh {
+	all := batch[fresh[0]].commit.Records
+	if len(fresh) > 1 {
+		all = slices.Clip(all)
+		for _, i := range fresh[1:] {
 			all = append(all, batch[i].commit.Records...)
 		}
+	}
+	r.askAhead(all)
+	if len(fresh) >= batchFrom {
 		err := r.publish(ctx, batch[fresh[0]].ctx, all)
 		if err == nil {
 			return len(batch), nil

@@ -91,6 +91,10 @@ func Stream(ctx context.Context, s Stores, progress Progress) (r Result, err err
 	if err := publish(ctx, log, store, r.Head.Size, &following, progress); err != nil {
 		return r, err
 	}
+	if err := bring(ctx, log, store); err != nil {
+		return r, err
+	}
+	r.Head = store.Head()
 	if err := log.KeepDurables(ctx, accounts(following.All(r.Head.Size))); err != nil {
 		return r, err
 	}
@@ -179,7 +183,7 @@ func NewEpoch(ctx context.Context, s Stores, reason string) (r Result, err error
 		return r, err
 	}
 	defer closeLog()
-	if err := refill(ctx, log, store); err != nil {
+	if err := even(ctx, log, store); err != nil {
 		return r, err
 	}
 	if store.Head().Size == 0 {
@@ -222,6 +226,9 @@ func NewVault(ctx context.Context, s Stores, v *vault.Vault, reason string) (r R
 		return r, err
 	}
 	defer closeLog()
+	if err := even(ctx, log, store); err != nil {
+		return r, err
+	}
 	first, err := log.Get(ctx, 1)
 	if err != nil {
 		return r, err
@@ -262,9 +269,10 @@ func (s Stores) goOn(ctx context.Context, log *jetstream.Log, store *ledger.Stor
 	return r, err
 }
 
-// refill appends to the ledger the whole commits that only the stream holds, where the
-// stream begins with what the ledger holds.
-func refill(ctx context.Context, log *jetstream.Log, store *ledger.Store) error {
+// even appends to each store the whole commits that only the other holds, where the stream
+// begins with what is in the ledger's tree: to the ledger what the stream goes on with, and
+// to the stream what the ledger was writing ahead, which may have been answered.
+func even(ctx context.Context, log *jetstream.Log, store *ledger.Store) error {
 	var own merkle.Tree
 	var more []eventlog.Record
 	head := store.Head()
@@ -278,10 +286,23 @@ func refill(ctx context.Context, log *jetstream.Log, store *ledger.Store) error 
 		}
 		more = append(more, rec)
 	}
-	if own.Size() != head.Size || head.Size > 0 && own.Root() != head.Root || len(more) == 0 {
+	if own.Size() != head.Size || head.Size > 0 && own.Root() != head.Root {
 		return nil // the checks that follow say so
 	}
-	_, err := store.Append(more)
+	if _, err := store.Append(more); err != nil {
+		return err
+	}
+	return bring(ctx, log, store)
+}
+
+// bring brings what a ledger was writing ahead to a stream that stands where it does, and
+// into its tree.
+func bring(ctx context.Context, log *jetstream.Log, store *ledger.Store) error {
+	ahead, err := projection.BringAhead(ctx, log, store)
+	if err != nil {
+		return fmt.Errorf("what the ledger was writing ahead: %w", err)
+	}
+	_, err = store.Append(ahead)
 	return err
 }
 

@@ -1,6 +1,7 @@
 package restore_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,6 +22,7 @@ import (
 	"maillage/services/projection"
 	"maillage/services/restore"
 	"maillage/services/serve"
+	"maillage/services/vault"
 )
 
 // register is a register that its operator starts and stops, and whose stores a test
@@ -339,4 +341,106 @@ func TestOpenCommitLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.serves(3)
+}
+
+// TestAheadIsNotLost: what the ledger was writing ahead when the process ended stands after
+// whatever an operator does, whether the stream had taken it or not: its caller may have been
+// answered.
+func TestAheadIsNotLost(t *testing.T) {
+	newVault := func(r *register) error {
+		v, err := vault.Open(filepath.Join(r.dir, "vault"))
+		if err == nil {
+			_, err = restore.NewVault(r.t.Context(), r.stores(), v, "drill")
+		}
+		return err
+	}
+	stream := func(r *register) error {
+		_, err := restore.Stream(r.t.Context(), r.stores(), nil)
+		return err
+	}
+	lost := func(r *register) error { return os.RemoveAll(r.broker()) }
+	newEpoch := func(r *register) error {
+		stores := r.stores()
+		stores.Signed = ledger.Head{Epoch: 1, Size: 4}
+		_, err := restore.NewEpoch(r.t.Context(), stores, "drill")
+		return err
+	}
+	for name, tc := range map[string]struct {
+		steps []func(*register) error
+		size  uint64 // of both stores in the end
+	}{
+		"a start":                          {nil, 4},
+		"another vault":                    {[]func(*register) error{newVault}, 5},
+		"the stream rebuilt":               {[]func(*register) error{stream}, 4},
+		"rebuilt, another vault":           {[]func(*register) error{stream, newVault}, 5},
+		"lost, rebuilt, and another vault": {[]func(*register) error{lost, stream, newVault}, 5},
+		"nothing signed is missing":        {[]func(*register) error{newEpoch}, 4},
+	} {
+		for _, taken := range []int{0, 1, 2} {
+			t.Run(fmt.Sprint(name, ", taken ", taken), func(t *testing.T) {
+				r := newRegister(t)
+				ahead := []eventlog.Record{filiere(t, 3, "ahead", 1), filiere(t, 4, "ahead", 1)}
+				r.ahead(ahead, taken)
+				for _, step := range tc.steps {
+					if err := step(r); err != nil {
+						t.Fatal(err)
+					}
+				}
+				r.serves(tc.size)
+				r.holds(ahead)
+			})
+		}
+	}
+}
+
+// ahead leaves records, each a commit, ahead in the ledger, of which the stream took some.
+func (r *register) ahead(records []eventlog.Record, taken int) {
+	r.t.Helper()
+	store, err := ledger.Open(r.ledger(), r.copy())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for i := range records {
+		records[i].Position = store.Head().Size + 1 + uint64(i)
+	}
+	if err := errors.Join(store.WriteAhead(records), store.Close()); err != nil {
+		r.t.Fatal(err)
+	}
+	broker, err := jetstream.StartServer(r.t.Context(), jetstream.Options{Dir: r.broker()})
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer broker.Shutdown()
+	log, err := broker.Open(r.t.Context())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer log.Close()
+	for _, rec := range records[:taken] {
+		if err := log.Append(r.t.Context(), rec.Position-1, []eventlog.Record{rec}); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// holds wants records in the ledger.
+func (r *register) holds(records []eventlog.Record) {
+	r.t.Helper()
+	store, err := ledger.Open(r.ledger(), r.copy())
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	defer store.Close()
+	want := records
+	for rec, err := range store.Read(records[0].Position - 1) {
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		if len(want) > 0 && bytes.Equal(eventlog.Leaf(rec), eventlog.Leaf(want[0])) {
+			want = want[1:]
+		}
+	}
+	if len(want) > 0 {
+		r.t.Errorf("%d of %d records are gone", len(want), len(records))
+	}
 }

@@ -109,7 +109,7 @@ func TestOneTrace(t *testing.T) {
 			names[s.Name]++
 		}
 	}
-	for name, least := range map[string]int{"officer": 1, "append": 1, "ledger flush": 1, "fold": 2, "maillage.topology.v1.TopologyService/RegisterFiliere": 2} {
+	for name, least := range map[string]int{"officer": 1, "append": 1, "ledger append": 1, "fold": 2, "maillage.topology.v1.TopologyService/RegisterFiliere": 2} {
 		if names[name] < least {
 			t.Errorf("%d spans %q in the trace, want %d; it has %v", names[name], name, least, slices.Sorted(maps.Keys(names)))
 		}

@@ -27,11 +27,11 @@ type span struct {
 }
 
 // parted is one command as its trace tells of it.
-type parted struct{ begun, appending, appended, flushing, flushed time.Time }
+type parted struct{ begun, appending, appended, flushing, ahead, flushed time.Time }
 
 // whole says whether the trace has all parts.
 func (p parted) whole() bool {
-	return !p.begun.IsZero() && !p.appended.IsZero() && !p.flushed.IsZero()
+	return !p.begun.IsZero() && !p.appended.IsZero() && !p.ahead.IsZero() && !p.flushed.IsZero()
 }
 
 // tracedShare is of how many commands of one caller the register writes a trace: few, so that
@@ -40,8 +40,8 @@ const tracedShare = "0.05"
 
 // ledgerAdds measures what the ledger adds to the command of one caller. The product has no
 // switch to do without the ledger, so that the register's own traces are read: when the broker
-// answered the append, flushed, and when the ledger had flushed the same record. What lies
-// between the two is what a command waits for the ledger alone.
+// answered the append, flushed, and when the ledger, which flushes the same record meanwhile,
+// had it in its tree. What lies between the two is what a command waits for the ledger alone.
 func (b *bench) ledgerAdds(ctx context.Context) error {
 	dir, err := b.below("flush")
 	if err != nil {
@@ -91,8 +91,8 @@ func (b *bench) ledgerAdds(ctx context.Context) error {
 	adds := p50(func(c parted) time.Duration { return max(0, c.flushed.Sub(c.appended)) })
 	fmt.Fprintf(w, "  the whole command, at its caller\t%s\n", spreadOf(wholes).times())
 	fmt.Fprintf(w, "  append to the stream, flushed there\t%s\n", p50(func(c parted) time.Duration { return c.appended.Sub(c.appending) }).times())
-	fmt.Fprintf(w, "  flush of the ledger itself\t%s\n", p50(func(c parted) time.Duration { return c.flushed.Sub(c.flushing) }).times())
-	fmt.Fprintf(w, "  added: from the append's answer to flushed\t%s\n", adds.times())
+	fmt.Fprintf(w, "  flush of the ledger, meanwhile\t%s\n", p50(func(c parted) time.Duration { return c.ahead.Sub(c.flushing) }).times())
+	fmt.Fprintf(w, "  added: from the append's answer to the ledger's\t%s\n", adds.times())
 	if err := w.Flush(); err != nil {
 		return err
 	}
@@ -158,8 +158,10 @@ func readSpans(file string) (map[string]parted, error) {
 			c.begun = s.StartTime
 		case "append":
 			c.appending, c.appended = s.StartTime, s.EndTime
-		case "ledger flush":
-			c.flushing, c.flushed = s.StartTime, s.EndTime
+		case "ledger write ahead":
+			c.flushing, c.ahead = s.StartTime, s.EndTime
+		case "ledger append":
+			c.flushed = s.EndTime
 		default:
 			continue
 		}
