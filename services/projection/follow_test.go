@@ -38,9 +38,10 @@ func (p *pair) take(t *testing.T, names ...string) {
 	}
 }
 
-// caughtUp waits until the files of the follower hold what was announced.
+// caughtUp waits until the files of the follower hold what is in the log.
 func (p *pair) caughtUp(t *testing.T) {
 	t.Helper()
+	shown(t, p.gate, end(p.log))
 	for deadline := time.Now().Add(10 * time.Second); p.kept.Head() != p.gate.Progress().Gate; {
 		if time.Now().After(deadline) {
 			t.Fatalf("the copy stands at %v, the gate at %v", p.kept.Head(), p.gate.Progress().Gate)
