@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -189,19 +190,18 @@ func (s *schedule) run() {
 	s.late.Wait()
 	stopLedger()
 	keeper.Wait()
-	store := newStore(s.t, s.dir)
+	store, writers := newStore(s.t, s.dir), s.writers
+	if len(writers) == 1 {
+		writers = nil // it was killed
+	}
 	last := startWith(s.t, projection.Config{Log: s.log, Ledger: store, Announce: func(h ledger.Head) {
-		for _, w := range s.writers {
+		for _, w := range writers {
 			w.Announced(h)
 		}
 	}})
 	shown(s.t, last, 1)
-	head := end(s.log)
-	if len(s.writers) == 1 {
-		s.writers = nil // it was killed
-	}
-	s.writers = append(s.writers, last)
-	for i, w := range s.writers {
+	head, all := end(s.log), append(slices.Clip(writers), last)
+	for i, w := range all {
 		if err := w.View(s.ctx, head, func(uint64) error { return nil }); err != nil {
 			s.t.Fatalf("writer %d does not come to %d: %v", i, head, err)
 		}
@@ -209,7 +209,7 @@ func (s *schedule) run() {
 	if got, want := store.Head(), tree(s.t, s.log); got != want {
 		s.t.Errorf("the ledger stands at %v, the log at %v", got, want)
 	}
-	s.check(head)
+	s.check(head, all)
 }
 
 // names draws one to three different names, of which many callers want the same.
@@ -369,7 +369,7 @@ func (s *schedule) again(request string, names []string, first projection.Commit
 }
 
 // check compares everything that was said with the log.
-func (s *schedule) check(head uint64) {
+func (s *schedule) check(head uint64, writers []*replica) {
 	truth := &tally{names: map[string]uint64{}}
 	fold := truth.fold()
 	stands := map[string][2]uint64{}
@@ -405,12 +405,12 @@ func (s *schedule) check(head uint64) {
 	if len(s.stands) == 0 || len(s.refused) == 0 {
 		s.t.Errorf("%d acknowledged, %d refused: the schedule shows nothing", len(s.stands), len(s.refused))
 	}
-	s.compare(head, truth)
+	s.compare(head, truth, writers)
 }
 
 // compare compares the writers' states and the ledger with the log.
-func (s *schedule) compare(head uint64, truth *tally) {
-	for i, w := range s.writers {
+func (s *schedule) compare(head uint64, truth *tally, writers []*replica) {
+	for i, w := range writers {
 		if got := w.CommitEnd(head); got != head {
 			s.t.Errorf("writer %d: the commit of %d ends at %d", i, head, got)
 		}
