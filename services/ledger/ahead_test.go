@@ -258,12 +258,12 @@ func TestLongAheadDropped(t *testing.T) {
 	equal(t, got, append(all, other...)[2*markEvery-1:])
 }
 
-// TestTornHeader loses only the bytes of a write's first sector, fewer than make a length:
-// what a power cut leaves of a write whose sectors reached the disk in another order.
+// TestTornHeader loses the bytes of a write's first sector, fewer than make a length, alone
+// or with its later sectors: what a power cut leaves of a write whose sectors reached the disk in another order.
 func TestTornHeader(t *testing.T) {
 	for _, lost := range []int64{1, 2, 3} {
-		for _, size := range []int{20, 700} {
-			for _, ahead := range []bool{false, true} {
+		for _, size := range []int{20, 700, 1500, 3000} {
+			for _, form := range []struct{ ahead, later bool }{{}, {ahead: true}, {later: true}, {ahead: true, later: true}} {
 				dir := t.TempDir()
 				s := open(t, dir, "")
 				mustAppend(t, s, commit(t, 0, 1, 9, 0))
@@ -277,7 +277,7 @@ func TestTornHeader(t *testing.T) {
 				}
 				start, write := s.end, commit(t, 2, 1, size, 2)
 				var err error
-				if ahead {
+				if form.ahead {
 					err = s.WriteAhead(write)
 				} else {
 					_, err = s.Append(write)
@@ -290,6 +290,9 @@ func TestTornHeader(t *testing.T) {
 					t.Fatal(err)
 				}
 				clear(content[start : start+lost])
+				if from := start + lost + sectorSize; form.later && from < int64(len(content)) {
+					clear(content[from:])
+				}
 				replace(t, s.segmentFile(1), content)
 				headAt(t, dir, first)
 				s, err = Open(dir, "")

@@ -81,8 +81,9 @@ func parseFrame(b []byte) (leaf []byte, err error) {
 // torn says whether the bad frame at offset at, of which b holds all bytes up to
 // the end of the file (or the greatest frame's worth), looks like a write that a
 // power cut interrupted: sectors that never reached the disk read as zeros, the
-// frame runs into zeros where another should follow, or the file ends early. A frame whose checksum holds over fewer bytes than its length
-// says is whole: its length was altered.
+// frame runs into zeros where another should follow, or the file ends early. A frame
+// whose checksum holds over fewer bytes than its length says is whole: its length was
+// altered.
 func torn(b []byte, at int64, bad error) bool {
 	if zeroSector(b, at) || runsIntoZeros(b) || headerLost(b, at) {
 		return true
@@ -117,6 +118,9 @@ func zeroSector(b []byte, at int64) bool {
 	// The first two bytes of most lengths are zero: fewer than four bytes prove nothing.
 	if first = min(first, len(b)); first >= 4 && zero(b[:first]) {
 		return true
+	}
+	if first < 4 && zero(b[:first]) {
+		frame = maxFrame // what is left of its length proves nothing either
 	}
 	for from := first; from < min(frame, len(b)); from += sectorSize {
 		if sector := b[from:min(from+sectorSize, len(b))]; len(sector) >= 4 && zero(sector) {
