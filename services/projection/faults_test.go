@@ -461,6 +461,63 @@ func TestTakenBackLate(t *testing.T) {
 	})
 }
 
+// TestStoppedInAnAppend: the process stops while a command is being appended. What is ahead
+// in the ledger, or stands in the stream alone, is recorded by the next start: the caller is
+// not told that it is not, and repeated, the command is found.
+func TestStoppedInAnAppend(t *testing.T) {
+	for name, tc := range map[string]struct {
+		stored bool  // the stream has it
+		err    error // of the append
+		alone  bool  // another process keeps the ledger
+	}{
+		"nothing sent":              {false, eventlog.ErrUnavailable, false},
+		"lost":                      {false, eventlog.ErrUnknown, false},
+		"stored, unacknowledged":    {true, eventlog.ErrUnknown, false},
+		"stored, of no known error": {true, errors.New("no such error"), true},
+		"stored, and not gated":     {true, nil, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, store, sent := opened(t), newStore(t, t.TempDir()), make(chan struct{})
+				own := store
+				if tc.alone {
+					own = nil
+				}
+				r := start(t, &faulty{Memory: log, append: func(ctx context.Context, _ int, expected uint64, records []eventlog.Record) error {
+					close(sent)
+					<-ctx.Done()
+					if tc.stored {
+						return errors.Join(log.Append(t.Context(), expected, records), tc.err)
+					}
+					return tc.err
+				}}, own, nil)
+				if tc.alone {
+					r.Announced(tree(t, log))
+				}
+				shown(t, r, 1)
+				synctest.Wait() // until the ledger has nothing to do
+				told := make(chan error, 1)
+				go func() {
+					_, err := r.Do(within(t, time.Minute), r.take("a", "1", "x"))
+					told <- err
+				}()
+				<-sent
+				r.stop()
+				answered(t, <-told, "OUTCOME_OPEN")
+				<-r.ended
+
+				r = start(t, log, store, nil)
+				shown(t, r, 2)
+				c, err := r.Do(within(t, time.Minute), r.take("a", "1", "x"))
+				answered(t, err, "")
+				if c.First != 2 || end(log) != 2 {
+					t.Errorf("repeated, it stands at %d of %d, want 2 of 2", c.First, end(log))
+				}
+			})
+		})
+	}
+}
+
 // TestAheadAlone: the ledger writes ahead where this process alone appends, and not for a
 // while after another has.
 func TestAheadAlone(t *testing.T) {

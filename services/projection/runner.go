@@ -626,7 +626,7 @@ func (r *Runner) halt(err error) {
 		r.halted = fault.New(fault.Unavailable, "HALTED", "", "the process halted and must be started again: %v", err)
 	}
 	for _, p := range r.waiting {
-		p.finish(Commit{}, r.halted)
+		p.finish(Commit{}, p.unanswered(r.halted))
 	}
 	r.waiting = nil
 	close(r.stopped)

@@ -97,6 +97,7 @@ type replica struct {
 	*tally
 	*projection.Runner
 	ended chan error
+	stop  func()
 }
 
 func start(t *testing.T, log eventlog.Log, store *ledger.Store, announce func(ledger.Head)) *replica {
@@ -111,6 +112,7 @@ func startWith(t *testing.T, c projection.Config) *replica {
 	c.Fold = s.fold()
 	r := &replica{tally: s, Runner: projection.NewRunner(c), ended: make(chan error, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
+	r.stop = cancel
 	var wg sync.WaitGroup
 	wg.Go(func() { r.ended <- r.Run(ctx) })
 	t.Cleanup(func() { cancel(); wg.Wait() })

@@ -79,7 +79,7 @@ type pending struct {
 	commit Commit // as decided
 	err    error  // refusal
 	after  uint64 // the answer rests on the state up to here
-	open   bool   // it was in an append whose outcome was never learnt
+	open   bool   // it may be recorded: it was in an append that is not known to have stored nothing
 
 	attempts int // that failed
 }
@@ -89,6 +89,15 @@ func (p *pending) finish(c Commit, err error) {
 		c = Commit{}
 	}
 	p.done <- outcome{c, err}
+}
+
+// unanswered is what a command is told that got no answer, for a reason: one that may be
+// recorded is not told that it is not.
+func (p *pending) unanswered(why error) error {
+	if !p.open {
+		return why
+	}
+	return fault.New(fault.Unavailable, "OUTCOME_OPEN", "", "the command may or may not be recorded; repeat it with the same request_id (%v)", why)
 }
 
 // Do decides a command and appends what it decides. It returns once the events are
@@ -110,7 +119,7 @@ func (r *Runner) Do(ctx context.Context, cmd Command) (Commit, error) {
 		select {
 		case out = <-p.done:
 		default:
-			return Commit{}, r.Progress().Halted
+			return Commit{}, p.unanswered(r.Progress().Halted)
 		}
 	case <-ctx.Done():
 		return Commit{}, fault.New(fault.Unavailable, "OUTCOME_OPEN", "", "no answer in time: the command may or may not be recorded; repeat it with the same request_id")
@@ -237,7 +246,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		tried := batch[n:decided]
 		if err == nil {
 			r.asked = false
-		} else if !r.takeBack(ctx) {
+		} else if back := r.takeBack(ctx); !back || !storedNothing(err) {
 			leaveOpen(tried)
 		}
 		batch = batch[n:]
@@ -254,10 +263,7 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 			if err := r.check(ctx); err != nil {
 				return err
 			}
-		case errors.Is(err, eventlog.ErrUnknown):
-			leaveOpen(tried)
-			fallthrough
-		case errors.Is(err, eventlog.ErrUnavailable):
+		case errors.Is(err, eventlog.ErrUnknown), errors.Is(err, eventlog.ErrUnavailable):
 			r.logger.WarnContext(ctx, "append", "err", err, "attempt", attempt)
 		default:
 			return err
@@ -270,6 +276,11 @@ func (r *Runner) work(ctx context.Context, batch []*pending) error {
 		}
 	}
 	return nil
+}
+
+// storedNothing says whether the outcome of a failed append is certain.
+func storedNothing(err error) bool {
+	return errors.Is(err, eventlog.ErrMoved) || errors.Is(err, eventlog.ErrTooLarge) || errors.Is(err, eventlog.ErrUnavailable)
 }
 
 // leaveOpen notes that commands may be recorded.
@@ -305,11 +316,7 @@ func givenUp(cause error) error {
 // found in the log, tells.
 func (r *Runner) refuse(batch []*pending, err error) {
 	for _, p := range batch {
-		if p.open {
-			p.finish(Commit{}, fault.New(fault.Unavailable, "OUTCOME_OPEN", "", "the command may or may not be recorded; repeat it with the same request_id (%v)", err))
-			continue
-		}
-		p.finish(Commit{}, err)
+		p.finish(Commit{}, p.unanswered(err))
 	}
 }
 
@@ -502,6 +509,9 @@ func (r *Runner) confirm(stand []*pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rollback(r.state.stored)
+	for _, p := range stand {
+		p.open = p.open || p.err == nil
+	}
 	r.waiting = append(r.waiting, stand...)
 	if r.state.ahead != nil {
 		r.advance(*r.state.ahead)
