@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -132,7 +133,8 @@ func (s Stores) bothBehind(ctx context.Context, head, kept ledger.Head) error {
 }
 
 // Ledger rebuilds the ledger from the stream and compares it with the last head
-// that is kept anywhere: what was announced must be there, with the same root.
+// that is kept anywhere: what was announced must be there, with the same root. What the
+// ledger was writing ahead is brought to the stream first, as far as it can be read.
 func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 	if s.URL == "" {
 		if err := exists(s.Broker); err != nil {
@@ -155,6 +157,9 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 			return r, fmt.Errorf("the ledger cannot be restored from the stream: %w", err)
 		}
 	}
+	if err := s.bringFirst(ctx, log); err != nil {
+		return r, err
+	}
 	if r.Aside, err = ledger.RebuildFrom(log.Read(ctx, 0), s.Ledger); err != nil {
 		return r, err
 	}
@@ -164,6 +169,29 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 	}
 	r.Head = store.Head()
 	return r, store.Close()
+}
+
+// bringFirst brings what the ledger that is to be replaced was writing ahead to the stream.
+// One that cannot be opened, or holds another history, is replaced all the same.
+func (s Stores) bringFirst(ctx context.Context, log *jetstream.Log) error {
+	if exists(s.Ledger) != nil {
+		return nil
+	}
+	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	if errors.Is(err, ledger.ErrLocked) {
+		return err
+	}
+	if err != nil {
+		slog.WarnContext(ctx, "what the ledger was writing ahead cannot be read", "err", err)
+		return nil
+	}
+	if len(store.Ahead()) > 0 {
+		err = even(ctx, log, store)
+	}
+	if left := len(store.Ahead()); err == nil && left > 0 {
+		slog.WarnContext(ctx, "what the ledger was writing ahead does not follow on the stream", "commits", left)
+	}
+	return errors.Join(err, store.Close())
 }
 
 // NewEpoch lets a log go on whose two stores are both behind what was announced. It

@@ -358,6 +358,10 @@ func TestAheadIsNotLost(t *testing.T) {
 		_, err := restore.Stream(r.t.Context(), r.stores(), nil)
 		return err
 	}
+	rebuilt := func(r *register) error {
+		_, err := restore.Ledger(r.t.Context(), r.stores())
+		return err
+	}
 	lost := func(r *register) error { return os.RemoveAll(r.broker()) }
 	newEpoch := func(r *register) error {
 		stores := r.stores()
@@ -372,6 +376,8 @@ func TestAheadIsNotLost(t *testing.T) {
 		"a start":                          {nil, 4},
 		"another vault":                    {[]func(*register) error{newVault}, 5},
 		"the stream rebuilt":               {[]func(*register) error{stream}, 4},
+		"the ledger rebuilt":               {[]func(*register) error{rebuilt}, 4},
+		"both rebuilt, another vault":      {[]func(*register) error{rebuilt, stream, newVault}, 5},
 		"rebuilt, another vault":           {[]func(*register) error{stream, newVault}, 5},
 		"lost, rebuilt, and another vault": {[]func(*register) error{lost, stream, newVault}, 5},
 		"nothing signed is missing":        {[]func(*register) error{newEpoch}, 4},
