@@ -2,6 +2,7 @@ package ledger
 
 import (
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -308,6 +309,68 @@ func TestTornHeader(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestQuarantine: what a start found ahead and the stream does not take is set aside, once;
+// what this process itself wrote ahead in vain is not.
+func TestQuarantine(t *testing.T) {
+	ahead := commit(t, 2, 2, 9, 1)
+	for name, tc := range map[string]struct {
+		then func(*Store) error
+		want []eventlog.Record
+	}{
+		"the stream holds something else": {func(s *Store) error { _, err := s.Append(commit(t, 2, 1, 9, 2)); return err }, ahead},
+		"the stream never takes it":       {(*Store).Withdraw, ahead},
+		"it is asked for something else": {func(s *Store) error {
+			return errors.Join(s.WriteAhead(commit(t, 2, 1, 9, 2)), s.Withdraw())
+		}, ahead},
+		"the stream holds it": {func(s *Store) error {
+			_, err := s.Append(ahead)
+			return errors.Join(err, s.WriteAhead(commit(t, 4, 1, 9, 2)), s.Withdraw())
+		}, nil},
+		"it is never told": {func(*Store) error { return nil }, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			fillDir(t, dir, "", 2)
+			s := open(t, dir, "")
+			vain := commit(t, 2, 1, 9, 3)
+			if err := errors.Join(s.WriteAhead(vain), s.WriteAhead(ahead), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			s = open(t, dir, "")
+			if err := errors.Join(tc.then(s), s.Close()); err != nil {
+				t.Fatal(err)
+			}
+			files, err := filepath.Glob(filepath.Join(dir, "quarantine", "*"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got []eventlog.Record
+			for _, file := range files {
+				f, err := os.Open(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer f.Close()
+				for r := (&segmentReader{f: f}); ; {
+					leaf, _, err := r.next()
+					if errors.Is(err, io.EOF) {
+						break
+					}
+					if err != nil {
+						t.Fatal(err)
+					}
+					rec, err := eventlog.ParseLeaf(leaf)
+					if err != nil {
+						t.Fatal(err)
+					}
+					got = append(got, rec)
+				}
+			}
+			equal(t, got, tc.want)
+		})
 	}
 }
 

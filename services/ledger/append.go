@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -194,6 +195,9 @@ func (s *Store) drop() error {
 	if len(s.ahead) == 0 {
 		return nil
 	}
+	if err := s.quarantine(); err != nil {
+		return s.fails("quarantine", err)
+	}
 	end := s.frameEnd()
 	_, err := s.last.WriteAt(make([]byte, end-s.end), s.end)
 	if err = errors.Join(err, fdatasync(s.last)); err != nil {
@@ -201,6 +205,34 @@ func (s *Store) drop() error {
 	}
 	s.ahead, s.filled = nil, max(s.filled, end)
 	return nil
+}
+
+// quarantine keeps what Open found ahead and is about to be taken back: if a caller was
+// answered, which nobody can tell any more, then the stream has lost it.
+func (s *Store) quarantine() (err error) {
+	if !s.found {
+		return nil
+	}
+	dir := filepath.Join(s.dir, "quarantine")
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, fmt.Sprintf("%020d-*", s.ahead[0].Position))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	var frames []byte
+	for _, u := range s.ahead {
+		frames = appendFrame(frames, u.Record, 0)
+	}
+	if _, err := f.Write(frames); err != nil {
+		return err
+	}
+	slog.Warn("the stream does not take what the ledger was writing ahead when its process ended: it is set aside",
+		"position", s.ahead[0].Position, "positions", len(s.ahead), "file", f.Name())
+	s.found = false
+	return errors.Join(f.Sync(), syncDir(dir), syncDir(s.dir))
 }
 
 // frameEnd is where the last frame ends.
@@ -218,7 +250,7 @@ func (s *Store) write(records []eventlog.Record, bits uint32) error {
 			return s.fails("entries", err)
 		}
 	}
-	s.frames, s.ahead = s.frames[:0], make([]unsettled, len(records))
+	s.frames, s.ahead, s.found = s.frames[:0], make([]unsettled, len(records)), false
 	for i, r := range records {
 		at := len(s.frames)
 		s.frames = appendFrame(s.frames, r, bits)

@@ -82,7 +82,7 @@ func (s *Store) load(recorded headRecord) error {
 		last := &s.segments[n-1]
 		last.marks = slices.DeleteFunc(last.marks, func(m mark) bool { return m.position > sc.tree.Size() })
 	}
-	s.tree, s.end, s.ahead = sc.tree, sc.settled, sc.ahead
+	s.tree, s.end, s.ahead, s.found = sc.tree, sc.settled, sc.ahead, len(sc.ahead) > 0
 	s.head = Head{Epoch: sc.epoch, Size: sc.tree.Size(), Root: sc.tree.Root()}
 	return nil
 }

@@ -10,7 +10,7 @@
 //	announced                 the last head that the gating ledger announced while this one followed it
 //	signed                    the last signed checkpoint again, of whoever signs this ledger; not read here
 //	lock                      held while a process has the ledger open
-//	quarantine/               tails of a stream that contradicted the ledger
+//	quarantine/               frames that Open found ahead and the stream did not take, a file each time
 //
 // What counts as damage: a bad end of the last segment beyond the size that head
 // (or its copy elsewhere) says was written is an append that a power cut
@@ -100,6 +100,7 @@ type Store struct {
 	last    *os.File    // the last segment
 	end     int64       // where the frames up to the head end
 	ahead   []unsettled // whole commits, whose frames follow
+	found   bool        // ahead is what Open found
 	filled  int64       // up to here it is filled with zeros, beyond the frames; 0 for nowhere
 	tree    merkle.Tree
 	frames  []byte // buffers kept between appends
