@@ -504,7 +504,9 @@ func TestStoppedInAnAppend(t *testing.T) {
 				<-sent
 				r.stop()
 				answered(t, <-told, "OUTCOME_OPEN")
-				<-r.ended
+				if err := <-r.ended; err != nil {
+					t.Fatal(err)
+				}
 
 				r = start(t, log, store, nil)
 				shown(t, r, 2)

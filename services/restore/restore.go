@@ -174,13 +174,10 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 // bringFirst brings what the ledger that is to be replaced was writing ahead to the stream.
 // One that cannot be opened, or holds another history, is replaced all the same.
 func (s Stores) bringFirst(ctx context.Context, log *jetstream.Log) error {
-	if exists(s.Ledger) != nil {
+	if _, err := os.Stat(s.Ledger); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
 	store, err := ledger.Open(s.Ledger, s.HeadCopy)
-	if errors.Is(err, ledger.ErrLocked) {
-		return err
-	}
 	if err != nil {
 		slog.WarnContext(ctx, "what the ledger was writing ahead cannot be read", "err", err)
 		return nil
