@@ -207,9 +207,9 @@ func (s *Store) drop() error {
 	return nil
 }
 
-// quarantine keeps what Open found ahead and is about to be taken back: if a caller was
-// answered, which nobody can tell any more, then the stream has lost it.
-func (s *Store) quarantine() (err error) {
+// quarantine keeps what Open found ahead and is about to be taken back, for the stream does
+// not hold it all: if a caller was answered, which nobody can tell any more, it lost that.
+func (s *Store) quarantine() error {
 	if !s.found {
 		return nil
 	}
@@ -221,18 +221,18 @@ func (s *Store) quarantine() (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.Close()) }()
 	var frames []byte
 	for _, u := range s.ahead {
 		frames = appendFrame(frames, u.Record, 0)
 	}
-	if _, err := f.Write(frames); err != nil {
-		return err
+	_, err = f.Write(frames)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
 	}
-	slog.Warn("the stream does not take what the ledger was writing ahead when its process ended: it is set aside",
+	slog.Warn("the stream does not hold all that the ledger was writing ahead when its process ended: it is set aside",
 		"position", s.ahead[0].Position, "positions", len(s.ahead), "file", f.Name())
 	s.found = false
-	return errors.Join(f.Sync(), syncDir(dir), syncDir(s.dir))
+	return errors.Join(syncDir(dir), syncDir(s.dir))
 }
 
 // frameEnd is where the last frame ends.

@@ -83,8 +83,11 @@ func parseFrame(b []byte) (leaf []byte, err error) {
 // power cut interrupted: sectors that never reached the disk read as zeros, the
 // frame runs into zeros where another should follow, or the file ends early. A frame
 // whose checksum holds over fewer bytes than its length says is whole: its length was
-// altered.
+// altered. One that another write follows was flushed before that began.
 func torn(b []byte, at int64, bad error) bool {
+	if writeBehind(b) {
+		return false
+	}
 	if zeroSector(b, at) || runsIntoZeros(b) || headerLost(b, at) {
 		return true
 	}
@@ -105,6 +108,20 @@ func torn(b []byte, at int64, bad error) bool {
 	return true
 }
 
+// writeBehind says whether a write begins after the frame that b begins with. Where that
+// frame ends its bad header may not tell, so every offset is tried.
+func writeBehind(b []byte) bool {
+	for at := 1; at+frameHeader <= len(b); at++ {
+		if _, bits := header(b[at:]); bits != beginsHeld && bits != beginsAhead {
+			continue
+		}
+		if _, err := parseFrame(b[at:]); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
 // zeroSector says whether the frame at offset at begins in, or spans, a disk
 // sector that holds nothing.
 func zeroSector(b []byte, at int64) bool {
@@ -119,8 +136,8 @@ func zeroSector(b []byte, at int64) bool {
 	if first = min(first, len(b)); first >= 4 && zero(b[:first]) {
 		return true
 	}
-	if first < 4 && zero(b[:first]) {
-		frame = maxFrame // what is left of its length proves nothing either
+	if first == 3 && zero(b[:first]) {
+		frame = maxFrame // one byte is left of its length
 	}
 	for from := first; from < min(frame, len(b)); from += sectorSize {
 		if sector := b[from:min(from+sectorSize, len(b))]; len(sector) >= 4 && zero(sector) {

@@ -10,7 +10,7 @@
 //	announced                 the last head that the gating ledger announced while this one followed it
 //	signed                    the last signed checkpoint again, of whoever signs this ledger; not read here
 //	lock                      held while a process has the ledger open
-//	quarantine/               frames that Open found ahead and the stream did not take, a file each time
+//	quarantine/               frames that Open found ahead and the stream did not all take, a file each time
 //
 // What counts as damage: a bad end of the last segment beyond the size that head
 // (or its copy elsewhere) says was written is an append that a power cut
