@@ -7,6 +7,7 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -518,6 +519,40 @@ func TestStoppedInAnAppend(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestRefusedBesideAnOpenOne: a command is decided with another, whose append has not ended
+// when the process stops. It was refused: nothing of it can be recorded.
+func TestRefusedBesideAnOpenOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, goOn := opened(t), make(chan struct{})
+		r := start(t, &faulty{Memory: log, append: func(ctx context.Context, n int, expected uint64, records []eventlog.Record) error {
+			if n == 1 {
+				<-goOn
+				return log.Append(ctx, expected, records)
+			}
+			<-ctx.Done()
+			return eventlog.ErrUnknown
+		}}, newStore(t, t.TempDir()), nil)
+		shown(t, r, 1)
+		var told [3]error
+		var callers sync.WaitGroup
+		for i := range told {
+			cmd := r.take("a", fmt.Sprint(i), fmt.Sprint(i))
+			if i == 2 {
+				cmd.Decide = func() ([]projection.Event, error) { return nil, errTaken }
+			}
+			callers.Go(func() { _, told[i] = r.Do(within(t, time.Minute), cmd) })
+			synctest.Wait()
+		}
+		close(goOn)
+		synctest.Wait()
+		r.stop()
+		callers.Wait()
+		for i, want := range []string{"", "OUTCOME_OPEN", "STOPPING"} {
+			answered(t, told[i], want)
+		}
+	})
 }
 
 // TestAheadAlone: the ledger writes ahead where this process alone appends, and not for a

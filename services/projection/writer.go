@@ -283,10 +283,10 @@ func storedNothing(err error) bool {
 	return errors.Is(err, eventlog.ErrMoved) || errors.Is(err, eventlog.ErrTooLarge) || errors.Is(err, eventlog.ErrUnavailable)
 }
 
-// leaveOpen notes that commands may be recorded.
+// leaveOpen notes that commands may be recorded, but for those that were refused.
 func leaveOpen(tried []*pending) {
 	for _, p := range tried {
-		p.open = true
+		p.open = p.open || p.err == nil
 	}
 }
 
@@ -509,9 +509,7 @@ func (r *Runner) confirm(stand []*pending) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.rollback(r.state.stored)
-	for _, p := range stand {
-		p.open = p.open || p.err == nil
-	}
+	leaveOpen(stand)
 	r.waiting = append(r.waiting, stand...)
 	if r.state.ahead != nil {
 		r.advance(*r.state.ahead)
