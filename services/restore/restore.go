@@ -171,24 +171,63 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 	return r, store.Close()
 }
 
-// bringFirst brings what the ledger that is to be replaced was writing ahead to the stream.
-// One that cannot be opened, or holds another history, is replaced all the same.
+// bringFirst brings what the ledger that is to be replaced was writing ahead to the stream,
+// which must hold what is in that ledger's tree. One that cannot be opened is replaced all
+// the same, and where the stream holds something else, that stands. The ledger keeps what it
+// holds, and the copy of the head what it says.
 func (s Stores) bringFirst(ctx context.Context, log *jetstream.Log) error {
 	if _, err := os.Stat(s.Ledger); errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
-	store, err := ledger.Open(s.Ledger, s.HeadCopy)
+	store, err := ledger.Open(s.Ledger, "")
 	if err != nil {
 		slog.WarnContext(ctx, "what the ledger was writing ahead cannot be read", "err", err)
 		return nil
 	}
-	if len(store.Ahead()) > 0 {
-		err = even(ctx, log, store)
+	if head := store.Head(); head.Size > 0 {
+		if err = contains(log.Read(ctx, 0), head); err != nil {
+			err = fmt.Errorf("the ledger cannot be restored from the stream, which does not hold what the ledger does (restore --stream): %w", err)
+		}
 	}
-	if left := len(store.Ahead()); err == nil && left > 0 {
-		slog.WarnContext(ctx, "what the ledger was writing ahead does not follow on the stream", "commits", left)
+	if err == nil {
+		err = bringCommits(ctx, log, store.Ahead())
 	}
 	return errors.Join(err, store.Close())
+}
+
+// bringCommits appends commits to a stream that holds what is before them, and may hold some
+// of them, or something else.
+func bringCommits(ctx context.Context, log *jetstream.Log, commits [][]eventlog.Record) error {
+	last, _, err := log.Head(ctx)
+	if err != nil {
+		return err
+	}
+	for _, commit := range commits {
+		there := 0
+		for ; there < len(commit) && commit[there].Position <= last; there++ {
+			rec, err := log.Get(ctx, commit[there].Position)
+			if err != nil {
+				return err
+			}
+			if eventlog.LeafHash(rec) != eventlog.LeafHash(commit[there]) {
+				slog.WarnContext(ctx, "the stream holds something else than the ledger was writing ahead", "position", rec.Position)
+				return nil
+			}
+		}
+		if there == len(commit) {
+			continue
+		}
+		err := log.Append(ctx, last, commit[there:])
+		if errors.Is(err, eventlog.ErrTooLarge) {
+			slog.WarnContext(ctx, "what the ledger was writing ahead is too large for the stream", "position", last+1)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("what the ledger was writing ahead: %w", err)
+		}
+		last = commit[len(commit)-1].Position
+	}
+	return nil
 }
 
 // NewEpoch lets a log go on whose two stores are both behind what was announced. It

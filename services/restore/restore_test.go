@@ -399,6 +399,63 @@ func TestAheadIsNotLost(t *testing.T) {
 	}
 }
 
+// TestLedgerHoldsMore: the heads lag behind the ledger's entries, and the stream lost what is
+// only there. The ledger is not rebuilt without it, and the copy of the head says what it said.
+func TestLedgerHoldsMore(t *testing.T) {
+	r := newRegister(t)
+	lag := r.keep(r.broker(), filepath.Join(r.ledger(), "head"), r.copy())
+	r.grow(4, "lost")
+	r.serves(4)
+	lag()
+	copied, err := os.ReadFile(r.copy())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if _, err := restore.Ledger(t.Context(), r.stores()); err == nil {
+			t.Fatal("the ledger was rebuilt without what only it held")
+		}
+		if now, err := os.ReadFile(r.copy()); err != nil || !bytes.Equal(now, copied) {
+			t.Errorf("the copy of the head says %v now, %v", r.announced(), err)
+		}
+	}
+	if _, err := restore.Stream(t.Context(), r.stores(), nil); err != nil {
+		t.Fatal(err)
+	}
+	r.serves(4)
+}
+
+// TestAheadOfAnother rebuilds the ledger from a stream that holds something else, or half of
+// something, where the old one was ahead: the stream stands, and the ledger is set aside.
+func TestAheadOfAnother(t *testing.T) {
+	for name, tc := range map[string]struct {
+		commitSize uint32
+		end        uint64 // of the stream
+		size       uint64 // of the new ledger
+	}{
+		"something else": {1, 3, 3}, "more than was ahead": {1, 6, 6}, "half a commit": {3, 3, 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRegister(t)
+			r.ahead([]eventlog.Record{filiere(t, 3, "ahead", 1), filiere(t, 4, "ahead", 1)}, 0)
+			r.commitSize = tc.commitSize
+			r.grow(tc.end, "other")
+			res, err := restore.Ledger(t.Context(), r.stores())
+			if err != nil || res.Head.Size != tc.size {
+				t.Fatalf("%+v, %v, want %d positions", res, err, tc.size)
+			}
+			old, err := ledger.Open(res.Aside, "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer old.Close()
+			if got := len(old.Ahead()); got != 2 {
+				t.Errorf("the old ledger has %d commits ahead, want 2", got)
+			}
+		})
+	}
+}
+
 // ahead leaves records, each a commit, ahead in the ledger, of which the stream took some.
 func (r *register) ahead(records []eventlog.Record, taken int) {
 	r.t.Helper()
