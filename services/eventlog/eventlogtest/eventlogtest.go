@@ -138,11 +138,16 @@ func (s *suite) head(l eventlog.Log) uint64 {
 func (s *suite) read(l eventlog.Log, after uint64) []eventlog.Record {
 	s.t.Helper()
 	s.head(l) // waits until it can be reached
+	// Patience is with a log that says nothing; a long one may take its time.
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	silence := time.AfterFunc(patience, cancel)
 	var out []eventlog.Record
-	for r, err := range l.Read(s.ctx(), after) {
+	for r, err := range l.Read(ctx, after) {
 		if err != nil {
 			s.t.Fatalf("read after %d: %v", after, err)
 		}
+		silence.Reset(patience)
 		out = append(out, r)
 		if r.Position != after+uint64(len(out)) {
 			s.t.Fatalf("read after %d: record %d has position %d", after, len(out), r.Position)
