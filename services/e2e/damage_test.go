@@ -151,6 +151,39 @@ func TestLostStore(t *testing.T) {
 	}
 }
 
+// TestStreamRolledBack brings the stream alone back from an older backup. The ledger is not rebuilt
+// without what only it holds, and the operator is told what to do instead.
+func TestStreamRolledBack(t *testing.T) {
+	data, backup := t.TempDir(), t.TempDir()
+	s := up(t, data)
+	fill(t, s, "kept-", 5)
+	s.stop()
+	copyTree(t, filepath.Join(data, "nats"), backup)
+	s = up(t, data)
+	fill(t, s, "lost-", 5)
+	before := root(t, s)
+	s.stop()
+	copyTree(t, backup, filepath.Join(data, "nats"))
+	if named := refused(t, data); !slices.Contains(named, "8") {
+		t.Errorf("the refusal names positions %v, not 8, the first that the stream lacks", named)
+	}
+	_, errs, code := verb(t, "restore", "--ledger", "--data", data)
+	if code != exitDamage {
+		t.Errorf("restore --ledger: exit code %d, want %d", code, exitDamage)
+	}
+	for _, said := range []string{"12 positions que le journal n'a pas", "« maillage restore --stream »", "position 8", "LOG_DAMAGED"} {
+		if !strings.Contains(errs, said) {
+			t.Errorf("restore --ledger says %q, without %q", errs, said)
+		}
+	}
+	succeeds(t, "restore", "--stream", "--data", data)
+	s = up(t, data)
+	if after := root(t, s); after != before {
+		t.Errorf("head %s after the restore, %s before", after, before)
+	}
+	s.stop()
+}
+
 // TestBothRolledBack brings both stores back from an older backup. Only the copy of
 // the head knows, and only a new epoch starts.
 func TestBothRolledBack(t *testing.T) {

@@ -146,15 +146,16 @@ func Ledger(ctx context.Context, s Stores) (r Result, err error) {
 		return r, err
 	}
 	defer closeLog()
-	switch last, _, err := log.Head(ctx); {
-	case err != nil:
+	last, _, err := log.Head(ctx)
+	if err != nil {
 		return r, err
-	case last == 0:
+	}
+	if last == 0 {
 		return r, fault.New(fault.Refused, "STREAM_EMPTY", "", "the stream is empty: there is nothing to restore from")
 	}
 	for _, h := range ledger.Heads(s.Ledger, s.HeadCopy) {
-		if err := contains(log.Read(ctx, 0), h); err != nil {
-			return r, fmt.Errorf("the ledger cannot be restored from the stream: %w", err)
+		if err := holds(ctx, log, h); err != nil {
+			return r, err
 		}
 	}
 	if err := s.bringFirst(ctx, log); err != nil {
@@ -184,12 +185,7 @@ func (s Stores) bringFirst(ctx context.Context, log *jetstream.Log) error {
 		slog.WarnContext(ctx, "what the ledger was writing ahead cannot be read", "err", err)
 		return nil
 	}
-	if head := store.Head(); head.Size > 0 {
-		if err = contains(log.Read(ctx, 0), head); err != nil {
-			err = fmt.Errorf("the ledger cannot be restored from the stream, which does not hold what the ledger does (restore --stream): %w", err)
-		}
-	}
-	if err == nil {
+	if err = holds(ctx, log, store.Head()); err == nil {
 		err = bringCommits(ctx, log, store.Ahead())
 	}
 	return errors.Join(err, store.Close())
@@ -447,15 +443,20 @@ func matches(records iter.Seq2[eventlog.Record, error], head ledger.Head) error 
 		tree.Append(eventlog.LeafHash(rec))
 	}
 	if tree.Size() != head.Size || tree.Root() != head.Root {
-		return fmt.Errorf("%d positions with root %v, not %d with root %v", tree.Size(), tree.Root(), head.Size, head.Root)
+		return fmt.Errorf("%d positions with root %v, not %d with root %v: %w", tree.Size(), tree.Root(), head.Size, head.Root,
+			&eventlog.ForkError{Position: min(tree.Size(), head.Size)})
 	}
 	return nil
 }
 
-// contains says whether a store holds what a head announced.
-func contains(records iter.Seq2[eventlog.Record, error], head ledger.Head) error {
+// holds refuses a stream that lacks, or holds otherwise, what is below a head: a ledger
+// rebuilt from it would lose that.
+func holds(ctx context.Context, log *jetstream.Log, head ledger.Head) error {
+	if head.Size == 0 {
+		return nil
+	}
 	var tree merkle.Tree
-	for rec, err := range records {
+	for rec, err := range log.Read(ctx, 0) {
 		if err != nil {
 			return err
 		}
@@ -464,13 +465,16 @@ func contains(records iter.Seq2[eventlog.Record, error], head ledger.Head) error
 		}
 		tree.Append(eventlog.LeafHash(rec))
 	}
-	if tree.Size() < head.Size {
-		return fmt.Errorf("position %d was announced: %w", head.Size, &eventlog.HoleError{Position: tree.Size() + 1})
+	var err error
+	switch {
+	case tree.Size() < head.Size:
+		err = &eventlog.HoleError{Position: tree.Size() + 1}
+	case tree.Root() != head.Root:
+		err = &eventlog.ForkError{Position: head.Size}
+	default:
+		return nil
 	}
-	if tree.Root() != head.Root {
-		return fmt.Errorf("root %v was announced at size %d, not %v: %w", head.Root, head.Size, tree.Root(), &eventlog.ForkError{Position: head.Size})
-	}
-	return nil
+	return fmt.Errorf("the ledger holds or announced %d positions that the stream does not hold so: refill the stream from it (maillage restore --stream): %w", head.Size, err)
 }
 
 // exists refuses to restore from a store that is not there.

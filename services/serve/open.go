@@ -134,14 +134,22 @@ func Damaged(err error) error {
 	if own, ok := errors.AsType[*fault.Error](err); ok {
 		return own
 	}
-	bad, inLedger := errors.AsType[*ledger.DamageError](err)
-	switch {
-	case inLedger:
-		e := fault.New(fault.Damaged, "LOG_DAMAGED", "", "%v; rebuild the ledger from the stream with: maillage restore --ledger", err)
+	e := fault.New(fault.Damaged, "LOG_DAMAGED", "", "%v", err)
+	if bad, ok := errors.AsType[*ledger.DamageError](err); ok {
+		e.Message += "; rebuild the ledger from the stream with: maillage restore --ledger"
 		e.Position = bad.Position
 		return e
-	case errors.Is(err, jetstream.ErrDamaged):
-		return fault.New(fault.Damaged, "LOG_DAMAGED", "", "%v", err)
+	}
+	if hole, ok := errors.AsType[*eventlog.HoleError](err); ok {
+		e.Position = hole.Position
+		return e
+	}
+	if fork, ok := errors.AsType[*eventlog.ForkError](err); ok {
+		e.Reason, e.Position = "LOG_FORKED", fork.Position
+		return e
+	}
+	if errors.Is(err, jetstream.ErrDamaged) {
+		return e
 	}
 	return err
 }

@@ -54,6 +54,7 @@ var tellings = []struct {
 	{regexp.MustCompile(`^(\S+) is printed of another new hospital too`), "$1"},
 	{regexp.MustCompile(`^lines\[(\d+)\] `), "lines[$1]"},
 	{regexp.MustCompile(`^the ledger holds (\d+) positions and the stream only (\d+): `), "le grand livre a $1 positions et le journal $2 : « maillage restore --stream » refait le second"},
+	{regexp.MustCompile(`^the ledger holds or announced (\d+) positions that the stream does not hold so: `), "le grand livre a, ou a annoncé, $1 positions que le journal n'a pas ainsi : « maillage restore --stream » refait le second"},
 	{regexp.MustCompile(`^only a bundle with all records can be replayed; this one is of (.+)$`), "il faut un paquet entier, fait sans --label ni --act ; celui-ci est de $1"},
 	{regexp.MustCompile(`^another process keeps the ledger of this log`), ""},
 	{regexp.MustCompile(`^the vault in (.+) is not the one that belongs to this log$`), "coffre : $1"},
